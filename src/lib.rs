@@ -1,1 +1,49 @@
 //! A Kafka producer in pure Rust.
+
+/// Consuming setters named after their fields: one way to write a setting, in a section as in the whole.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.$name = $name;
+            self
+        }
+    )*};
+}
+
+mod accumulator;
+mod clock;
+mod cluster;
+mod compression;
+mod config;
+mod context;
+mod delivery;
+mod engine;
+mod error;
+mod health;
+mod logging;
+mod message;
+mod partitioner;
+mod producer;
+mod record;
+mod resilience;
+mod routing;
+mod sender;
+mod stats;
+
+pub use accumulator::Receipt;
+pub use compression::Compression;
+pub use config::{
+    Acks, BatchConfig, BufferConfig, BulkheadConfig, EngineKind, Idempotence, ProducerConfig, RetryConfig,
+    TimeoutConfig,
+};
+pub use context::Context;
+pub use delivery::Delivery;
+pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result};
+pub use health::{CheckReport, Health, HealthCheck, HealthRegistry, HealthReport, Registration, Status};
+pub use message::{Header, Message};
+pub use partitioner::{PartitionInput, Partitioner, Partitioning};
+pub use producer::Producer;
+pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
+pub use stats::Stats;

@@ -1,0 +1,192 @@
+//! What the receipts of one batch wait for.
+//!
+//! All messages of a batch share one completion, and a receipt is that plus an index, so that a receipt costs
+//! no allocation of its own. Nearly always a batch is settled as a whole. Only what is settled apart from its
+//! batch (withdrawn, expired, or divided because the broker found the batch too large) is kept one by one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
+
+use parking_lot::Mutex;
+
+use crate::error::Error;
+use crate::record::Record;
+
+/// Where one record was stored, or why not.
+pub(crate) type Settled = Result<Stored, Error>;
+
+/// Where a record was stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub(crate) offset: Option<i64>,
+    /// The broker's timestamp, where the topic uses the time of appending.
+    pub(crate) append_time: Option<i64>,
+    pub(crate) attempts: u32,
+}
+
+enum Whole {
+    /// The offset is that of the first record.
+    Stored(Stored),
+    /// The messages wait here to be handed back, each to its own receipt.
+    Failed(Error, Mutex<Vec<Option<Record>>>),
+}
+
+#[derive(Default)]
+struct Apart {
+    settled: HashMap<u32, Settled>,
+    wakers: Vec<Waker>,
+}
+
+pub(crate) struct Completion {
+    topic: Arc<str>,
+    partition: i32,
+    whole: OnceLock<Whole>,
+    /// Whether any record was settled apart: only then does a look at `whole` not suffice.
+    divided: AtomicBool,
+    /// Pieces of the batch that are not settled yet.
+    pieces: AtomicU32,
+    apart: Mutex<Apart>,
+}
+
+impl Completion {
+    pub(crate) fn new(topic: Arc<str>, partition: i32) -> Arc<Self> {
+        Arc::new(Self {
+            topic,
+            partition,
+            whole: OnceLock::new(),
+            divided: AtomicBool::new(false),
+            pieces: AtomicU32::new(1),
+            apart: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(crate) fn topic_arc(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    pub(crate) fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// Settles every record as stored, the first at `stored.offset` and the others behind it.
+    pub(super) fn store_all(&self, stored: Stored) {
+        _ = self.whole.set(Whole::Stored(stored));
+        self.end_piece();
+    }
+
+    /// Settles every record as failed and keeps the messages for their receipts.
+    pub(super) fn fail_all(&self, error: Error, records: Vec<Record>) {
+        let records = records.into_iter().map(Some).collect();
+        _ = self.whole.set(Whole::Failed(error, Mutex::new(records)));
+        self.end_piece();
+    }
+
+    /// Settles single records of a piece.
+    pub(super) fn settle_some(&self, settled: impl Iterator<Item = (u32, Settled)>) {
+        let wakers = {
+            let mut apart = self.apart.lock();
+            for (index, settled) in settled {
+                // The first answer stands: an expired message may yet be stored.
+                apart.settled.entry(index).or_insert(settled);
+            }
+            self.divided.store(true, Ordering::Release);
+            std::mem::take(&mut apart.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn add_piece(&self) {
+        self.pieces.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The last record of a piece was settled.
+    pub(super) fn end_piece(&self) {
+        self.pieces.fetch_sub(1, Ordering::Release);
+        let wakers = std::mem::take(&mut self.apart.lock().wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Resolves once every record of the batch is settled.
+    pub(crate) async fn finished(&self) {
+        let mut slot = usize::MAX;
+        std::future::poll_fn(|cx| {
+            if self.is_finished() {
+                return Poll::Ready(());
+            }
+            let mut apart = self.apart.lock();
+            if self.is_finished() {
+                return Poll::Ready(());
+            }
+            register(&mut apart.wakers, &mut slot, cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn is_finished(&self) -> bool {
+        self.pieces.load(Ordering::Acquire) == 0
+    }
+
+    /// What became of the record at `index`; registers the waker where that is open. `slot` remembers where.
+    pub(super) fn poll(&self, index: u32, slot: &mut usize, waker: &Waker) -> Poll<Settled> {
+        if let (Some(whole), false) = (self.whole.get(), self.divided.load(Ordering::Acquire)) {
+            return Poll::Ready(self.of_whole(whole, index));
+        }
+        let mut apart = self.apart.lock();
+        if let Some(settled) = apart.settled.get(&index) {
+            return Poll::Ready(settled.clone());
+        }
+        if let Some(whole) = self.whole.get() {
+            return Poll::Ready(self.of_whole(whole, index));
+        }
+        register(&mut apart.wakers, slot, waker);
+        Poll::Pending
+    }
+
+    fn of_whole(&self, whole: &Whole, index: u32) -> Settled {
+        match whole {
+            Whole::Stored(stored) => Ok(Stored {
+                offset: stored.offset.map(|base| base + i64::from(index)),
+                ..*stored
+            }),
+            Whole::Failed(error, records) => {
+                let record = records.lock().get_mut(index as usize).and_then(Option::take);
+                Err(match record {
+                    Some(record) => error
+                        .clone()
+                        .with_message(record.into_message(&self.topic, self.partition)),
+                    None => error.clone(),
+                })
+            }
+        }
+    }
+}
+
+/// Puts `waker` where this waiter left its last one. The list is emptied when its wakers are woken, so a slot
+/// may since belong to another; a waker is only ever replaced by one of the same task.
+fn register(wakers: &mut Vec<Waker>, slot: &mut usize, waker: &Waker) {
+    match wakers.get_mut(*slot) {
+        Some(mine) if mine.will_wake(waker) => {}
+        _ => {
+            *slot = wakers.len();
+            wakers.push(waker.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completion")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,17 @@
+//! Where accepted messages wait: a queue of batches per partition, under one bound of bytes.
+
+mod batch;
+mod buffer;
+mod completion;
+mod partition;
+mod queue;
+mod receipt;
+mod sequencer;
+
+pub(crate) use batch::{Batch, Verdict};
+pub(crate) use buffer::{Buffer, NoRoom};
+pub(crate) use completion::Completion;
+pub(crate) use partition::Partition;
+pub(crate) use queue::{Appended, Arrival, Policy, Readiness, Refused, Take};
+pub use receipt::Receipt;
+pub(crate) use sequencer::ProducerId;

@@ -1,0 +1,176 @@
+//! One partition, as the sending side sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
+
+use super::batch::{Batch, Verdict};
+use super::buffer::Buffer;
+use super::completion::Completion;
+use super::queue::{Appended, Arrival, Policy, Queue, Readiness, Refused, Take};
+use super::sequencer::ProducerId;
+use crate::error::Error;
+use crate::sender::Lane;
+
+/// A partition's queue behind its lock, and the lane that serves it.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    topic: Arc<str>,
+    index: i32,
+    buffers: [Option<Arc<Buffer>>; 2],
+    queue: Mutex<Queue>,
+    lane: RwLock<Arc<Lane>>,
+    /// The last request that took a batch of this partition.
+    request: AtomicU64,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        topic: Arc<str>,
+        index: i32,
+        buffers: [Option<Arc<Buffer>>; 2],
+        lane: Arc<Lane>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            topic,
+            index,
+            buffers,
+            queue: Mutex::default(),
+            lane: RwLock::new(lane),
+            request: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    pub(crate) fn index(&self) -> i32 {
+        self.index
+    }
+
+    pub(crate) fn lane(&self) -> Arc<Lane> {
+        self.lane.read().clone()
+    }
+
+    /// Hands the partition to another lane; the former one, if it is another.
+    pub(crate) fn move_to(&self, lane: &Arc<Lane>) -> bool {
+        let mut current = self.lane.write();
+        let moved = !Arc::ptr_eq(&current, lane);
+        *current = lane.clone();
+        moved
+    }
+
+    /// Appends a record. `wall` tells the milliseconds since 1970, and is asked only when a batch is opened.
+    pub(crate) fn append(
+        &self,
+        arrival: Arrival,
+        policy: &Policy,
+        wall: impl FnOnce() -> i64,
+    ) -> Result<Appended, Refused> {
+        self.queue.lock().append(arrival, policy, || {
+            let completion = Completion::new(self.topic.clone(), self.index);
+            (completion, self.buffers.clone(), wall())
+        })
+    }
+
+    pub(crate) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
+        self.queue.lock().readiness(now, policy)
+    }
+
+    /// Takes the next batch if it may go and has at most `room` bytes.
+    pub(crate) fn take(&self, now: Instant, idle: bool, room: usize, policy: &Policy) -> Option<Take> {
+        let mut queue = self.queue.lock();
+        if queue.front_bytes() > room {
+            return None;
+        }
+        Some(queue.take(now, idle, policy))
+    }
+
+    pub(crate) fn adopt(&self, id: ProducerId) {
+        self.queue.lock().adopt(id);
+    }
+
+    pub(crate) fn stored(&self, batch: Batch, offset: Option<i64>, append_time: Option<i64>) {
+        let order = batch.order();
+        // Settled outside the lock, and before the queue forgets it: `flush` waits for what the queue knows.
+        batch.store(offset, append_time);
+        self.queue.lock().stored(order);
+    }
+
+    pub(crate) fn failed(&self, batch: Batch, verdict: Verdict) {
+        self.queue.lock().failed(batch, verdict);
+    }
+
+    pub(crate) fn retry(&self, batch: Batch, verdict: &Verdict, at: Instant) {
+        self.queue.lock().retry(batch, verdict, at);
+    }
+
+    pub(crate) fn out_of_sequence(&self, batch: Batch, verdict: &Verdict, fenced: bool, at: Instant) {
+        self.queue.lock().out_of_sequence(batch, verdict, fenced, at);
+    }
+
+    pub(crate) fn divide(&self, batch: Batch, verdict: &Verdict) -> Option<usize> {
+        self.queue.lock().divide(batch, verdict)
+    }
+
+    pub(crate) fn drop_records(
+        &self,
+        batch: Batch,
+        verdict: &Verdict,
+        error_of: impl Fn(usize) -> Option<Error>,
+    ) -> usize {
+        self.queue.lock().drop_records(batch, verdict, error_of)
+    }
+
+    pub(crate) fn expire(&self, now: Instant, error: &Error) -> usize {
+        self.queue.lock().expire(now, error)
+    }
+
+    /// When [`expire`](Self::expire) has to be called, if that is sooner than was last said.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        self.queue.lock().alarm()
+    }
+
+    /// What [`alarm`](Self::alarm) said is forgotten.
+    pub(crate) fn disarm(&self) {
+        self.queue.lock().disarm();
+    }
+
+    /// Whether this is the first call for `request`: one request holds one batch of a partition.
+    pub(crate) fn enter(&self, request: u64) -> bool {
+        self.request.swap(request, Ordering::Relaxed) != request
+    }
+
+    pub(crate) fn withdraw(&self, completion: &Arc<Completion>, index: u32, error: &Error) -> bool {
+        self.queue.lock().withdraw(completion, index, error)
+    }
+
+    pub(crate) fn fail_waiting(&self, error: &Error) -> usize {
+        self.queue.lock().fail_waiting(error)
+    }
+
+    pub(crate) fn seal(&self) -> Vec<Arc<Completion>> {
+        self.queue.lock().seal()
+    }
+
+    pub(crate) fn close(&self) {
+        self.queue.lock().close();
+    }
+
+    /// Another broker leads: what waits out a failure need not wait longer.
+    pub(crate) fn leader_changed(&self) {
+        self.queue.lock().leader_changed();
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.lock().is_idle()
+    }
+
+    /// Bytes that wait to be sent, for the partitioner of keyless messages.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.lock().queued_bytes()
+    }
+}

@@ -1,0 +1,474 @@
+//! The batches of one partition: accepted, in flight, to be sent again.
+//!
+//! Pure: the time is a parameter, and nothing here waits. The order of acceptance is kept through every
+//! failure: when a batch fails, the partition is *muted* until its batches in flight have been answered; then
+//! those that failed go out again, in order, before anything newer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::batch::{Batch, Order, Verdict};
+use super::buffer::Buffer;
+use super::completion::Completion;
+use super::receipt::Receipt;
+use super::sequencer::{ProducerId, Restart, Sequencer};
+use crate::error::Error;
+use crate::record::Record;
+
+/// The settings that decide when a batch may go.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) idempotent: bool,
+    /// Batches of one partition in flight at the same time.
+    pub(crate) max_in_flight: usize,
+    pub(crate) linger: Duration,
+    /// From acceptance to acknowledgement.
+    pub(crate) delivery: Duration,
+    pub(crate) max_batch_bytes: usize,
+}
+
+/// When the next batch may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Nothing waits.
+    Empty,
+    /// Not before a batch in flight is answered.
+    Muted,
+    /// Not before this time, after a failure.
+    RetryAt(Instant),
+    /// At once if nothing is in flight to the broker, else when this time has come.
+    LingersUntil(Instant),
+    /// At once.
+    Now,
+}
+
+/// What [`Queue::take`] found.
+#[derive(Debug)]
+pub(crate) enum Take {
+    Batch(Batch),
+    NotYet(Readiness),
+    /// A producer id is needed first, another than this one.
+    NeedsId(Option<i64>),
+}
+
+/// A record that comes in.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) record: Record,
+    /// Bytes of the buffers that it took.
+    pub(crate) footprint: usize,
+    pub(crate) now: Instant,
+    /// Its context's deadline.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// What [`Queue::append`] did.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) receipt: Receipt,
+    /// The partition's lane has to look at it again.
+    pub(crate) wake: bool,
+    /// A batch became full by it.
+    pub(crate) sealed: bool,
+}
+
+/// The queue takes nothing any more.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) Record);
+
+#[derive(Debug)]
+struct InFlight {
+    order: Order,
+    completion: Arc<Completion>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Batch>,
+    /// The last of `waiting` takes more records.
+    open: bool,
+    resend: VecDeque<Batch>,
+    in_flight: Vec<InFlight>,
+    muted: bool,
+    retry_at: Option<Instant>,
+    sequencer: Sequencer,
+    ordinal: u64,
+    closed: bool,
+    /// When someone was told to call `expire`.
+    alarm: Option<Instant>,
+    /// Records that the last batch held: room for so many is made at once.
+    hint: usize,
+}
+
+impl Queue {
+    /// Appends a record to the open batch, or opens one. Its room in the buffers is taken already.
+    pub(super) fn append(
+        &mut self,
+        arrival: Arrival,
+        policy: &Policy,
+        open: impl FnOnce() -> (Arc<Completion>, [Option<Arc<Buffer>>; 2], i64),
+    ) -> Result<Appended, Refused> {
+        let Arrival {
+            mut record,
+            footprint,
+            now,
+            deadline,
+        } = arrival;
+        if self.closed {
+            return Err(Refused(record));
+        }
+        let had_open = self.open;
+        if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
+            last.stamp(&mut record, now, deadline, policy.delivery);
+            let wire_bytes = last.wire_bytes_with(&record);
+            if wire_bytes <= policy.max_batch_bytes {
+                let expires = last.expires;
+                let receipt = last.push(record, wire_bytes, footprint);
+                return Ok(Appended {
+                    receipt,
+                    wake: last.expires < expires,
+                    sealed: false,
+                });
+            }
+            self.hint = last.len();
+        }
+        let (completion, buffers, wall) = open();
+        let room = Vec::with_capacity((self.hint + self.hint / 16).max(4));
+        let mut batch = Batch::open(completion, buffers, now, wall, room);
+        batch.stamp(&mut record, now, deadline, policy.delivery);
+        let wire_bytes = batch.wire_bytes_with(&record);
+        let receipt = batch.push(record, wire_bytes, footprint);
+        self.waiting.push_back(batch);
+        self.open = true;
+        Ok(Appended {
+            receipt,
+            wake: true,
+            sealed: had_open,
+        })
+    }
+
+    pub(super) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
+        if self.waiting.is_empty() && self.resend.is_empty() {
+            return Readiness::Empty;
+        }
+        if self.muted || self.in_flight.len() >= policy.max_in_flight {
+            return Readiness::Muted;
+        }
+        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+            return Readiness::RetryAt(at);
+        }
+        if self.sequencer.restart() != Restart::No && !self.front_in_doubt() {
+            return Readiness::Muted;
+        }
+        if !self.resend.is_empty() {
+            return Readiness::Now;
+        }
+        match self.waiting.front() {
+            Some(only) if self.open && self.waiting.len() == 1 => {
+                Readiness::LingersUntil(only.opened + policy.linger)
+            }
+            _ => Readiness::Now,
+        }
+    }
+
+    /// Takes the next batch if it may go. `idle`: nothing is in flight to its broker, so nothing lingers.
+    pub(super) fn take(&mut self, now: Instant, idle: bool, policy: &Policy) -> Take {
+        match self.readiness(now, policy) {
+            Readiness::Now => {}
+            Readiness::LingersUntil(until) if idle || until <= now => {}
+            other => return Take::NotYet(other),
+        }
+        if policy.idempotent {
+            if let Err(spent) = self.sequencer.needs() {
+                return Take::NeedsId(spent);
+            }
+        }
+        self.retry_at = None;
+        let Some(mut batch) = self.resend.pop_front().or_else(|| self.pop_waiting()) else {
+            return Take::NotYet(Readiness::Empty);
+        };
+        if batch.ordinal == 0 {
+            self.ordinal += 1;
+            batch.ordinal = self.ordinal;
+        }
+        if policy.idempotent && batch.sequence.is_none() {
+            batch.sequence = self.sequencer.assign(batch.len());
+        }
+        batch.attempts += 1;
+        self.in_flight.push(InFlight {
+            order: batch.order(),
+            completion: batch.completion().clone(),
+        });
+        Take::Batch(batch)
+    }
+
+    /// Bytes of the batch that [`take`](Self::take) would return.
+    pub(super) fn front_bytes(&self) -> usize {
+        let front = self.resend.front().or_else(|| self.waiting.front());
+        front.map_or(0, Batch::wire_bytes)
+    }
+
+    fn pop_waiting(&mut self) -> Option<Batch> {
+        let batch = self.waiting.pop_front();
+        if self.waiting.is_empty() {
+            if let (true, Some(batch)) = (self.open, &batch) {
+                self.hint = batch.len();
+            }
+            self.open = false;
+        }
+        batch
+    }
+
+    pub(super) fn adopt(&mut self, id: ProducerId) {
+        self.sequencer.adopt(id);
+    }
+
+    /// A batch in flight is stored.
+    pub(super) fn stored(&mut self, order: Order) {
+        self.landed(order);
+        self.after_landing();
+    }
+
+    /// A batch in flight is given up.
+    pub(super) fn failed(&mut self, mut batch: Batch, verdict: Verdict) {
+        self.landed(batch.order());
+        batch.note(&verdict);
+        self.give_up(batch, verdict.error);
+        self.after_landing();
+    }
+
+    /// A batch in flight is to be sent again at `at`, under the sequence that it has.
+    pub(super) fn retry(&mut self, mut batch: Batch, verdict: &Verdict, at: Instant) {
+        self.landed(batch.order());
+        batch.note(verdict);
+        self.send_again(batch, at);
+        self.after_landing();
+    }
+
+    /// The broker refused a batch in flight because of its sequence: it is certainly not stored.
+    ///
+    /// Behind a batch that is itself unsettled that is only to be expected, and the sequence will do. Else the
+    /// broker lost track, and numbers start again.
+    pub(super) fn out_of_sequence(&mut self, mut batch: Batch, verdict: &Verdict, fenced: bool, at: Instant) {
+        self.landed(batch.order());
+        batch.note(verdict);
+        batch.in_doubt = false;
+        let order = batch.order();
+        let behind = self.resend.front().is_some_and(|b| b.order() < order)
+            || self.in_flight.iter().any(|f| f.order < order);
+        if fenced {
+            self.sequencer.fenced();
+        } else if !behind {
+            self.sequencer.lost();
+        }
+        self.send_again(batch, at);
+        self.after_landing();
+    }
+
+    /// The broker found a batch in flight too large: its halves are sent instead. A single record is given
+    /// up, and counted.
+    pub(super) fn divide(&mut self, mut batch: Batch, verdict: &Verdict) -> Option<usize> {
+        self.landed(batch.order());
+        batch.note(verdict);
+        let (sequenced, certain) = (batch.sequence.is_some(), !batch.in_doubt);
+        let alone = match batch.divide() {
+            Ok((left, right)) => {
+                if sequenced {
+                    self.sequencer.given_up(certain);
+                }
+                self.insert(left);
+                self.insert(right);
+                self.muted = true;
+                None
+            }
+            Err(batch) => {
+                let records = batch.len();
+                self.give_up(batch, verdict.error.clone());
+                Some(records)
+            }
+        };
+        self.after_landing();
+        alone
+    }
+
+    /// Some records of a batch in flight were refused, and with them the batch: those for which `error_of` has
+    /// an error are given up, the others are sent again. Returns how many were given up.
+    pub(super) fn drop_records(
+        &mut self,
+        mut batch: Batch,
+        verdict: &Verdict,
+        error_of: impl Fn(usize) -> Option<Error>,
+    ) -> usize {
+        self.landed(batch.order());
+        batch.note(verdict);
+        let certain = !batch.in_doubt;
+        if batch.sequence.take().is_some() {
+            self.sequencer.given_up(certain);
+        }
+        batch.in_doubt = false;
+        let dropped = batch.fail_some(|position, _| error_of(position));
+        if !batch.is_empty() {
+            self.insert(batch);
+            self.muted = true;
+        }
+        self.after_landing();
+        dropped
+    }
+
+    /// Settles what waits longer than it may; how many records.
+    pub(super) fn expire(&mut self, now: Instant, error: &Error) -> usize {
+        self.alarm = None;
+        let mut expired = 0;
+        for batch in &mut self.waiting {
+            let error = batch.last_error().map_or_else(|| error.clone(), |e| error.clone().with_source(e.clone()));
+            expired += batch.expire(now, &error);
+        }
+        if self.waiting.back().is_some_and(Batch::is_empty) {
+            self.open = false;
+        }
+        self.waiting.retain(|batch| !batch.is_empty());
+        for mut batch in std::mem::take(&mut self.resend) {
+            if batch.expires > now {
+                self.resend.push_back(batch);
+                continue;
+            }
+            let why = batch.last_error().cloned();
+            let error = why.map_or_else(|| error.clone(), |why| error.clone().with_source(why));
+            // What stays of a batch that was sent keeps its sequence, so that single records cannot leave it.
+            if batch.is_over(now) {
+                expired += batch.len();
+                self.give_up(batch, error);
+            } else {
+                let (settled, next) = batch.settle_expired(batch.expires - Duration::from_millis(1), now, &error);
+                batch.expires = next;
+                expired += settled;
+                self.resend.push_back(batch);
+            }
+        }
+        self.after_landing();
+        expired
+    }
+
+    /// When the first record that waits is given up, if that is sooner than was last said.
+    pub(super) fn alarm(&mut self) -> Option<Instant> {
+        let next = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires).min()?;
+        if self.alarm.is_some_and(|alarm| alarm <= next) {
+            return None;
+        }
+        self.alarm = Some(next);
+        self.alarm
+    }
+
+    pub(super) fn disarm(&mut self) {
+        self.alarm = None;
+    }
+
+    /// Takes out a record that has not left yet, and settles it with `error`.
+    pub(super) fn withdraw(&mut self, completion: &Arc<Completion>, index: u32, error: &Error) -> bool {
+        let Some(at) = self.waiting.iter().position(|b| Arc::ptr_eq(b.completion(), completion)) else {
+            return false;
+        };
+        if !self.waiting[at].withdraw(completion, index, error.clone()) {
+            return false;
+        }
+        // Receipts are numbered by position: a batch that lost a record takes no more.
+        if at + 1 == self.waiting.len() {
+            self.open = false;
+        }
+        if self.waiting[at].is_empty() {
+            self.waiting.remove(at);
+        }
+        true
+    }
+
+    /// Settles everything that is not in flight with `error`; how many records.
+    pub(super) fn fail_waiting(&mut self, error: &Error) -> usize {
+        let waiting = std::mem::take(&mut self.waiting);
+        let resend = std::mem::take(&mut self.resend);
+        self.open = false;
+        let mut failed = 0;
+        for batch in resend.into_iter().chain(waiting) {
+            failed += batch.len();
+            let why = batch.last_error().cloned();
+            let error = why.map_or_else(|| error.clone(), |why| error.clone().with_source(why));
+            self.give_up(batch, error);
+        }
+        self.after_landing();
+        failed
+    }
+
+    /// Nothing more joins the batches that are here; what they and those in flight wait for.
+    pub(super) fn seal(&mut self) -> Vec<Arc<Completion>> {
+        self.open = false;
+        let here = self.waiting.iter().chain(&self.resend).map(Batch::completion);
+        here.chain(self.in_flight.iter().map(|f| &f.completion)).cloned().collect()
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn leader_changed(&mut self) {
+        self.retry_at = None;
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.resend.is_empty() && self.in_flight.is_empty()
+    }
+
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.waiting.iter().map(Batch::wire_bytes).sum()
+    }
+
+    fn send_again(&mut self, batch: Batch, at: Instant) {
+        self.insert(batch);
+        self.muted = true;
+        self.retry_at = Some(at);
+    }
+
+    fn insert(&mut self, batch: Batch) {
+        let at = self.resend.partition_point(|other| other.order() < batch.order());
+        self.resend.insert(at, batch);
+    }
+
+    fn give_up(&mut self, batch: Batch, error: Error) {
+        if batch.sequence.is_some() {
+            self.sequencer.given_up(!batch.in_doubt);
+            self.muted = true;
+        }
+        batch.fail(error);
+    }
+
+    fn landed(&mut self, order: Order) {
+        if let Some(at) = self.in_flight.iter().position(|f| f.order == order) {
+            self.in_flight.remove(at);
+        }
+    }
+
+    /// Once nothing is in flight, what failed may go again; numbers start again where they have to.
+    fn after_landing(&mut self) {
+        if !self.in_flight.is_empty() {
+            return;
+        }
+        self.muted = false;
+        let due = match self.sequencer.restart() {
+            Restart::No => false,
+            Restart::AfterDoubts => !self.front_in_doubt(),
+            Restart::Now => true,
+        };
+        if due {
+            for batch in &mut self.resend {
+                batch.sequence = None;
+                batch.in_doubt = false;
+            }
+            self.sequencer.start_again();
+        }
+    }
+
+    fn front_in_doubt(&self) -> bool {
+        self.resend.front().is_some_and(|batch| batch.in_doubt)
+    }
+}

@@ -1,0 +1,85 @@
+//! The promise of an answer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::Completion;
+use crate::delivery::Delivery;
+use crate::error::Result;
+
+/// Resolves when an accepted message is stored or given up.
+///
+/// Every receipt resolves: at the latest when `timeouts.delivery` has passed, or the context that the message
+/// was accepted with has reached its deadline. Dropping a receipt cancels nothing: the message is sent all the
+/// same. A failed message comes back with its error ([`Error::into_message`](crate::Error::into_message)).
+///
+/// # Cancel safety
+///
+/// Awaiting a receipt by reference (`(&mut receipt).await`) can be cancelled and resumed.
+#[must_use = "a message may fail; await its receipt, or say `drop(receipt)` where that does not matter"]
+pub struct Receipt {
+    batch: Arc<Completion>,
+    index: u32,
+    /// Where the waker was left, so that polling again does not leave another.
+    slot: usize,
+    timestamp: i64,
+}
+
+impl Receipt {
+    pub(super) fn new(batch: Arc<Completion>, index: u32, timestamp: i64) -> Self {
+        Self {
+            batch,
+            index,
+            slot: usize::MAX,
+            timestamp,
+        }
+    }
+
+    /// The topic that the message goes to.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.batch.topic()
+    }
+
+    /// The partition that the message goes to.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.batch.partition()
+    }
+
+    pub(crate) fn completion(&self) -> &Arc<Completion> {
+        &self.batch
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<Delivery>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut slot = self.slot;
+        let polled = self.batch.poll(self.index, &mut slot, cx.waker());
+        self.slot = slot;
+        polled.map_ok(|stored| Delivery {
+            batch: self.batch.clone(),
+            offset: stored.offset,
+            timestamp: stored.append_time.unwrap_or(self.timestamp),
+            attempts: stored.attempts,
+        })
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! The topics in use: their partitions, who leads them, and the lane that each is sent by.
+
+mod refresh;
+mod resolve;
+mod topic;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
+
+pub(crate) use topic::{Partitions, Topic, TopicSettings};
+
+use self::refresh::Refresher;
+use crate::accumulator::Partition;
+use crate::error::{Error, Fate};
+use crate::engine::TopicMetadata;
+use crate::producer::Core;
+use crate::sender::Lane;
+
+/// A topic that metadata calls unknown so many times in a row was deleted: what waits for it is given up.
+const GONE_AFTER: u32 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    settings: TopicSettings,
+    refresher: Refresher,
+    /// One question for an unknown topic at a time; the answers to recent ones.
+    resolving: tokio::sync::Mutex<()>,
+    absent: Mutex<HashMap<Arc<str>, (Instant, Error)>>,
+}
+
+impl Cluster {
+    pub(crate) fn new(settings: TopicSettings) -> Self {
+        Self {
+            topics: RwLock::default(),
+            refresher: Refresher::new(settings.metadata_age),
+            settings,
+            resolving: tokio::sync::Mutex::default(),
+            absent: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().get(name).cloned()
+    }
+
+    pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().values().cloned().collect()
+    }
+
+    pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
+        self.topics().iter().flat_map(|topic| topic.partitions().all.clone()).collect()
+    }
+
+    pub(crate) fn partitions_of(&self, lane: &Arc<Lane>) -> Vec<Arc<Partition>> {
+        let mut partitions = self.partitions();
+        partitions.retain(|partition| Arc::ptr_eq(&partition.lane(), lane));
+        partitions
+    }
+
+    /// Asks for leaders again in the background; many calls make one request.
+    pub(crate) fn refresh_soon(&self, core: &Arc<Core>) {
+        self.refresher.want(core);
+    }
+
+    /// Asks again if the last answer is older than `timeouts.metadata_age`.
+    pub(crate) fn refresh_if_old(&self, core: &Arc<Core>) {
+        if self.refresher.is_old(Instant::now()) {
+            self.refresher.want(core);
+        }
+    }
+
+    /// Time since the last answer.
+    pub(crate) fn metadata_age(&self) -> Option<std::time::Duration> {
+        self.refresher.age(Instant::now())
+    }
+
+    /// Takes over what the cluster says of a topic.
+    pub(crate) fn learn(&self, core: &Arc<Core>, metadata: &TopicMetadata) {
+        match &metadata.leaders {
+            Ok(leaders) => {
+                let topic = {
+                    let mut topics = self.topics.write();
+                    topics
+                        .entry(metadata.name.clone())
+                        .or_insert_with(|| Arc::new(Topic::new(metadata.name.clone(), &self.settings)))
+                        .clone()
+                };
+                self.absent.lock().remove(&metadata.name);
+                topic.learn(core, leaders);
+            }
+            Err(code) => self.learn_error(core, metadata, *code),
+        }
+    }
+
+    fn learn_error(&self, core: &Arc<Core>, metadata: &TopicMetadata, code: i16) {
+        let Some(topic) = self.topic(&metadata.name) else {
+            return;
+        };
+        let row = crate::error::row(code);
+        let fatal = row.retry == crate::error::Retry::No;
+        if !fatal && topic.missed() < GONE_AFTER {
+            return;
+        }
+        self.topics.write().remove(&metadata.name);
+        let error = Error::from_broker(code, None).with_topic(metadata.name.clone());
+        for partition in &topic.partitions().all {
+            partition.close();
+            let failed = partition.fail_waiting(&error);
+            core.stats.failed(failed, Fate::NotPersisted);
+        }
+    }
+
+    /// Whether anything waits in a partition that nobody leads.
+    fn lacks_leaders(&self) -> bool {
+        self.partitions().iter().any(|p| p.lane().node().is_none() && !p.is_idle())
+    }
+}

@@ -1,0 +1,121 @@
+//! Asking who leads, in the background: one question at a time, and not too often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::error::{Blame, Error};
+use crate::producer::Core;
+
+/// Between two answers that did not help; doubles while the cluster is in flux, so that a new leader is found
+/// within half a second of its election.
+const PACE: Duration = Duration::from_millis(50);
+const SLOWEST_PACE: Duration = Duration::from_millis(400);
+/// Between two questions that nobody answered.
+const SLOWEST_RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Refresher {
+    max_age: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: bool,
+    wanted: bool,
+    answered: Option<Instant>,
+}
+
+impl Refresher {
+    pub(super) fn new(max_age: Duration) -> Self {
+        Self {
+            max_age,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn is_old(&self, now: Instant) -> bool {
+        self.state.lock().answered.is_some_and(|at| now.saturating_duration_since(at) >= self.max_age)
+    }
+
+    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+        self.state.lock().answered.map(|at| now.saturating_duration_since(at))
+    }
+
+    pub(super) fn answered(&self) {
+        self.state.lock().answered = Some(Instant::now());
+    }
+
+    pub(super) fn want(&self, core: &Arc<Core>) {
+        {
+            let mut state = self.state.lock();
+            state.wanted = true;
+            if std::mem::replace(&mut state.running, true) {
+                return;
+            }
+        }
+        let running = Running(core.clone());
+        tokio::spawn(async move { running.0.cluster.refresher.run(&running.0).await });
+    }
+
+    async fn run(&self, core: &Arc<Core>) {
+        let mut pace = PACE;
+        loop {
+            {
+                let mut state = self.state.lock();
+                if !std::mem::take(&mut state.wanted) || core.is_stopped() {
+                    return;
+                }
+            }
+            let slowest = match self.ask(core).await {
+                Ok(()) => {
+                    if core.cluster.lacks_leaders() {
+                        self.state.lock().wanted = true;
+                    }
+                    SLOWEST_PACE
+                }
+                Err(error) => {
+                    core.log.refresh_failed(&error);
+                    if core.buffer.used() > 0 && error.row().blame == Blame::Broker {
+                        self.state.lock().wanted = true;
+                    }
+                    SLOWEST_RETRY
+                }
+            };
+            // Also before an answer that is not yet wanted: a storm of errors makes no storm of questions.
+            tokio::time::sleep(core.jitter(pace)).await;
+            pace = (pace * 2).min(slowest);
+        }
+    }
+
+    async fn ask(&self, core: &Arc<Core>) -> Result<(), Error> {
+        let names: Vec<_> = core.cluster.topics().iter().map(|topic| topic.name().clone()).collect();
+        let metadata = core.engine.metadata(&names).await?;
+        self.answered();
+        for topic in &metadata {
+            core.cluster.learn(core, topic);
+        }
+        Ok(())
+    }
+}
+
+/// Clears the flag however the task ends.
+struct Running(Arc<Core>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let refresher = &self.0.cluster.refresher;
+        let again = {
+            let mut state = refresher.state.lock();
+            state.running = false;
+            state.wanted && !self.0.is_stopped() && tokio::runtime::Handle::try_current().is_ok()
+        };
+        // Wanted between the last look and now.
+        if again {
+            refresher.want(&self.0);
+        }
+    }
+}

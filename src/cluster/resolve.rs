@@ -1,0 +1,94 @@
+//! A topic that was not used before: what the cluster knows of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Cluster, Topic};
+use crate::engine::TopicMetadata;
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::producer::Core;
+
+/// How often a topic is asked for before it counts as unknown: one that was just created is unknown to some
+/// brokers for about 100 ms.
+const TRIES_FOR_UNKNOWN: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// For so long an unknown topic is not asked for again.
+const ABSENT_FOR: Duration = Duration::from_millis(500);
+
+impl Cluster {
+    /// The topic, asked for if need be.
+    ///
+    /// Retries what may change until the caller gives up; remembers in `last` why it had to.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling asks for nothing more; an answer that is under way is lost.
+    pub(crate) async fn resolve(&self, core: &Arc<Core>, name: &Arc<str>, last: &mut Option<Error>) -> Result<Arc<Topic>> {
+        let mut pause = FIRST_PAUSE;
+        let mut unknown = 0;
+        loop {
+            let turn = self.resolving.lock().await;
+            if let Some(topic) = self.topic(name) {
+                return Ok(topic);
+            }
+            if let Some(error) = self.known_absent(name) {
+                return Err(error);
+            }
+            let asked = core.engine.metadata(std::slice::from_ref(name)).await;
+            let error = match asked {
+                Ok(metadata) => match self.take_in(core, name, &metadata) {
+                    Ok(topic) => return Ok(topic),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            if error.kind() == ErrorKind::UnknownTopic {
+                unknown += 1;
+                if unknown >= TRIES_FOR_UNKNOWN && !core.config.allow_auto_create_topics {
+                    self.absent.lock().insert(name.clone(), (Instant::now(), error.clone()));
+                    return Err(error);
+                }
+            }
+            drop(turn);
+            if error.row().retry == Retry::No {
+                return Err(error);
+            }
+            *last = Some(error);
+            tokio::time::sleep(core.jitter(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn take_in(&self, core: &Arc<Core>, name: &Arc<str>, metadata: &[TopicMetadata]) -> Result<Arc<Topic>> {
+        let about = metadata.iter().find(|topic| topic.name == *name);
+        let Some(about) = about else {
+            return Err(unknown(name, Error::from_broker(3, None)));
+        };
+        if let Err(code) = about.leaders {
+            return Err(unknown(name, Error::from_broker(code, None)));
+        }
+        self.refresher.answered();
+        self.learn(core, about);
+        self.topic(name).ok_or_else(|| Error::new(ErrorKind::Internal, "a topic vanished while it was learned"))
+    }
+
+    fn known_absent(&self, name: &Arc<str>) -> Option<Error> {
+        let mut absent = self.absent.lock();
+        absent.retain(|_, (at, _)| at.elapsed() < ABSENT_FOR);
+        absent.get(name).map(|(_, error)| error.clone())
+    }
+}
+
+fn unknown(name: &Arc<str>, error: Error) -> Error {
+    let text = match error.kind() {
+        ErrorKind::UnknownTopic => format!(
+            "topic {name:?} does not exist: create it, or set allow_auto_create_topics where the cluster creates \
+             topics itself"
+        ),
+        _ => format!("topic {name:?} cannot be used: {error}"),
+    };
+    error.with_text(text).with_topic(name.clone())
+}

@@ -1,0 +1,118 @@
+//! The codecs of a record batch, all without C.
+
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(feature = "lz4")]
+mod lz4;
+#[cfg(feature = "snappy")]
+mod snappy;
+#[cfg(feature = "zstd")]
+mod zstd;
+
+use std::fmt;
+
+/// How batches are compressed (Kafka: `compression.type`). A batch that does not shrink is sent as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// Feature `gzip`. Small, and slow to make.
+    Gzip,
+    /// Feature `snappy`.
+    Snappy,
+    /// Feature `lz4`. The fastest.
+    Lz4,
+    /// Feature `zstd`.
+    Zstd,
+}
+
+/// A compressor failed. The batch is sent uncompressed.
+#[derive(Debug, thiserror::Error)]
+#[error("{codec} could not compress a batch: {cause}")]
+pub(crate) struct CompressError {
+    codec: Compression,
+    cause: String,
+}
+
+impl Compression {
+    /// Every codec.
+    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+
+    /// The name that Kafka's `compression.type` has for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// The codec's bits in the attributes of a batch.
+    pub(crate) const fn id(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+
+    /// Whether a large batch takes long enough to be compressed beside the task that sends.
+    pub(crate) const fn is_slow(self) -> bool {
+        matches!(self, Self::Gzip | Self::Zstd)
+    }
+
+    pub(crate) fn validate(self) -> Result<(), String> {
+        let built_in = match self {
+            Self::None => true,
+            Self::Gzip => cfg!(feature = "gzip"),
+            Self::Snappy => cfg!(feature = "snappy"),
+            Self::Lz4 => cfg!(feature = "lz4"),
+            Self::Zstd => cfg!(feature = "zstd"),
+        };
+        match built_in {
+            true => Ok(()),
+            false => Err(format!("batch.compression (compression.type) {self} needs the cargo feature \"{self}\"")),
+        }
+    }
+
+    /// Appends what `input` is compressed to.
+    ///
+    /// An encoder that panics is contained: what it says is the error.
+    pub(crate) fn compress(self, input: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
+        let work = std::panic::AssertUnwindSafe(|| match self {
+            Self::None => {
+                out.extend_from_slice(input);
+                Ok(())
+            }
+            #[cfg(feature = "gzip")]
+            Self::Gzip => gzip::compress(input, out),
+            #[cfg(feature = "snappy")]
+            Self::Snappy => snappy::compress(input, out),
+            #[cfg(feature = "lz4")]
+            Self::Lz4 => lz4::compress(input, out),
+            #[cfg(feature = "zstd")]
+            Self::Zstd => zstd::compress(input, out),
+            #[allow(unreachable_patterns, reason = "which patterns are left depends on the features")]
+            _ => Err(std::io::Error::other("not built in")),
+        });
+        let cause = match std::panic::catch_unwind(work) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the encoder panicked".to_owned(),
+        };
+        Err(CompressError { codec: self, cause })
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,249 @@
+//! Everything that can be set, and what is refused.
+
+mod address;
+mod sections;
+mod validate;
+
+use std::fmt;
+
+use tracing::Dispatch;
+
+pub(crate) use address::Address;
+pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
+
+use crate::clock::Clock;
+use crate::{CircuitBreakerConfig, Partitioning, RateLimitConfig, Result};
+pub use crate::resilience::OpenCircuit;
+
+/// Which replicas must have a message before it counts as stored (Kafka: `acks`).
+///
+/// There is no `none`: a producer that is never answered cannot tell what happened to a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acks {
+    /// All replicas in sync; what the promises of this crate rest on. `-1` on the wire.
+    #[default]
+    All,
+    /// The leader alone: a message that was acknowledged is lost with it. Excludes idempotence.
+    Leader,
+}
+
+/// What carries batches to the brokers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// Own sockets under rskafka's `Messenger`, one connection per broker. The default.
+    #[default]
+    Messenger,
+    /// rskafka's stable `PartitionClient`, one connection per partition. It cannot be idempotent, cannot
+    /// compress beyond what rskafka offers, and **stores a batch again when the broker throttles it**; it is
+    /// kept as the baseline.
+    PartitionClient,
+}
+
+/// How to make a [`Producer`](crate::Producer). Only `brokers` is required.
+///
+/// ```
+/// use std::time::Duration;
+/// use rskafka_producer::{BatchConfig, ProducerConfig};
+///
+/// let config = ProducerConfig::new(["kafka-1:9092", "kafka-2:9092"])
+///     .topic("events")
+///     .batch(BatchConfig::default().linger(Duration::from_millis(20)));
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ProducerConfig {
+    /// Brokers to start from, each `host:port` or `[ipv6]:port`; any of them is enough (Kafka:
+    /// `bootstrap.servers`).
+    pub brokers: Vec<String>,
+    /// Topic of messages that name none.
+    pub topic: Option<String>,
+    /// Where this producer's events go; without one, to the subscriber that is current where they happen.
+    pub logger: Option<Dispatch>,
+    /// Name by which brokers know this client in their logs and quotas. Default `rskafka-producer` (Kafka:
+    /// `client.id`).
+    pub client_id: String,
+    /// What carries batches to the brokers.
+    pub engine: EngineKind,
+    /// Which replicas must have a message. Default all (Kafka: `acks`).
+    pub acks: Acks,
+    /// Whether retries can neither duplicate nor reorder. Default on (Kafka: `enable.idempotence`).
+    pub idempotence: Idempotence,
+    /// Whether a message may create its topic, where the cluster allows that. Default off, so that a typo
+    /// creates nothing (Kafka: `allow.auto.create.topics`).
+    pub allow_auto_create_topics: bool,
+    /// How a message without a partition gets one (Kafka: `partitioner.class`).
+    pub partitioning: Partitioning,
+    /// How messages are gathered into batches.
+    pub batch: BatchConfig,
+    /// How much may wait for acknowledgement.
+    pub buffer: BufferConfig,
+    /// How long things may take.
+    pub timeouts: TimeoutConfig,
+    /// How failed attempts are repeated.
+    pub retry: RetryConfig,
+    /// When a broker that fails is left alone for a while.
+    pub circuit_breaker: CircuitBreakerConfig,
+    /// How fast messages may leave. Default unlimited.
+    pub rate_limit: RateLimitConfig,
+    /// What keeps one dead topic or broker from stopping the others.
+    pub bulkhead: BulkheadConfig,
+    pub(crate) clock: Clock,
+}
+
+/// [`ProducerConfig::idempotence`]; its default is what the engine and `acks` allow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idempotence {
+    /// On with the default engine and `acks=all`; off with `acks=leader` or the `PartitionClient` engine.
+    #[default]
+    WherePossible,
+    /// On; validation fails where it is not possible.
+    On,
+    /// Off: a retry whose earlier attempt was stored duplicates its messages.
+    Off,
+}
+
+impl From<bool> for Idempotence {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+}
+
+impl Default for ProducerConfig {
+    /// Every default, and no broker: not valid before one is named.
+    fn default() -> Self {
+        Self {
+            brokers: Vec::new(),
+            topic: None,
+            logger: None,
+            client_id: env!("CARGO_PKG_NAME").to_owned(),
+            engine: EngineKind::default(),
+            acks: Acks::default(),
+            idempotence: Idempotence::default(),
+            allow_auto_create_topics: false,
+            partitioning: Partitioning::default(),
+            batch: BatchConfig::default(),
+            buffer: BufferConfig::default(),
+            timeouts: TimeoutConfig::default(),
+            retry: RetryConfig::default(),
+            circuit_breaker: CircuitBreakerConfig::default(),
+            rate_limit: RateLimitConfig::default(),
+            bulkhead: BulkheadConfig::default(),
+            clock: Clock::default(),
+        }
+    }
+}
+
+impl ProducerConfig {
+    /// A configuration with these brokers and every default.
+    pub fn new<I, S>(brokers: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        Self {
+            brokers: brokers.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the default topic.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets where this producer's events go.
+    #[must_use]
+    pub fn logger(mut self, logger: Dispatch) -> Self {
+        self.logger = Some(logger);
+        self
+    }
+
+    /// Sets the name by which brokers know this client.
+    #[must_use]
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = client_id.into();
+        self
+    }
+
+    /// Sets whether retries can neither duplicate nor reorder.
+    #[must_use]
+    pub fn idempotence(mut self, idempotence: impl Into<Idempotence>) -> Self {
+        self.idempotence = idempotence.into();
+        self
+    }
+
+    setters! {
+        /// Sets [`engine`](Self::engine).
+        engine: EngineKind,
+        /// Sets [`acks`](Self::acks).
+        acks: Acks,
+        /// Sets [`allow_auto_create_topics`](Self::allow_auto_create_topics).
+        allow_auto_create_topics: bool,
+        /// Sets [`partitioning`](Self::partitioning).
+        partitioning: Partitioning,
+        /// Sets [`batch`](Self::batch).
+        batch: BatchConfig,
+        /// Sets [`buffer`](Self::buffer).
+        buffer: BufferConfig,
+        /// Sets [`timeouts`](Self::timeouts).
+        timeouts: TimeoutConfig,
+        /// Sets [`retry`](Self::retry).
+        retry: RetryConfig,
+        /// Sets [`circuit_breaker`](Self::circuit_breaker).
+        circuit_breaker: CircuitBreakerConfig,
+        /// Sets [`rate_limit`](Self::rate_limit).
+        rate_limit: RateLimitConfig,
+        /// Sets [`bulkhead`](Self::bulkhead).
+        bulkhead: BulkheadConfig,
+    }
+
+    /// Checks every setting, without any I/O.
+    ///
+    /// # Errors
+    ///
+    /// `KAFKA_INVALID_CONFIG` with one sentence for **each** impossible setting, naming it.
+    pub fn validate(&self) -> Result<()> {
+        validate::validate(self)
+    }
+
+    pub(crate) fn is_idempotent(&self) -> bool {
+        match self.idempotence {
+            Idempotence::On => true,
+            Idempotence::Off => false,
+            Idempotence::WherePossible => {
+                self.acks == Acks::All && self.engine == EngineKind::Messenger
+            }
+        }
+    }
+
+    /// The brokers of the list that are addresses; all of them, once validated.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        self.brokers.iter().filter_map(|b| Address::parse(b).ok()).collect()
+    }
+}
+
+impl fmt::Debug for ProducerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerConfig")
+            .field("brokers", &self.brokers)
+            .field("topic", &self.topic)
+            .field("client_id", &self.client_id)
+            .field("engine", &self.engine)
+            .field("acks", &self.acks)
+            .field("idempotence", &self.idempotence)
+            .field("allow_auto_create_topics", &self.allow_auto_create_topics)
+            .field("partitioning", &self.partitioning)
+            .field("batch", &self.batch)
+            .field("buffer", &self.buffer)
+            .field("timeouts", &self.timeouts)
+            .field("retry", &self.retry)
+            .field("circuit_breaker", &self.circuit_breaker)
+            .field("rate_limit", &self.rate_limit)
+            .field("bulkhead", &self.bulkhead)
+            .finish_non_exhaustive()
+    }
+}

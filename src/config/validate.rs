@@ -1,0 +1,229 @@
+//! What is refused, and in which words.
+
+use std::time::Duration;
+
+use super::{Acks, Address, EngineKind, Idempotence, ProducerConfig};
+use crate::engine::Capabilities;
+use crate::error::{Error, ErrorKind, Result};
+use crate::routing::topic_name;
+
+/// The least that a batch of one small message needs.
+const MIN_BATCH_BYTES: usize = 1_024;
+/// What the protocol's signed 32-bit sizes can hold, with room for a request's header.
+const MAX_BATCH_BYTES: usize = (1 << 30) - 1_024;
+
+pub(super) fn validate(config: &ProducerConfig) -> Result<()> {
+    let mut problems = Vec::new();
+    brokers(config, &mut problems);
+    topic(config, &mut problems);
+    batch(config, &mut problems);
+    timeouts(config, &mut problems);
+    limits(config, &mut problems);
+    engine(config, &mut problems);
+    config.circuit_breaker.validate(&mut problems);
+    config.rate_limit.validate(&mut problems);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidConfig, problems.join("; ")))
+}
+
+fn brokers(config: &ProducerConfig, problems: &mut Vec<String>) {
+    if config.brokers.is_empty() {
+        problems.push("brokers (bootstrap.servers) is empty; name at least one host:port".into());
+    }
+    let mut seen = Vec::new();
+    for entry in &config.brokers {
+        match Address::parse(entry) {
+            Err(problem) => problems.push(format!("brokers (bootstrap.servers): {entry:?} {problem}")),
+            Ok(address) if seen.contains(&address) => {
+                problems.push(format!("brokers (bootstrap.servers): {entry:?} is listed twice"));
+            }
+            Ok(address) => seen.push(address),
+        }
+    }
+}
+
+fn topic(config: &ProducerConfig, problems: &mut Vec<String>) {
+    if let Some(Err(problem)) = config.topic.as_deref().map(topic_name::check) {
+        problems.push(format!("topic: {problem}"));
+    }
+    if config.client_id.len() > 249 {
+        problems.push("client_id (client.id) is longer than 249 bytes".into());
+    }
+}
+
+fn batch(config: &ProducerConfig, problems: &mut Vec<String>) {
+    let batch = &config.batch;
+    if !(MIN_BATCH_BYTES..=MAX_BATCH_BYTES).contains(&batch.max_bytes) {
+        problems.push(format!(
+            "batch.max_bytes (batch.size) is {}; expected {MIN_BATCH_BYTES} to {MAX_BATCH_BYTES}",
+            batch.max_bytes
+        ));
+    }
+    if batch.max_request_bytes < batch.max_bytes.saturating_add(crate::record::REQUEST_OVERHEAD) {
+        problems.push(format!(
+            "batch.max_request_bytes (max.request.size) is {}, which cannot hold a batch of batch.max_bytes \
+             ({}) and {} bytes of request header",
+            batch.max_request_bytes,
+            batch.max_bytes,
+            crate::record::REQUEST_OVERHEAD
+        ));
+    }
+    if let Err(problem) = batch.compression.validate() {
+        problems.push(problem);
+    }
+    if config.buffer.max_bytes < batch.max_bytes {
+        problems.push(format!(
+            "buffer.max_bytes (buffer.memory) is {}, less than one batch of batch.max_bytes ({})",
+            config.buffer.max_bytes, batch.max_bytes
+        ));
+    }
+    if u32::try_from(config.buffer.max_bytes).is_err() {
+        problems.push("buffer.max_bytes (buffer.memory) is over 4 GiB".into());
+    }
+}
+
+fn timeouts(config: &ProducerConfig, problems: &mut Vec<String>) {
+    let timeouts = &config.timeouts;
+    let retry = &config.retry;
+    for (name, kafka, value) in [
+        ("timeouts.connect", "socket.connection.setup.timeout.ms", timeouts.connect),
+        ("timeouts.request", "request.timeout.ms", timeouts.request),
+        ("timeouts.delivery", "delivery.timeout.ms", timeouts.delivery),
+        ("timeouts.idle", "connections.max.idle.ms", timeouts.idle),
+        ("timeouts.metadata_age", "metadata.max.age.ms", timeouts.metadata_age),
+        ("retry.backoff", "retry.backoff.ms", retry.backoff),
+        ("retry.max_backoff", "retry.backoff.max.ms", retry.max_backoff),
+    ] {
+        if value.is_zero() {
+            problems.push(format!("{name} ({kafka}) is zero"));
+        }
+        if value > Duration::from_millis(i32::MAX as u64) {
+            problems.push(format!("{name} ({kafka}) is longer than 24 days, which Kafka cannot express"));
+        }
+    }
+    if timeouts.delivery < timeouts.request.saturating_add(config.batch.linger) {
+        problems.push(format!(
+            "timeouts.delivery (delivery.timeout.ms, {:?}) is shorter than timeouts.request ({:?}) + batch.linger \
+             ({:?})",
+            timeouts.delivery, timeouts.request, config.batch.linger
+        ));
+    }
+    if retry.backoff > retry.max_backoff {
+        problems.push("retry.backoff (retry.backoff.ms) is longer than retry.max_backoff".into());
+    }
+    if retry.max_attempts == Some(0) {
+        problems.push("retry.max_attempts (retries + 1) is 0; the first attempt counts".into());
+    }
+}
+
+fn limits(config: &ProducerConfig, problems: &mut Vec<String>) {
+    let bulkhead = &config.bulkhead;
+    if bulkhead.max_in_flight == 0 {
+        problems.push(
+            "bulkhead.max_in_flight (max.in.flight.requests.per.connection) is 0; nothing could be sent".into(),
+        );
+    }
+    if config.is_idempotent() && bulkhead.max_in_flight > 5 {
+        problems.push(format!(
+            "bulkhead.max_in_flight (max.in.flight.requests.per.connection) is {}; idempotence keeps order for at \
+             most 5",
+            bulkhead.max_in_flight
+        ));
+    }
+    if !(bulkhead.topic_share > 0.0 && bulkhead.topic_share <= 1.0) {
+        problems.push(format!(
+            "bulkhead.topic_share is {}; expected more than 0 and at most 1",
+            bulkhead.topic_share
+        ));
+    } else if (config.buffer.max_bytes as f64 * bulkhead.topic_share) < config.batch.max_bytes as f64 {
+        problems.push("bulkhead.topic_share leaves a topic less room than one batch of batch.max_bytes".into());
+    }
+    if bulkhead.max_connecting == 0 {
+        problems.push("bulkhead.max_connecting is 0; nothing could connect".into());
+    }
+}
+
+fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
+    if config.idempotence == Idempotence::On && config.acks == Acks::Leader {
+        problems.push("idempotence (enable.idempotence) needs acks(Acks::All)".into());
+    }
+    let name = match config.engine {
+        EngineKind::Messenger => "Messenger",
+        EngineKind::PartitionClient => "PartitionClient",
+    };
+    let able = Capabilities::of(config.engine);
+    let mut refuse = |what: &str| {
+        problems.push(format!("{what} is not possible with the {name} engine; use EngineKind::Messenger"));
+    };
+    if config.idempotence == Idempotence::On && !able.idempotence {
+        refuse("idempotence (enable.idempotence)");
+    }
+    if config.acks == Acks::Leader && !able.acks_leader {
+        refuse("acks(Acks::Leader)");
+    }
+    if !able.compresses(config.batch.compression) {
+        refuse(&format!("batch.compression (compression.type) {}", config.batch.compression));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+    use crate::{BatchConfig, BufferConfig, BulkheadConfig, ErrorCode, RetryConfig, TimeoutConfig};
+
+    fn problem(config: &ProducerConfig) -> String {
+        let error = config.validate().unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidConfig);
+        error.to_string()
+    }
+
+    fn good() -> ProducerConfig {
+        ProducerConfig::new(["kafka:9092"])
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        good().validate().unwrap();
+        good().engine(EngineKind::PartitionClient).validate().unwrap();
+        good().acks(Acks::Leader).validate().unwrap();
+    }
+
+    #[test]
+    fn every_impossible_setting_is_told_at_once() {
+        let config = ProducerConfig::new(["", "kafka", "a:1", "a:1"])
+            .topic("no spaces")
+            .retry(RetryConfig::default().max_attempts(Some(0)));
+        let told = problem(&config);
+        for expected in ["is empty", "no port", "listed twice", "topic: ", "retry.max_attempts"] {
+            assert!(told.contains(expected), "{expected:?} not in {told}");
+        }
+    }
+
+    #[test]
+    fn each_impossible_setting_is_named() {
+        let second = Duration::from_secs(1);
+        for (config, expected) in [
+            (ProducerConfig::new(Vec::<String>::new()), "brokers"),
+            (good().batch(BatchConfig::default().max_bytes(0)), "batch.max_bytes"),
+            (good().batch(BatchConfig::default().max_request_bytes(1_000_000)), "max_request_bytes"),
+            (good().buffer(BufferConfig::default().max_bytes(10)), "buffer.max_bytes"),
+            (good().timeouts(TimeoutConfig::default().connect(Duration::ZERO)), "timeouts.connect"),
+            (good().timeouts(TimeoutConfig::default().delivery(second)), "timeouts.delivery"),
+            (good().timeouts(TimeoutConfig::default().idle(Duration::MAX)), "24 days"),
+            (good().retry(RetryConfig::default().backoff(second * 9)), "retry.backoff"),
+            (good().bulkhead(BulkheadConfig::default().max_in_flight(0)), "max_in_flight"),
+            (good().bulkhead(BulkheadConfig::default().max_in_flight(6)), "at most 5"),
+            (good().bulkhead(BulkheadConfig::default().topic_share(f64::NAN)), "topic_share"),
+            (good().bulkhead(BulkheadConfig::default().topic_share(0.001)), "topic_share"),
+            (good().bulkhead(BulkheadConfig::default().max_connecting(0)), "max_connecting"),
+            (good().idempotence(true).acks(Acks::Leader), "acks(Acks::All)"),
+            (good().idempotence(true).engine(EngineKind::PartitionClient), "PartitionClient"),
+            (good().acks(Acks::Leader).engine(EngineKind::PartitionClient), "PartitionClient"),
+        ] {
+            assert!(problem(&config).contains(expected), "{expected}: {}", problem(&config));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! How long a call may take, and who may call it off.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Bounds one call: an optional deadline and any number of cancellation tokens.
+///
+/// A context is derived, never changed: [`with_timeout`](Self::with_timeout) can only bring the deadline
+/// nearer, and [`with_cancellation`](Self::with_cancellation) adds a token beside those that it inherited, so
+/// a child is never later than its parent.
+///
+/// What a context can stop is said by each method of [`Producer`](crate::Producer). In short: waiting ends at
+/// once; a message is withdrawn only while it has not left for the broker, and the error's
+/// [`fate`](crate::Error::fate) tells which was the case.
+///
+/// Beware of `std::task::Context`, which has the same name.
+///
+/// ```
+/// use std::time::Duration;
+/// use rskafka_producer::Context;
+///
+/// let request = Context::timeout(Duration::from_secs(2));
+/// let step = request.with_timeout(Duration::from_secs(30));
+/// assert!(step.remaining().unwrap() <= Duration::from_secs(2));
+/// ```
+#[derive(Clone, Default)]
+pub struct Context {
+    deadline: Option<Instant>,
+    tokens: Vec<CancellationToken>,
+}
+
+/// Why a context ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Deadline,
+    Cancelled,
+}
+
+impl Context {
+    /// No deadline, no cancellation: the call is bounded by the configured timeouts alone.
+    #[must_use]
+    pub const fn background() -> Self {
+        Self {
+            deadline: None,
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Ends `after` from now.
+    #[must_use]
+    pub fn timeout(after: Duration) -> Self {
+        Self::background().with_timeout(after)
+    }
+
+    /// A child that ends `after` from now, or with its parent if that is earlier.
+    #[must_use]
+    pub fn with_timeout(&self, after: Duration) -> Self {
+        // A timeout too large for the clock is no timeout.
+        let own = Instant::now().checked_add(after);
+        Self {
+            deadline: earlier(self.deadline, own),
+            tokens: self.tokens.clone(),
+        }
+    }
+
+    /// A child that ends at `deadline`, or with its parent if that is earlier.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: std::time::Instant) -> Self {
+        Self {
+            deadline: earlier(self.deadline, Some(Instant::from_std(deadline))),
+            tokens: self.tokens.clone(),
+        }
+    }
+
+    /// A child that also ends when `token` is cancelled.
+    #[must_use]
+    pub fn with_cancellation(&self, token: CancellationToken) -> Self {
+        let mut child = self.clone();
+        child.tokens.push(token);
+        child
+    }
+
+    /// Time left until the deadline, zero once it has passed; `None` without one.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether a token was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.tokens.iter().any(CancellationToken::is_cancelled)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Has neither deadline nor token, so that nothing has to be watched.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.deadline.is_none() && self.tokens.is_empty()
+    }
+
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        if self.is_cancelled() {
+            return Some(Ended::Cancelled);
+        }
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Some(Ended::Deadline),
+            _ => None,
+        }
+    }
+
+    /// Resolves when the context ends; never, if nothing bounds it.
+    pub(crate) async fn end(&self) -> Ended {
+        tokio::select! {
+            biased;
+            () = self.cancelled() => Ended::Cancelled,
+            () = passed(self.deadline) => Ended::Deadline,
+        }
+    }
+
+    /// Runs `work` until it finishes or the context ends, whichever is first.
+    pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Ended> {
+        if self.is_unbounded() {
+            return Ok(work.await);
+        }
+        if let Some(ended) = self.ended() {
+            return Err(ended);
+        }
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            ended = self.end() => Err(ended),
+        }
+    }
+
+    async fn cancelled(&self) {
+        match self.tokens.as_slice() {
+            [] => std::future::pending().await,
+            [token] => token.cancelled().await,
+            tokens => {
+                let mut waits: Vec<_> = tokens.iter().map(|t| Box::pin(t.cancelled())).collect();
+                std::future::poll_fn(|cx| {
+                    if waits.iter_mut().any(|w| w.as_mut().poll(cx).is_ready()) {
+                        std::task::Poll::Ready(())
+                    } else {
+                        std::task::Poll::Pending
+                    }
+                })
+                .await;
+            }
+        }
+    }
+}
+
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("remaining", &self.remaining())
+            .field("cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_is_never_later_than_its_parent() {
+        let parent = Context::timeout(Duration::from_secs(1));
+        let child = parent.with_timeout(Duration::from_secs(9));
+        assert_eq!(child.remaining(), Some(Duration::from_secs(1)));
+        let nearer = parent.with_timeout(Duration::from_millis(10));
+        assert_eq!(nearer.remaining(), Some(Duration::from_millis(10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_inherited_token_ends_the_child() {
+        let (outer, inner) = (CancellationToken::new(), CancellationToken::new());
+        let ctx = Context::background()
+            .with_cancellation(outer.clone())
+            .with_cancellation(inner);
+        assert_eq!(ctx.ended(), None);
+        let wait = tokio::spawn({
+            let ctx = ctx.clone();
+            async move { ctx.bound(std::future::pending::<()>()).await }
+        });
+        outer.cancel();
+        assert_eq!(wait.await.unwrap(), Err(Ended::Cancelled));
+        assert_eq!(ctx.ended(), Some(Ended::Cancelled));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_ends_what_it_bounds_at_that_very_time() {
+        let started = Instant::now();
+        let ctx = Context::timeout(Duration::from_millis(250));
+        let ended = ctx.bound(std::future::pending::<()>()).await;
+        assert_eq!(ended, Err(Ended::Deadline));
+        // tokio's timer has a granularity of one millisecond.
+        assert!(started.elapsed() <= Duration::from_millis(251));
+    }
+
+    #[test]
+    fn a_timeout_beyond_the_clock_is_no_deadline() {
+        assert_eq!(Context::timeout(Duration::MAX).remaining(), None);
+    }
+}

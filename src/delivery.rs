@@ -1,0 +1,62 @@
+//! Where a message was stored.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::accumulator::Completion;
+
+/// Proof that a message is stored: where, and what it took.
+#[derive(Clone)]
+pub struct Delivery {
+    pub(crate) batch: Arc<Completion>,
+    pub(crate) offset: Option<i64>,
+    pub(crate) timestamp: i64,
+    pub(crate) attempts: u32,
+}
+
+impl Delivery {
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.batch.topic()
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.batch.partition()
+    }
+
+    /// The offset in the partition. `None` where the broker confirmed a re-sent batch as a duplicate of one
+    /// that it had stored, but no longer knew its offset.
+    #[must_use]
+    pub fn offset(&self) -> Option<i64> {
+        self.offset
+    }
+
+    /// The timestamp that Kafka stores, in milliseconds since 1970: the message's own, or the broker's where
+    /// the topic has `message.timestamp.type=LogAppendTime`.
+    #[must_use]
+    pub fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    /// How many times the message was sent. More than 1 means that an attempt failed; with idempotence the
+    /// message is stored once all the same, without it the log may hold it twice.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .field("offset", &self.offset())
+            .field("timestamp", &self.timestamp())
+            .field("attempts", &self.attempts())
+            .finish()
+    }
+}

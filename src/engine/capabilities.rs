@@ -1,0 +1,40 @@
+//! What each engine can do: declared, so that validation can refuse the rest by name.
+
+use crate::{Compression, EngineKind};
+
+/// What an engine can do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capabilities {
+    pub(crate) idempotence: bool,
+    pub(crate) acks_leader: bool,
+    /// Headers may repeat, be null, and keep their order.
+    pub(crate) ordered_headers: bool,
+    /// Topics can be created by asking for their metadata, if so wished, and are not otherwise.
+    pub(crate) auto_create: bool,
+    compression: fn(Compression) -> bool,
+}
+
+impl Capabilities {
+    pub(crate) fn of(kind: EngineKind) -> Self {
+        match kind {
+            EngineKind::Messenger => Self {
+                idempotence: true,
+                acks_leader: true,
+                ordered_headers: true,
+                auto_create: true,
+                compression: |_| true,
+            },
+            EngineKind::PartitionClient => Self {
+                idempotence: false,
+                acks_leader: false,
+                ordered_headers: false,
+                auto_create: false,
+                compression: |codec| matches!(codec, Compression::None | Compression::Gzip | Compression::Snappy),
+            },
+        }
+    }
+
+    pub(crate) fn compresses(&self, codec: Compression) -> bool {
+        (self.compression)(codec)
+    }
+}

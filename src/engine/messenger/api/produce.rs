@@ -1,0 +1,114 @@
+//! `Produce`: record batches, encoded straight into the buffer of their request.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use rskafka::protocol::api_version::ApiVersion;
+use rskafka::protocol::messages::{
+    ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
+};
+
+use super::{Reader, put_string, request_body, version};
+use crate::Compression;
+use crate::engine::Parcel;
+use crate::engine::Answer;
+use crate::record::encode_batch;
+
+/// Batches for one broker, at most one per partition.
+#[derive(Debug)]
+pub(in crate::engine::messenger) struct ProduceRequest<'a> {
+    pub(in crate::engine::messenger) acks: i16,
+    /// How long the broker may wait for its replicas.
+    pub(in crate::engine::messenger) timeout: Duration,
+    pub(in crate::engine::messenger) compression: Compression,
+    /// Topics stand together.
+    pub(in crate::engine::messenger) parcels: &'a [Parcel],
+}
+
+#[derive(Debug)]
+pub(in crate::engine::messenger) struct ProduceResponse {
+    pub(in crate::engine::messenger) topics: Vec<(String, Vec<(i32, Answer)>)>,
+    pub(in crate::engine::messenger) throttle: Duration,
+}
+
+request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=8, flexible from 9);
+
+impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
+    fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
+        let topics = || self.parcels.chunk_by(|a, b| same_topic(a, b));
+        let bytes: usize = self.parcels.iter().map(|p| p.batch.wire_bytes() + 8).sum();
+        let names: usize = topics().map(|t| t[0].partition.topic().len() + 6).sum();
+        out.reserve(bytes + names + 16);
+
+        out.extend_from_slice(&(-1i16).to_be_bytes()); // no transactional id
+        out.extend_from_slice(&self.acks.to_be_bytes());
+        out.extend_from_slice(&millis(self.timeout).to_be_bytes());
+        out.extend_from_slice(&(topics().count() as i32).to_be_bytes());
+        for topic in topics() {
+            put_string(out, topic[0].partition.topic());
+            out.extend_from_slice(&(topic.len() as i32).to_be_bytes());
+            for parcel in topic {
+                out.extend_from_slice(&parcel.partition.index().to_be_bytes());
+                let size_at = out.len();
+                out.extend_from_slice(&[0; 4]);
+                match &parcel.encoded {
+                    Some(encoded) => out.extend_from_slice(encoded),
+                    None => encode_batch(
+                        parcel.batch.records().iter(),
+                        parcel.batch.sequence,
+                        self.compression,
+                        out,
+                    ),
+                }
+                let size = (out.len() - size_at - 4) as i32;
+                out[size_at..][..4].copy_from_slice(&size.to_be_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same_topic(a: &Parcel, b: &Parcel) -> bool {
+    std::sync::Arc::ptr_eq(a.partition.topic(), b.partition.topic())
+}
+
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
+    fn read_versioned(
+        cursor: &mut Cursor<Vec<u8>>,
+        api_version: ApiVersion,
+    ) -> Result<Self, ReadVersionedError> {
+        let mut reader = Reader::new(cursor);
+        let topics = reader.array(6, |r| {
+            let name = r.string()?;
+            let partitions = r.array(22, |r| {
+                let index = r.i32()?;
+                let error_code = r.i16()?;
+                let base_offset = r.i64()?;
+                let append_time = r.i64()?;
+                if api_version >= version(5) {
+                    let _log_start_offset = r.i64()?;
+                }
+                let (mut bad_records, mut detail) = (Vec::new(), None);
+                if api_version >= version(8) {
+                    bad_records = r.array(6, |r| Ok((r.i32()? as u32, r.nullable_string()?)))?;
+                    detail = r.nullable_string()?;
+                }
+                let answer = Answer {
+                    error_code,
+                    base_offset: (base_offset >= 0).then_some(base_offset),
+                    append_time: (append_time >= 0).then_some(append_time),
+                    detail,
+                    bad_records,
+                };
+                Ok((index, answer))
+            })?;
+            Ok((name, partitions))
+        })?;
+        let throttle = Duration::from_millis(u64::try_from(reader.i32()?).unwrap_or(0));
+        Ok(Self { topics, throttle })
+    }
+}

@@ -1,0 +1,200 @@
+//! The brokers that are known, and the one connection to each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::connection::{Connection, Settings};
+use super::dial::HEAD_START;
+use crate::config::Address;
+use crate::engine::NodeId;
+use crate::error::{Error, ErrorKind, Result};
+
+/// After a failure no new attempt is made for so long; it doubles up to the second.
+const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
+const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// Refused credentials are not tried again for so long, so that no account is locked.
+const AUTHENTICATION_HOLD: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Brokers {
+    bootstrap: Vec<Address>,
+    settings: Settings,
+    connecting: Semaphore,
+    known: Mutex<HashMap<NodeId, Address>>,
+    /// By address, so that a broker of the bootstrap list and the same one of the metadata share a connection.
+    slots: Mutex<HashMap<Address, Arc<Slot>>>,
+}
+
+/// The place of one connection.
+#[derive(Debug, Default)]
+struct Slot {
+    current: Mutex<Option<Arc<Connection>>>,
+    /// Held while connecting, so that one attempt serves all who wait.
+    attempts: tokio::sync::Mutex<Attempts>,
+}
+
+#[derive(Debug, Default)]
+struct Attempts {
+    failed: u32,
+    hold: Option<(Instant, Error)>,
+}
+
+impl Slot {
+    fn fresh(&self, settings: &Settings) -> Option<Arc<Connection>> {
+        let mut current = self.current.lock();
+        match &*current {
+            Some(connection) if connection.is_fresh(settings) => Some(connection.clone()),
+            Some(_) => {
+                *current = None;
+                None
+            }
+            None => None,
+        }
+    }
+}
+
+impl Brokers {
+    pub(super) fn new(bootstrap: Vec<Address>, settings: Settings, max_connecting: usize) -> Self {
+        Self {
+            bootstrap,
+            settings,
+            connecting: Semaphore::new(max_connecting),
+            known: Mutex::default(),
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The address of a broker, as the metadata told.
+    pub(super) fn address(&self, node: NodeId) -> Option<Address> {
+        self.known.lock().get(&node).cloned()
+    }
+
+    /// Takes over what the metadata told; connections to brokers that are gone are dropped.
+    pub(super) fn learn(&self, brokers: impl IntoIterator<Item = (NodeId, Address)>) {
+        let brokers: HashMap<_, _> = brokers.into_iter().collect();
+        if brokers.is_empty() {
+            return;
+        }
+        self.slots.lock().retain(|address, _| {
+            self.bootstrap.contains(address) || brokers.values().any(|known| known == address)
+        });
+        *self.known.lock() = brokers;
+    }
+
+    /// The connection to this broker, made if need be.
+    pub(super) async fn connection(&self, address: &Address) -> Result<Arc<Connection>> {
+        let slot = self.slots.lock().entry(address.clone()).or_default().clone();
+        if let Some(connection) = slot.fresh(&self.settings) {
+            return Ok(connection);
+        }
+        let mut attempts = slot.attempts.lock().await;
+        if let Some(connection) = slot.fresh(&self.settings) {
+            return Ok(connection);
+        }
+        if let Some((until, error)) = &attempts.hold {
+            let left = until.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                return Err(error.clone().with_retry_after(Some(left)));
+            }
+        }
+        let permit = self.connecting.acquire().await;
+        let opened = Connection::open(address, &self.settings).await;
+        drop(permit);
+        match opened {
+            Ok(connection) => {
+                *attempts = Attempts::default();
+                let connection = Arc::new(connection);
+                *slot.current.lock() = Some(connection.clone());
+                Ok(connection)
+            }
+            Err(error) => {
+                let wait = match error.kind() {
+                    ErrorKind::Authentication => AUTHENTICATION_HOLD,
+                    _ => (RECONNECT_BACKOFF * 2u32.saturating_pow(attempts.failed)).min(RECONNECT_BACKOFF_MAX),
+                };
+                attempts.failed = (attempts.failed + 1).min(10);
+                attempts.hold = Some((Instant::now() + wait, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// A connection that stands, or the first that can be made to any broker: of the bootstrap list, for that
+    /// is what a name server may have changed, and of the last metadata.
+    pub(super) async fn any(&self) -> Result<Arc<Connection>> {
+        let slots: Vec<_> = self.slots.lock().values().cloned().collect();
+        if let Some(connection) = slots.iter().find_map(|slot| slot.fresh(&self.settings)) {
+            return Ok(connection);
+        }
+        let mut candidates = self.bootstrap.clone();
+        for known in self.known.lock().values() {
+            if !candidates.contains(known) {
+                candidates.push(known.clone());
+            }
+        }
+        self.race(&candidates).await
+    }
+
+    async fn race(&self, candidates: &[Address]) -> Result<Arc<Connection>> {
+        let mut attempts = FuturesUnordered::new();
+        let mut waiting = candidates.iter();
+        let mut failures = Vec::new();
+        loop {
+            match waiting.next() {
+                Some(address) => attempts.push(self.connection(address)),
+                None if attempts.is_empty() => return Err(none_reachable(&failures)),
+                None => {}
+            }
+            let head_start = async {
+                match waiting.len() {
+                    0 => std::future::pending().await,
+                    _ => tokio::time::sleep(HEAD_START).await,
+                }
+            };
+            tokio::select! {
+                Some(done) = attempts.next() => match done {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => failures.push(error),
+                },
+                () = head_start => {}
+            }
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn close(&self) {
+        for slot in self.slots.lock().drain() {
+            if let Some(connection) = slot.1.current.lock().take() {
+                connection.cut();
+            }
+        }
+    }
+}
+
+/// One error for all brokers: the cause that someone has to act on wins over a broker that is merely away.
+fn none_reachable(failures: &[Error]) -> Error {
+    let telling = |error: &&Error| {
+        matches!(error.kind(), ErrorKind::Authentication | ErrorKind::Tls | ErrorKind::Protocol)
+    };
+    if let [only] = failures {
+        return only.clone();
+    }
+    let list: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    let kind = failures.iter().find(telling).map_or(ErrorKind::Unreachable, Error::kind);
+    let retry_after = failures.iter().filter_map(Error::retry_after).min();
+    let error = Error::new(kind, format!("no broker can be used: {}", list.join("; "))).with_retry_after(retry_after);
+    match failures.iter().find(telling).or(failures.first()) {
+        Some(first) => error.with_source(first.clone()),
+        None => error,
+    }
+}

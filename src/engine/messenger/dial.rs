@@ -1,0 +1,89 @@
+//! From an address to a socket: every address of the name, raced.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::config::Address;
+
+/// Head start of each address of a name over the next (RFC 8305 recommends 250 ms).
+pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Connects to the first address of the name that answers.
+///
+/// Has no time limit of its own. Dropping the future gives up every attempt.
+pub(super) async fn dial(address: &Address) -> io::Result<TcpStream> {
+    // A literal is not looked up: that would cost a thread, and a paused clock would not wait for it.
+    if let Ok(ip) = address.host.parse::<IpAddr>() {
+        return open(SocketAddr::new(ip, address.port)).await;
+    }
+    let found: Vec<_> = tokio::net::lookup_host((address.host.as_str(), address.port)).await?.collect();
+    race(found).await
+}
+
+async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    let mut waiting = addresses.into_iter();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        match waiting.next() {
+            Some(address) => {
+                attempts.spawn(open(address));
+            }
+            None if attempts.is_empty() => return Err(last),
+            None => {}
+        }
+        let head_start = async {
+            match waiting.len() {
+                0 => std::future::pending().await,
+                _ => tokio::time::sleep(HEAD_START).await,
+            }
+        };
+        tokio::select! {
+            Some(done) = attempts.join_next() => match done {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(error) => last = io::Error::other(error),
+            },
+            () = head_start => {}
+        }
+    }
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Frames leave at once: with Nagle's algorithm a request above 8 KiB would wait for a delayed ACK.
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_address_that_answers_wins() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live = listener.local_addr().unwrap();
+        let refused = {
+            let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            gone.local_addr().unwrap()
+        };
+        let stream = race(vec![refused, live]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live);
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_name_without_any_live_address_is_an_error_at_once() {
+        assert!(race(Vec::new()).await.is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! The default engine: own sockets under rskafka's `Messenger`, one connection per broker.
+
+mod api;
+mod brokers;
+mod connection;
+mod dial;
+mod stream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::api::{InitProducerIdRequest, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse};
+use self::brokers::Brokers;
+use self::connection::{Connection, Settings};
+use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
+use crate::accumulator::ProducerId;
+use crate::clock::Clock;
+use crate::config::{Acks, Address, ProducerConfig};
+use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::Compression;
+
+/// Longest wait for an answer that carries no records.
+const SMALL_REQUEST: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct MessengerEngine {
+    brokers: Brokers,
+    acks: i16,
+    request_timeout: Duration,
+    compression: Compression,
+    allow_auto_create_topics: bool,
+}
+
+impl MessengerEngine {
+    pub(crate) fn new(config: &ProducerConfig, clock: Clock) -> Self {
+        let settings = Settings {
+            client_id: config.client_id.as_str().into(),
+            connect_timeout: config.timeouts.connect,
+            idle: config.timeouts.idle,
+            clock,
+        };
+        Self {
+            brokers: Brokers::new(config.addresses(), settings, config.bulkhead.max_connecting),
+            acks: match config.acks {
+                Acks::All => -1,
+                Acks::Leader => 1,
+            },
+            request_timeout: config.timeouts.request,
+            compression: config.batch.compression,
+            allow_auto_create_topics: config.allow_auto_create_topics,
+        }
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.brokers.settings().clock
+    }
+
+    fn small_limit(&self) -> Duration {
+        self.request_timeout.min(SMALL_REQUEST)
+    }
+
+    async fn ask_metadata(&self, connection: &Connection, topics: &[Arc<str>]) -> Result<MetadataResponse> {
+        let request = MetadataRequest {
+            topics,
+            allow_auto_topic_creation: self.allow_auto_create_topics,
+        };
+        connection.request(request, self.small_limit(), self.clock()).await
+    }
+
+    fn address(&self, node: NodeId) -> Result<Address> {
+        self.brokers.address(node).ok_or_else(|| {
+            Error::new(ErrorKind::Unreachable, format!("broker {} is not part of the cluster any more", node.0))
+        })
+    }
+}
+
+#[async_trait]
+impl Engine for MessengerEngine {
+    async fn connect(&self) -> Result<()> {
+        self.brokers.any().await.map(drop)
+    }
+
+    async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>> {
+        let connection = self.brokers.any().await?;
+        // Metadata changes nothing, so that its loss leaves nothing in doubt.
+        let response = self
+            .ask_metadata(&connection, topics)
+            .await
+            .map_err(|error| error.with_fate(Fate::NotPersisted))?;
+        self.brokers.learn(response.brokers.into_iter().filter_map(|broker| {
+            let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
+            Some((NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
+        }));
+        Ok(response.topics.into_iter().map(topic_metadata).collect())
+    }
+
+    async fn producer_id(&self) -> Result<ProducerId> {
+        let connection = self.brokers.any().await?;
+        let answer = connection
+            .request(InitProducerIdRequest, self.small_limit(), self.clock())
+            .await
+            .map_err(|error| error.with_fate(Fate::NotPersisted))?;
+        match answer.error_code {
+            0 => Ok(ProducerId {
+                id: answer.producer_id,
+                epoch: answer.epoch,
+            }),
+            code => Err(Error::from_broker(code, None).with_fate(Fate::NotPersisted)),
+        }
+    }
+
+    async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced> {
+        let address = self.address(node)?;
+        let connection = self.brokers.connection(&address).await?;
+        let request = ProduceRequest {
+            acks: self.acks,
+            timeout: self.request_timeout,
+            compression: self.compression,
+            parcels,
+        };
+        let response = connection.request(request, self.request_timeout, self.clock()).await?;
+        Ok(Produced {
+            throttle: response.throttle,
+            answers: in_order(response, parcels),
+        })
+    }
+
+    async fn probe(&self, node: Option<NodeId>) -> Result<()> {
+        let connection = match node {
+            Some(node) => self.brokers.connection(&self.address(node)?).await?,
+            None => self.brokers.any().await?,
+        };
+        self.ask_metadata(&connection, &[]).await.map(drop)
+    }
+
+    fn name_of(&self, node: NodeId) -> Arc<str> {
+        match self.brokers.address(node) {
+            Some(address) => address.to_string().into(),
+            None => format!("broker {}", node.0).into(),
+        }
+    }
+
+    fn close(&self) {
+        self.brokers.close();
+    }
+}
+
+fn topic_metadata(topic: api::Topic) -> TopicMetadata {
+    let leaders = match topic.error_code {
+        // 5 (LEADER_NOT_AVAILABLE) is said of a topic whose partitions are just being created.
+        0 | 5 if !topic.partitions.is_empty() => {
+            let count = topic.partitions.iter().map(|p| p.index + 1).max().unwrap_or(0);
+            // A broker cannot make us allocate more than what it sent.
+            let count = usize::try_from(count).unwrap_or(0).min(topic.partitions.len());
+            let mut leaders = vec![None; count];
+            for partition in &topic.partitions {
+                let place = usize::try_from(partition.index).ok().and_then(|at| leaders.get_mut(at));
+                if let (Some(place), true) = (place, partition.leader >= 0) {
+                    *place = Some(NodeId(i64::from(partition.leader)));
+                }
+            }
+            Ok(leaders)
+        }
+        0 => Err(5),
+        code => Err(code),
+    };
+    TopicMetadata {
+        name: topic.name.into(),
+        leaders,
+    }
+}
+
+/// Answers in the order of the parcels: Kafka re-orders them. A parcel without an answer is possibly stored.
+fn in_order(response: ProduceResponse, parcels: &[Parcel]) -> Vec<Answer> {
+    let mut found: HashMap<(&str, i32), Answer> = HashMap::with_capacity(parcels.len());
+    for (topic, partitions) in &response.topics {
+        for (index, answer) in partitions {
+            found.insert((topic, *index), answer.clone());
+        }
+    }
+    parcels
+        .iter()
+        .map(|parcel| {
+            let partition = &parcel.partition;
+            found.remove(&(&**partition.topic(), partition.index())).unwrap_or_else(|| Answer {
+                error_code: -1,
+                detail: Some("the answer does not mention the partition".into()),
+                ..Answer::default()
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! The seam: what the sending side asks of whatever talks to brokers.
+//!
+//! Only files under this folder name `rskafka`. An engine makes **one attempt** per call and ends it within its
+//! own time limit; retries, order, limits and deadlines are the sender's.
+
+mod capabilities;
+mod messenger;
+mod partition_client;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub(crate) use capabilities::Capabilities;
+pub(crate) use messenger::MessengerEngine;
+pub(crate) use partition_client::PartitionClientEngine;
+
+use crate::accumulator::{Batch, Partition, ProducerId};
+use crate::error::Result;
+
+/// Where batches can be sent: a broker for the engine that has one connection per broker, a partition for the
+/// one that has one per partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeId(pub(crate) i64);
+
+/// A batch and where it belongs.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) batch: Batch,
+    /// The batch in Kafka's format, where it was encoded ahead of its request.
+    pub(crate) encoded: Option<Vec<u8>>,
+}
+
+/// What a broker answered to a produce request.
+#[derive(Debug)]
+pub(crate) struct Produced {
+    /// One answer for each parcel, in their order.
+    pub(crate) answers: Vec<Answer>,
+    /// How long the broker wants no further request.
+    pub(crate) throttle: Duration,
+}
+
+/// What a broker answered for one batch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    /// 0 if the batch is stored.
+    pub(crate) error_code: i16,
+    pub(crate) base_offset: Option<i64>,
+    /// Set where the topic uses the time of appending.
+    pub(crate) append_time: Option<i64>,
+    /// The broker's own words.
+    pub(crate) detail: Option<String>,
+    /// Records that are to blame, by their place in the batch (KIP-467).
+    pub(crate) bad_records: Vec<(u32, Option<String>)>,
+}
+
+/// A topic as the cluster describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct TopicMetadata {
+    pub(crate) name: Arc<str>,
+    /// Leaders by partition index, `None` where there is none at the moment; or the broker's error code.
+    pub(crate) leaders: Result<Vec<Option<NodeId>>, i16>,
+}
+
+#[async_trait]
+pub(crate) trait Engine: fmt::Debug + Send + Sync {
+    /// Reaches one broker, authenticated. Does nothing if one is connected.
+    async fn connect(&self) -> Result<()>;
+
+    /// Asks for partitions and leaders of these topics.
+    async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>>;
+
+    /// Asks for a new producer id.
+    async fn producer_id(&self) -> Result<ProducerId>;
+
+    /// Sends one request with these batches. Requests to one node leave in the order in which the returned
+    /// futures are first polled.
+    ///
+    /// An error's fate says whether the request may have reached the broker.
+    async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced>;
+
+    /// Checks that a broker answers, without any record: this one, or any.
+    async fn probe(&self, node: Option<NodeId>) -> Result<()>;
+
+    /// A name for people: `host:port` where the engine knows it.
+    fn name_of(&self, node: NodeId) -> Arc<str>;
+
+    /// Drops every connection.
+    fn close(&self);
+}

@@ -1,0 +1,343 @@
+//! The baseline engine: rskafka's stable `PartitionClient`, one connection per partition.
+//!
+//! What rskafka does by itself is held down to one attempt per call, within our time limit; a call that times out
+//! takes its connections with it, as rskafka would keep using them. What cannot be held down: a batch that the
+//! broker stored **and throttled** is sent again by rskafka until the broker stops throttling or our time limit
+//! ends it. `Capabilities` declares the rest.
+
+mod classify;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rskafka::BackoffConfig;
+use rskafka::chrono::{DateTime, Utc};
+use rskafka::client::partition::{Compression as Codec, PartitionClient, UnknownTopicHandling};
+use rskafka::client::{Client, ClientBuilder};
+use tokio::task::JoinSet;
+
+use self::classify::classify;
+use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
+use crate::Compression;
+use crate::accumulator::ProducerId;
+use crate::config::{Address, ProducerConfig};
+use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::record::Record;
+
+/// Head start of each bootstrap broker over the next.
+const HEAD_START: Duration = Duration::from_millis(250);
+const MAX_ANSWER: usize = 16 << 20;
+/// A client so old is told to look again before it opens a partition: rskafka follows a leader that moved only
+/// while its own metadata is fresh.
+const STALE: Duration = Duration::from_secs(5);
+
+pub(crate) struct PartitionClientEngine {
+    bootstrap: Vec<Address>,
+    client_id: Arc<str>,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    codec: Codec,
+    client: tokio::sync::Mutex<Option<(Arc<Client>, tokio::time::Instant)>>,
+    places: Mutex<Places>,
+    next_node: AtomicI64,
+}
+
+/// Partitions by the nodes that stand for them: rskafka does not tell who leads, so that each partition is a
+/// destination of its own.
+#[derive(Default)]
+struct Places {
+    nodes: HashMap<(Arc<str>, i32), NodeId>,
+    places: HashMap<NodeId, Place>,
+}
+
+#[derive(Clone)]
+struct Place {
+    topic: Arc<str>,
+    partition: i32,
+    client: Option<Arc<PartitionClient>>,
+}
+
+impl PartitionClientEngine {
+    pub(crate) fn new(config: &ProducerConfig) -> Self {
+        Self {
+            bootstrap: config.addresses(),
+            client_id: config.client_id.as_str().into(),
+            connect_timeout: config.timeouts.connect,
+            request_timeout: config.timeouts.request,
+            codec: codec(config.batch.compression),
+            client: tokio::sync::Mutex::default(),
+            places: Mutex::default(),
+            next_node: AtomicI64::new(0),
+        }
+    }
+
+    /// The client, made if need be: every bootstrap broker is raced, as rskafka would try them one by one.
+    async fn client(&self) -> Result<Arc<Client>> {
+        let mut current = self.client.lock().await;
+        if let Some((client, _)) = &*current {
+            return Ok(client.clone());
+        }
+        let mut attempts = JoinSet::new();
+        for (turn, address) in self.bootstrap.iter().cloned().enumerate() {
+            let (client_id, limit) = (self.client_id.clone(), self.connect_timeout);
+            attempts.spawn(async move {
+                tokio::time::sleep(HEAD_START * turn as u32).await;
+                let building = ClientBuilder::new(vec![address.to_string()])
+                    .client_id(client_id)
+                    .max_message_size(MAX_ANSWER)
+                    .backoff_config(single_attempt())
+                    .build();
+                match tokio::time::timeout(limit, building).await {
+                    Ok(Ok(client)) => Ok(client),
+                    Ok(Err(error)) => Err(classify(error).with_broker(address.to_string())),
+                    Err(_) => Err(Error::new(
+                        ErrorKind::Unreachable,
+                        format!("cannot reach {address}: no answer within {limit:?} (timeouts.connect)"),
+                    )
+                    .with_broker(address.to_string())),
+                }
+            });
+        }
+        let mut failed = Vec::new();
+        while let Some(done) = attempts.join_next().await {
+            match done {
+                Ok(Ok(client)) => {
+                    let client = Arc::new(client);
+                    *current = Some((client.clone(), tokio::time::Instant::now()));
+                    return Ok(client);
+                }
+                Ok(Err(error)) => failed.push(error),
+                Err(error) => failed.push(Error::new(ErrorKind::Internal, error.to_string())),
+            }
+        }
+        Err(unusable(failed))
+    }
+
+    /// Whatever was connected is not to be trusted any more.
+    async fn drop_client(&self) {
+        *self.client.lock().await = None;
+        for place in self.places.lock().places.values_mut() {
+            place.client = None;
+        }
+    }
+
+    /// Runs one call of rskafka within `limit`; one that does not end takes all connections with it.
+    async fn bounded<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, rskafka::client::error::Error>> + Send,
+    ) -> Result<T> {
+        match tokio::time::timeout(limit, call).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                let error = classify(error);
+                if matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Unreachable | ErrorKind::Protocol) {
+                    self.drop_client().await;
+                }
+                Err(error)
+            }
+            Err(_) => {
+                self.drop_client().await;
+                Err(Error::new(ErrorKind::ConnectionLost, format!("no answer within {limit:?} (timeouts.request)"))
+                    .with_fate(Fate::PossiblyPersisted))
+            }
+        }
+    }
+
+    async fn partition_client(&self, node: NodeId) -> Result<Arc<PartitionClient>> {
+        let place = self.places.lock().places.get(&node).cloned();
+        let Some(place) = place else {
+            return Err(Error::new(ErrorKind::Internal, "a partition that was never announced"));
+        };
+        if let Some(client) = place.client {
+            return Ok(client);
+        }
+        let client = self.client().await?;
+        if self.is_stale().await {
+            self.bounded(self.request_timeout, client.list_topics()).await.map_err(unsent)?;
+        }
+        let opening = client.partition_client(&*place.topic, place.partition, UnknownTopicHandling::Error);
+        let opened = Arc::new(self.bounded(self.connect_timeout, opening).await.map_err(unsent)?);
+        if let Some(place) = self.places.lock().places.get_mut(&node) {
+            place.client = Some(opened.clone());
+        }
+        Ok(opened)
+    }
+
+    async fn is_stale(&self) -> bool {
+        let mut current = self.client.lock().await;
+        match &mut *current {
+            Some((_, looked)) if looked.elapsed() > STALE => {
+                *looked = tokio::time::Instant::now();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn forget(&self, node: NodeId) {
+        if let Some(place) = self.places.lock().places.get_mut(&node) {
+            place.client = None;
+        }
+    }
+
+    fn node_of(&self, topic: &Arc<str>, partition: i32) -> NodeId {
+        let mut places = self.places.lock();
+        if let Some(node) = places.nodes.get(&(topic.clone(), partition)) {
+            return *node;
+        }
+        let node = NodeId(self.next_node.fetch_add(1, Ordering::Relaxed));
+        places.nodes.insert((topic.clone(), partition), node);
+        let place = Place {
+            topic: topic.clone(),
+            partition,
+            client: None,
+        };
+        places.places.insert(node, place);
+        node
+    }
+}
+
+/// Nothing of the caller's was in that call.
+fn unsent(error: Error) -> Error {
+    error.with_fate(Fate::NotPersisted)
+}
+
+/// With a deadline of nothing rskafka makes exactly one attempt, and forgets a leader that refused it.
+fn single_attempt() -> BackoffConfig {
+    BackoffConfig {
+        init_backoff: Duration::from_millis(1),
+        max_backoff: Duration::from_millis(1),
+        base: 2.0,
+        deadline: Some(Duration::ZERO),
+    }
+}
+
+fn unusable(failed: Vec<Error>) -> Error {
+    let list: Vec<_> = failed.iter().map(ToString::to_string).collect();
+    let telling = failed.iter().find(|e| e.kind() != ErrorKind::Unreachable);
+    let kind = telling.map_or(ErrorKind::Unreachable, Error::kind);
+    match failed.len() {
+        1 => failed.into_iter().next().unwrap_or_else(|| Error::new(kind, "no broker can be used")),
+        _ => Error::new(kind, format!("no broker can be used: {}", list.join("; "))),
+    }
+}
+
+fn codec(compression: Compression) -> Codec {
+    match compression {
+        #[cfg(feature = "gzip")]
+        Compression::Gzip => Codec::Gzip,
+        #[cfg(feature = "snappy")]
+        Compression::Snappy => Codec::Snappy,
+        // Validation lets nothing else through.
+        _ => Codec::NoCompression,
+    }
+}
+
+fn to_rskafka(record: &Record) -> rskafka::record::Record {
+    let headers: BTreeMap<_, _> = record
+        .headers
+        .iter()
+        .map(|header| (header.name.clone(), header.value.as_deref().unwrap_or_default().to_vec()))
+        .collect();
+    rskafka::record::Record {
+        key: record.key.as_deref().map(<[u8]>::to_vec),
+        value: record.value.as_deref().map(<[u8]>::to_vec),
+        headers,
+        timestamp: DateTime::<Utc>::from_timestamp_millis(record.timestamp).unwrap_or_default(),
+    }
+}
+
+#[async_trait]
+impl Engine for PartitionClientEngine {
+    async fn connect(&self) -> Result<()> {
+        self.client().await.map(drop)
+    }
+
+    async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>> {
+        let client = self.client().await?;
+        let all = self.bounded(self.request_timeout, client.list_topics()).await.map_err(unsent)?;
+        let found = topics.iter().map(|name| {
+            let leaders = match all.iter().find(|topic| topic.name == **name) {
+                Some(topic) => {
+                    let count = topic.partitions.len() as i32;
+                    Ok((0..count).map(|partition| Some(self.node_of(name, partition))).collect())
+                }
+                None => Err(UNKNOWN_TOPIC),
+            };
+            TopicMetadata {
+                name: name.clone(),
+                leaders,
+            }
+        });
+        Ok(found.collect())
+    }
+
+    async fn producer_id(&self) -> Result<ProducerId> {
+        Err(Error::new(ErrorKind::InvalidConfig, "the PartitionClient engine is not idempotent"))
+    }
+
+    async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced> {
+        let mut answers = Vec::with_capacity(parcels.len());
+        for parcel in parcels {
+            let client = self.partition_client(node).await?;
+            let records = parcel.batch.records().iter().map(to_rskafka).collect();
+            let produced = self.bounded(self.request_timeout, client.produce(records, self.codec)).await;
+            answers.push(match produced {
+                Ok(offsets) => Answer {
+                    base_offset: offsets.first().copied(),
+                    ..Answer::default()
+                },
+                Err(error) => match error.broker_error() {
+                    Some(code) => {
+                        self.forget(node);
+                        Answer {
+                            error_code: code.code(),
+                            ..Answer::default()
+                        }
+                    }
+                    None => return Err(error),
+                },
+            });
+        }
+        Ok(Produced {
+            answers,
+            throttle: Duration::ZERO,
+        })
+    }
+
+    async fn probe(&self, _: Option<NodeId>) -> Result<()> {
+        let client = self.client().await?;
+        self.bounded(self.request_timeout, client.list_topics()).await.map(drop).map_err(unsent)
+    }
+
+    fn name_of(&self, node: NodeId) -> Arc<str> {
+        match self.places.lock().places.get(&node) {
+            Some(place) => format!("the leader of {}/{}", place.topic, place.partition).into(),
+            None => "a broker".into(),
+        }
+    }
+
+    fn close(&self) {
+        if let Ok(mut client) = self.client.try_lock() {
+            *client = None;
+        }
+        for place in self.places.lock().places.values_mut() {
+            place.client = None;
+        }
+    }
+}
+
+/// `UNKNOWN_TOPIC_OR_PARTITION`
+const UNKNOWN_TOPIC: i16 = 3;
+
+impl fmt::Debug for PartitionClientEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartitionClientEngine").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+    }
+}

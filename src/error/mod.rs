@@ -1,0 +1,304 @@
+//! One error type for the whole crate, made for the person who has to act.
+
+mod broker;
+mod code;
+mod kind;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use broker::BrokerError;
+pub use code::ErrorCode;
+pub use kind::{ErrorKind, Fate};
+pub(crate) use table::{Blame, Retry, Row, connection_row, row};
+
+use crate::Message;
+
+/// A `Result` of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Arc<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong, what it means for the message, and what to try.
+///
+/// `Display` says this level only; [`source`](std::error::Error::source) has the cause beneath it. The wording
+/// is for people and may change; decide by [`code`](Self::code), [`kind`](Self::kind) and
+/// [`fate`](Self::fate). No key, value, header value, password or token is ever part of an error.
+#[derive(Clone)]
+pub struct Error {
+    repr: Box<Repr>,
+}
+
+#[derive(Clone)]
+struct Repr {
+    code: ErrorCode,
+    kind: ErrorKind,
+    fate: Fate,
+    text: Arc<str>,
+    source: Option<Source>,
+    broker_error: Option<BrokerError>,
+    broker: Option<Arc<str>>,
+    topic: Option<Arc<str>>,
+    partition: Option<i32>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+    message: Option<Message>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<Arc<str>>) -> Self {
+        Self {
+            repr: Box::new(Repr {
+                code: code_of(kind),
+                kind,
+                fate: Fate::NotPersisted,
+                text: text.into(),
+                source: None,
+                broker_error: None,
+                broker: None,
+                topic: None,
+                partition: None,
+                attempts: 0,
+                retry_after: None,
+                message: None,
+            }),
+        }
+    }
+
+    /// An error code of a broker, with the kind and remedy of its row in the table.
+    pub(crate) fn from_broker(code: i16, detail: Option<&str>) -> Self {
+        let row = row(code);
+        let error = BrokerError::new(code);
+        let mut text = format!("the broker answered {error}");
+        if let Some(detail) = detail.filter(|d| !d.is_empty()) {
+            text.push_str(&format!(" ({})", printable(detail)));
+        }
+        if !row.remedy.is_empty() {
+            text.push_str(": ");
+            text.push_str(row.remedy);
+        }
+        let mut made = Self::new(row.kind, text).with_fate(row.fate);
+        made.repr.broker_error = Some(error);
+        made
+    }
+
+    /// The code in the registry.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.repr.code
+    }
+
+    /// The cause, finer than the code.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.repr.kind
+    }
+
+    /// Whether the message may be in the log all the same.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        self.repr.fate
+    }
+
+    /// What the broker answered, where it did.
+    #[must_use]
+    pub fn broker_error(&self) -> Option<BrokerError> {
+        self.repr.broker_error
+    }
+
+    /// The broker (`host:port`) that the error is about, where there is one.
+    #[must_use]
+    pub fn broker(&self) -> Option<&str> {
+        self.repr.broker.as_deref()
+    }
+
+    /// How many times the message was sent before it was given up; 0 when it never left.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.repr.attempts
+    }
+
+    /// When trying again may succeed, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.repr.retry_after
+    }
+
+    /// The topic that the error is about.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        self.repr.topic.as_deref()
+    }
+
+    /// The partition that the error is about.
+    #[must_use]
+    pub fn partition(&self) -> Option<i32> {
+        self.repr.partition
+    }
+
+    /// The message that failed, as it was handed in; `None` where the error is not about one.
+    #[must_use]
+    pub fn into_message(self) -> Option<Message> {
+        self.repr.message
+    }
+
+    pub(crate) fn with_code(mut self, code: ErrorCode) -> Self {
+        self.repr.code = code;
+        self
+    }
+
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.repr.kind = kind;
+        self
+    }
+
+    pub(crate) fn with_text(mut self, text: impl Into<Arc<str>>) -> Self {
+        self.repr.text = text.into();
+        self
+    }
+
+    pub(crate) fn with_fate(mut self, fate: Fate) -> Self {
+        self.repr.fate = fate;
+        self
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.repr.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    pub(crate) fn with_broker(mut self, broker: impl Into<Arc<str>>) -> Self {
+        self.repr.broker = Some(broker.into());
+        self
+    }
+
+    pub(crate) fn with_topic(mut self, topic: impl Into<Arc<str>>) -> Self {
+        self.repr.topic = Some(topic.into());
+        self
+    }
+
+    pub(crate) fn with_partition(mut self, partition: i32) -> Self {
+        self.repr.partition = Some(partition);
+        self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.repr.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, after: Option<Duration>) -> Self {
+        self.repr.retry_after = after;
+        self
+    }
+
+    pub(crate) fn with_message(mut self, message: Message) -> Self {
+        self.repr.message = Some(message);
+        self
+    }
+
+    /// What the table says about this error: whether to retry, whom to blame, whether to refresh metadata.
+    pub(crate) fn row(&self) -> Row {
+        match self.repr.broker_error {
+            Some(error) => *row(error.code()),
+            None => connection_row(self.repr.kind, self.repr.fate),
+        }
+    }
+}
+
+fn code_of(kind: ErrorKind) -> ErrorCode {
+    match kind {
+        ErrorKind::InvalidConfig => ErrorCode::InvalidConfig,
+        ErrorKind::Unreachable | ErrorKind::CircuitOpen => ErrorCode::BrokersUnavailable,
+        _ => ErrorCode::SendFailed,
+    }
+}
+
+/// A peer's text, short and without control characters, fit for a log line.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(200)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(200).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let repr = &self.repr;
+        f.write_str(&repr.text)?;
+        if repr.attempts > 0 {
+            let s = if repr.attempts == 1 { "" } else { "s" };
+            write!(f, " [{} after {} attempt{s}]", repr.fate, repr.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let repr = &self.repr;
+        let mut debug = f.debug_struct("Error");
+        debug
+            .field("code", &repr.code.as_str())
+            .field("kind", &repr.kind)
+            .field("fate", &repr.fate)
+            .field("text", &repr.text);
+        if let Some(broker) = &repr.broker {
+            debug.field("broker", broker);
+        }
+        if let Some(topic) = &repr.topic {
+            debug.field("topic", topic);
+        }
+        if let Some(partition) = &repr.partition {
+            debug.field("partition", partition);
+        }
+        debug.field("attempts", &repr.attempts);
+        if let Some(source) = &repr.source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.repr.source.as_deref().map(|s| s as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word_and_can_be_shared() {
+        fn shared<T: Clone + Send + Sync + 'static>() {}
+        shared::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn display_says_this_level_only_and_source_the_rest() {
+        let error = Error::new(ErrorKind::Unreachable, "cannot reach kafka-1:9092")
+            .with_source(std::io::Error::other("connection refused"));
+        assert_eq!(error.to_string(), "cannot reach kafka-1:9092");
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(source.as_deref(), Some("connection refused"));
+    }
+
+    #[test]
+    fn a_peers_text_cannot_break_a_log_line() {
+        let error = Error::from_broker(-1, Some("line\nline\u{1b}[31m"));
+        assert!(!error.to_string().contains(['\n', '\u{1b}']));
+    }
+}

@@ -1,0 +1,56 @@
+//! One check.
+
+use async_trait::async_trait;
+
+use crate::context::Context;
+use crate::error::{Error, ErrorCode};
+
+/// Something that can tell whether it works.
+///
+/// Implemented by [`Producer`](crate::Producer), and by every closure that returns a future, through
+/// [`HealthRegistry::register_fn`](super::HealthRegistry::register_fn).
+#[async_trait]
+pub trait HealthCheck: Send + Sync {
+    /// Its name in reports.
+    fn name(&self) -> &str;
+
+    /// How it is. Should end with `ctx`; the registry ends it otherwise.
+    async fn check(&self, ctx: &Context) -> Health;
+}
+
+/// How something is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// It works.
+    Up,
+    /// It works, but not as it should; the reason.
+    Degraded(String),
+    /// It does not work.
+    #[non_exhaustive]
+    Down {
+        /// The reason.
+        reason: String,
+        /// The code of the error behind it, where there is one.
+        code: Option<ErrorCode>,
+    },
+}
+
+impl Health {
+    /// Down, for the reason that an error gives.
+    #[must_use]
+    pub fn down(error: &Error) -> Self {
+        Self::Down {
+            reason: error.to_string(),
+            code: Some(error.code()),
+        }
+    }
+
+    /// Down, for a reason of one's own.
+    pub fn down_because(reason: impl Into<String>) -> Self {
+        Self::Down {
+            reason: reason.into(),
+            code: None,
+        }
+    }
+}

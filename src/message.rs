@@ -1,0 +1,164 @@
+//! What a user hands to the producer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+/// One message: a value, and whatever else Kafka stores with it.
+///
+/// ```
+/// use rskafka_producer::Message;
+///
+/// let message = Message::new("paid")
+///     .key("order-42")
+///     .to("orders")
+///     .header("source", "checkout");
+/// assert_eq!(message.topic.as_deref(), Some("orders"));
+/// ```
+///
+/// `Debug` prints sizes, never contents.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// Value; `None` is Kafka's null, a tombstone on a compacted topic. An empty value is not null.
+    pub value: Option<Bytes>,
+    /// Key; chooses the partition, unless [`partition`](Self::partition) is set. `None` is Kafka's null, an
+    /// empty key is a key.
+    pub key: Option<Bytes>,
+    /// Headers in order; names may repeat and values may be null (KIP-82).
+    pub headers: Vec<Header>,
+    /// Topic; without one the producer's default topic is used.
+    pub topic: Option<Arc<str>>,
+    /// Partition to use instead of the one that the key would choose.
+    pub partition: Option<i32>,
+    /// Timestamp in milliseconds since 1970; without one the time of acceptance is used.
+    pub timestamp: Option<i64>,
+}
+
+/// A header of a [`Message`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Name; may repeat within a message.
+    pub name: String,
+    /// Value; `None` is null.
+    pub value: Option<Bytes>,
+}
+
+impl Message {
+    /// A message with this value and no key.
+    pub fn new(value: impl Into<Bytes>) -> Self {
+        Self {
+            value: Some(value.into()),
+            ..Self::default()
+        }
+    }
+
+    /// A null value for this key: deletes the key from a compacted topic.
+    pub fn tombstone(key: impl Into<Bytes>) -> Self {
+        Self {
+            key: Some(key.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the key.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Bytes>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the topic. An `Arc<str>` that is cloned for each message costs no allocation.
+    #[must_use]
+    pub fn to(mut self, topic: impl Into<Arc<str>>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets the partition, whatever the key.
+    #[must_use]
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Appends a header; an earlier one of the same name stays.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.headers.push(Header {
+            name: name.into(),
+            value: Some(value.into()),
+        });
+        self
+    }
+
+    /// Appends a header whose value is null.
+    #[must_use]
+    pub fn null_header(mut self, name: impl Into<String>) -> Self {
+        self.headers.push(Header {
+            name: name.into(),
+            value: None,
+        });
+        self
+    }
+
+    /// Sets the timestamp, rounded down to milliseconds. A time before 1970 is refused when the message is
+    /// sent, as Kafka cannot store it.
+    #[must_use]
+    pub fn timestamp(mut self, at: SystemTime) -> Self {
+        self.timestamp = Some(millis(at));
+        self
+    }
+}
+
+/// Milliseconds since 1970; negative before.
+pub(crate) fn millis(at: SystemTime) -> i64 {
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("key_bytes", &self.key.as_ref().map(Bytes::len))
+            .field("value_bytes", &self.value.as_ref().map(Bytes::len))
+            .field("headers", &self.headers.len())
+            .field("timestamp", &self.timestamp)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("name", &self.name)
+            .field("value_bytes", &self.value.as_ref().map(Bytes::len))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_contents() {
+        let shown = format!("{:?}", Message::new("s3cret").key("hush").header("h", "quiet"));
+        for secret in ["s3cret", "hush", "quiet"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn headers_keep_their_order_and_may_repeat() {
+        let message = Message::new("v").header("a", "1").null_header("a").header("b", "2");
+        let names: Vec<_> = message.headers.iter().map(|h| h.name.as_str()).collect();
+        assert_eq!(names, ["a", "a", "b"]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Which partition a message goes to.
+
+mod crc32;
+mod fnv1a;
+mod murmur2;
+mod round_robin;
+mod sticky;
+#[cfg(test)]
+mod vectors;
+
+use std::fmt;
+use std::sync::Arc;
+
+use self::round_robin::RoundRobin;
+use self::sticky::Sticky;
+
+/// How a message that names no partition gets one (Kafka: `partitioner.class`).
+///
+/// Messages with a key go by its hash, so that a key keeps its partition for as long as the number of partitions
+/// stays. Those without stick to one partition until a batch's worth of bytes went there, then to another one that
+/// has a leader (KIP-794).
+///
+/// Every rule is tested against vectors of the client that it stands for.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Partitioning {
+    /// As the Java client, franz-go and krafka: murmur2; an empty key is hashed. librdkafka calls it
+    /// `murmur2_random`.
+    #[default]
+    Murmur2,
+    /// As sarama's default `NewHashPartitioner` and librdkafka's `fnv1a_random`: 32-bit FNV-1a, its absolute value
+    /// taken.
+    Fnv1a,
+    /// As sarama's `NewReferenceHashPartitioner`: 32-bit FNV-1a, its sign bit cleared.
+    Fnv1aReference,
+    /// As librdkafka's default `consistent_random`: CRC-32; an empty key counts as none.
+    Crc32,
+    /// One partition after the other, whatever the key.
+    RoundRobin,
+    /// A rule of one's own.
+    Custom(Arc<dyn Partitioner>),
+}
+
+impl Partitioning {
+    /// A rule of one's own.
+    pub fn custom(partitioner: impl Partitioner + 'static) -> Self {
+        Self::Custom(Arc::new(partitioner))
+    }
+}
+
+/// A rule of one's own for choosing partitions.
+///
+/// It is called once for each message, on the task that sends: it must not block. An answer that is no partition
+/// of the topic fails the message; it is never wrapped around.
+pub trait Partitioner: fmt::Debug + Send + Sync {
+    /// The partition of this message; `None` leaves it to the rule for messages without a key.
+    fn partition(&self, input: &PartitionInput<'_>) -> Option<u32>;
+}
+
+/// What a [`Partitioner`] may look at.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct PartitionInput<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The message's key.
+    pub key: Option<&'a [u8]>,
+    /// The message's value.
+    pub value: Option<&'a [u8]>,
+    /// Number of partitions of the topic, at least 1.
+    pub partitions: u32,
+}
+
+impl fmt::Debug for PartitionInput<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartitionInput")
+            .field("topic", &self.topic)
+            .field("partitions", &self.partitions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The rule applied to one topic, and what it has to remember of it.
+#[derive(Debug)]
+pub(crate) struct Chooser {
+    rule: Partitioning,
+    sticky: Sticky,
+    round_robin: RoundRobin,
+}
+
+impl Chooser {
+    pub(crate) fn new(rule: &Partitioning, batch_bytes: usize) -> Self {
+        Self {
+            rule: rule.clone(),
+            sticky: Sticky::new(batch_bytes, fastrand::u64(..)),
+            round_robin: RoundRobin::default(),
+        }
+    }
+
+    /// Chooses for a message of `bytes`. `led` are the partitions with a leader; `load` tells the bytes that wait
+    /// for one.
+    #[inline]
+    pub(crate) fn choose(
+        &self,
+        input: &PartitionInput<'_>,
+        led: &[u32],
+        bytes: usize,
+        load: impl Fn(u32) -> usize,
+    ) -> u32 {
+        let n = input.partitions;
+        let keyed = match (&self.rule, input.key) {
+            (Partitioning::Custom(rule), _) => rule.partition(input),
+            (Partitioning::RoundRobin, _) => return self.round_robin.next(n, led),
+            (Partitioning::Murmur2, Some(key)) => Some(murmur2::partition(key, n)),
+            (Partitioning::Fnv1a, Some(key)) => Some(fnv1a::partition(key, n)),
+            (Partitioning::Fnv1aReference, Some(key)) => Some(fnv1a::reference_partition(key, n)),
+            (Partitioning::Crc32, Some(key)) if !key.is_empty() => Some(crc32::partition(key, n)),
+            _ => None,
+        };
+        keyed.unwrap_or_else(|| self.sticky.choose(n, led, bytes, load))
+    }
+}

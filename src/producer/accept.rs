@@ -1,0 +1,271 @@
+//! Admission: checked, routed, room taken, appended. The hot path, without an `await`.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Core;
+use crate::accumulator::{Appended, Arrival, Buffer, NoRoom, Partition, Receipt, Refused};
+use crate::cluster::{Partitions, Topic};
+use crate::config::OpenCircuit;
+use crate::engine::Capabilities;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::Message;
+use crate::partitioner::PartitionInput;
+use crate::record::{Given, Record, max_encoded_len, message_footprint};
+use crate::resilience::BreakerState;
+use crate::routing::topic_name;
+
+/// What came of offering a message.
+pub(super) enum Offer {
+    /// Accepted. The flag says that a batch became full by it.
+    Accepted(Receipt, bool),
+    /// The topic has to be asked for first.
+    UnknownTopic(Message, Arc<str>),
+    /// There is no room at the moment, in the topic's share or in the whole buffer.
+    NoRoom(Message, Arc<Topic>, usize),
+}
+
+impl Core {
+    /// Offers a message. `room_taken` is the room that a caller has waited for, and keeps on an error.
+    pub(super) fn offer(
+        self: &Arc<Self>,
+        message: Message,
+        deadline: Option<Instant>,
+        room_taken: bool,
+    ) -> Result<Offer> {
+        let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
+            return Err(refuse(
+                ErrorKind::NoTopic,
+                "the message names no topic and the producer has no default topic: set one of them".into(),
+                message,
+            ));
+        };
+        let Some(topic) = self.cluster.topic(name) else {
+            let name = name.clone();
+            return match topic_name::check(&name) {
+                Ok(()) => Ok(Offer::UnknownTopic(message, name)),
+                Err(problem) => Err(refuse(ErrorKind::InvalidTopic, problem, message)),
+            };
+        };
+        if let Err((kind, problem)) = self.check(&message) {
+            return Err(refuse(kind, problem, message).with_topic(topic.name().clone()));
+        }
+        let footprint = message_footprint(&message);
+        if !room_taken {
+            if let Err(full) = self.take_room(&topic, footprint) {
+                return match full {
+                    NoRoom::Full => Ok(Offer::NoRoom(message, topic, footprint)),
+                    NoRoom::Closed => Err(closed(message)),
+                };
+            }
+        }
+        let offered = topic.with_partitions(|partitions| {
+            let index = match self.route(&topic, &message, footprint, partitions) {
+                Ok(index) => index,
+                Err((kind, problem)) => return Err(refuse(kind, problem, message).with_topic(topic.name().clone())),
+            };
+            self.append(&partitions.all[index], message, footprint, deadline)
+        });
+        match offered {
+            Ok(Ok(accepted)) => Ok(accepted),
+            // The partition takes nothing more: the producer was closed, or the topic is gone.
+            Ok(Err(message)) => {
+                self.give_room_back(&topic, footprint);
+                if self.is_closing() {
+                    return Err(closed(message));
+                }
+                let name = topic.name().clone();
+                Ok(Offer::UnknownTopic(message, name))
+            }
+            Err(error) => {
+                self.give_room_back(&topic, footprint);
+                Err(error)
+            }
+        }
+    }
+
+    fn append(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        message: Message,
+        footprint: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Result<Offer, Message>> {
+        if self.config.circuit_breaker.when_open == OpenCircuit::FailFast {
+            if let Err(error) = self.check_circuit(partition) {
+                return Err(error.with_message(message));
+            }
+        }
+        let record = Record {
+            given: Given {
+                topic: message.topic.is_some(),
+                partition: message.partition.is_some(),
+                timestamp: message.timestamp.is_some(),
+            },
+            key: message.key,
+            value: message.value,
+            headers: message.headers,
+            timestamp: message.timestamp.unwrap_or_default(),
+            expires_after: 0,
+        };
+        let arrival = Arrival {
+            record,
+            footprint,
+            now: Instant::now(),
+            deadline,
+        };
+        match partition.append(arrival, &self.policy, || self.wall_millis()) {
+            Ok(Appended {
+                receipt,
+                wake,
+                sealed,
+            }) => {
+                self.stats.accepted();
+                if wake {
+                    partition.lane().schedule(self, partition.clone());
+                }
+                Ok(Ok(Offer::Accepted(receipt, sealed)))
+            }
+            Err(Refused(record)) => Ok(Err(record.into_message(partition.topic(), partition.index()))),
+        }
+    }
+
+    fn check_circuit(&self, partition: &Partition) -> Result<()> {
+        let lane = partition.lane();
+        let (Some(node), now) = (lane.node(), Instant::now()) else {
+            return Ok(());
+        };
+        match lane.breaker_state(now) {
+            BreakerState::Open => {
+                Err(crate::sender::circuit_open(&self.engine.name_of(node), lane.retry_after(now)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self, message: &Message) -> Result<(), (ErrorKind, String)> {
+        let bytes = max_encoded_len(message);
+        if bytes > self.policy.max_batch_bytes {
+            return Err((
+                ErrorKind::MessageTooLarge,
+                format!(
+                    "the message takes {bytes} bytes; batch.max_bytes allows {}: raise it (and max.message.bytes of \
+                     the topic), or send a smaller message",
+                    self.policy.max_batch_bytes
+                ),
+            ));
+        }
+        if let Some(timestamp) = message.timestamp.filter(|t| *t < 0) {
+            return Err((
+                ErrorKind::InvalidMessage,
+                format!("the timestamp ({timestamp} ms) is before 1970, which Kafka cannot store"),
+            ));
+        }
+        if !message.headers.is_empty() && !Capabilities::of(self.config.engine).ordered_headers {
+            let mut names: Vec<_> = message.headers.iter().map(|h| h.name.as_str()).collect();
+            let in_order = names.windows(2).all(|pair| pair[0] < pair[1]);
+            names.sort_unstable();
+            if !in_order || message.headers.iter().any(|h| h.value.is_none()) {
+                return Err((
+                    ErrorKind::InvalidMessage,
+                    "the PartitionClient engine stores headers sorted by name, each once and not null; these are \
+                     not: use EngineKind::Messenger"
+                        .into(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn route(
+        &self,
+        topic: &Topic,
+        message: &Message,
+        footprint: usize,
+        partitions: &Partitions,
+    ) -> Result<usize, (ErrorKind, String)> {
+        let count = partitions.all.len();
+        if let Some(partition) = message.partition {
+            return usize::try_from(partition).ok().filter(|index| *index < count).ok_or_else(|| {
+                (
+                    ErrorKind::UnknownPartition,
+                    format!("topic {:?} has {count} partitions; there is no partition {partition}", topic.name()),
+                )
+            });
+        }
+        let input = PartitionInput {
+            topic: topic.name(),
+            key: message.key.as_deref(),
+            value: message.value.as_deref(),
+            partitions: count as u32,
+        };
+        let chosen = topic.chooser.choose(&input, &partitions.led, footprint, |index| {
+            partitions.all.get(index as usize).map_or(0, |partition| partition.queued_bytes())
+        });
+        let index = chosen as usize;
+        if index >= count {
+            return Err((
+                ErrorKind::UnknownPartition,
+                format!("the partitioner chose partition {chosen} of topic {:?}, which has {count}", topic.name()),
+            ));
+        }
+        Ok(index)
+    }
+
+    fn take_room(&self, topic: &Topic, bytes: usize) -> Result<(), NoRoom> {
+        if let Some(share) = topic.share() {
+            share.try_take(bytes)?;
+        }
+        self.buffer.try_take(bytes).inspect_err(|_| {
+            if let Some(share) = topic.share() {
+                share.give_back(bytes);
+            }
+        })
+    }
+
+    pub(super) fn give_room_back(&self, topic: &Topic, bytes: usize) {
+        self.buffer.give_back(bytes);
+        if let Some(share) = topic.share() {
+            share.give_back(bytes);
+        }
+    }
+
+    /// Waits in line for room, first in the topic's share: who waits there holds nothing of the whole buffer.
+    ///
+    /// Cancel safe: what did not resolve took nothing.
+    pub(super) async fn wait_for_room(&self, topic: &Topic, bytes: usize) -> Result<(), NoRoom> {
+        if let Some(share) = topic.share() {
+            share.take(bytes).await?;
+        }
+        let mut held = Held {
+            share: topic.share(),
+            bytes,
+        };
+        self.buffer.take(bytes).await?;
+        held.share = None;
+        Ok(())
+    }
+}
+
+/// Room in a topic's share, given back unless the whole buffer had room too.
+struct Held<'a> {
+    share: Option<&'a Arc<Buffer>>,
+    bytes: usize,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(share) = self.share {
+            share.give_back(self.bytes);
+        }
+    }
+}
+
+pub(super) fn closed(message: Message) -> Error {
+    refuse(ErrorKind::Closed, "the producer is closed".into(), message)
+}
+
+fn refuse(kind: ErrorKind, text: String, message: Message) -> Error {
+    Error::new(kind, text).with_message(message)
+}

@@ -1,0 +1,269 @@
+//! What a producer consists of, and the small decisions that need several of its parts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::health::Evidence;
+use crate::accumulator::{Buffer, Partition, Policy};
+use crate::clock::Clock;
+use crate::cluster::{Cluster, TopicSettings};
+use crate::config::{EngineKind, ProducerConfig};
+use crate::context::{Context, Ended};
+use crate::engine::{Engine, MessengerEngine, Parcel};
+use crate::error::{Error, ErrorKind, Fate, Result, Retry};
+use crate::logging::Log;
+use crate::message::millis;
+use crate::resilience::{Backoff, Change, RateLimiter, RetryBudget};
+use crate::sender::{Identities, Lane, Lanes};
+use crate::stats::{Counters, Stats};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: ProducerConfig,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) policy: Policy,
+    pub(crate) buffer: Arc<Buffer>,
+    pub(crate) cluster: Cluster,
+    pub(crate) lanes: Lanes,
+    pub(crate) identities: Identities,
+    pub(crate) stats: Counters,
+    pub(crate) log: Log,
+    pub(crate) evidence: Evidence,
+    pub(super) default_topic: Option<Arc<str>>,
+    pub(super) closing: watch::Sender<super::close::Closing>,
+    pub(super) draining: AtomicBool,
+    clock: Clock,
+    stopped: AtomicBool,
+    requests: AtomicU64,
+    backoff: Backoff,
+    budget: Mutex<RetryBudget>,
+    limiter: Option<Mutex<RateLimiter>>,
+    random: Mutex<fastrand::Rng>,
+}
+
+impl Core {
+    pub(super) fn new(config: ProducerConfig) -> Arc<Self> {
+        let clock = config.clock.clone();
+        let engine: Arc<dyn Engine> = match config.engine {
+            EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone())),
+            EngineKind::PartitionClient => Arc::new(crate::engine::PartitionClientEngine::new(&config)),
+        };
+        let idempotent = config.is_idempotent();
+        let buffer = Buffer::new(config.buffer.max_bytes);
+        let share = config.bulkhead.topic_share;
+        let topics = TopicSettings {
+            partitioning: config.partitioning.clone(),
+            buffer: buffer.clone(),
+            share: (share < 1.0).then_some((config.buffer.max_bytes as f64 * share) as usize),
+            metadata_age: config.timeouts.metadata_age,
+            batch_bytes: config.batch.max_bytes,
+        };
+        Arc::new(Self {
+            policy: Policy {
+                idempotent,
+                // Without sequences a retry could overtake: one batch of a partition at a time.
+                max_in_flight: if idempotent { config.bulkhead.max_in_flight } else { 1 },
+                linger: config.batch.linger,
+                delivery: config.timeouts.delivery,
+                max_batch_bytes: config.batch.max_bytes,
+            },
+            buffer,
+            cluster: Cluster::new(topics),
+            lanes: Lanes::new(config.circuit_breaker.clone()),
+            identities: Identities::default(),
+            stats: Counters::default(),
+            log: Log::new(config.logger.clone(), &config.brokers),
+            evidence: Evidence::default(),
+            default_topic: config.topic.as_deref().map(Arc::from),
+            closing: watch::Sender::default(),
+            draining: AtomicBool::new(false),
+            clock,
+            stopped: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            backoff: Backoff::new(config.retry.backoff, config.retry.max_backoff),
+            budget: Mutex::new(RetryBudget::new(Instant::now())),
+            limiter: RateLimiter::new(&config.rate_limit, Instant::now()).map(Mutex::new),
+            random: Mutex::new(fastrand::Rng::new()),
+            engine,
+            config,
+        })
+    }
+
+    /// Reaches a broker and learns the default topic, trying again until `ctx` ends.
+    pub(super) async fn connect(self: &Arc<Self>, ctx: &Context) -> Result<()> {
+        let ctx = match ctx.remaining() {
+            Some(_) => ctx.clone(),
+            None => ctx.with_timeout(self.config.timeouts.connect * 2),
+        };
+        let mut last = None;
+        let work = async {
+            let mut failures = 0;
+            while let Err(error) = self.engine.connect().await {
+                if error.row().retry == Retry::No || error.kind() == ErrorKind::Protocol {
+                    return Err(error);
+                }
+                last = Some(error);
+                failures += 1;
+                tokio::time::sleep(self.backoff(failures, Instant::now())).await;
+            }
+            last = None;
+            if let Some(topic) = &self.default_topic {
+                self.cluster.resolve(self, topic, &mut last).await?;
+            }
+            Ok(())
+        };
+        match ctx.bound(work).await {
+            Ok(result) => result,
+            Err(ended) => Err(gave_up(ended, last, "no broker could be used in time")),
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Ends every task and connection. What is still in flight is given up by its lane.
+    pub(super) fn stop(self: &Arc<Self>) {
+        self.stopped.store(true, Ordering::Release);
+        for lane in self.lanes.all() {
+            if tokio::runtime::Handle::try_current().is_ok() {
+                lane.wake(self);
+            }
+        }
+        self.engine.close();
+    }
+
+    pub(crate) fn wall_millis(&self) -> i64 {
+        millis(self.clock.wall())
+    }
+
+    /// A number that no other request has.
+    pub(crate) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Delay before retry number `failures`.
+    pub(crate) fn backoff(&self, failures: u32, _now: Instant) -> Duration {
+        self.backoff.delay(failures, &mut self.random.lock())
+    }
+
+    /// Delay before a batch is sent again.
+    pub(crate) fn retry_delay(&self, attempts: u32, error: &Error, retry: Retry, now: Instant) -> Duration {
+        let mut random = self.random.lock();
+        let delay = match retry {
+            Retry::Soon if attempts <= 1 => self.backoff.soon(&mut random),
+            _ => self.backoff.delay(attempts, &mut random),
+        };
+        // An empty budget stretches the delay; it never fails a message that still has time.
+        let delay = match self.budget.lock().withdraw(now) {
+            true => delay,
+            false => delay.max(self.config.retry.max_backoff),
+        };
+        delay.max(error.retry_after().unwrap_or_default())
+    }
+
+    /// Between a half and the whole of `pause`, at random.
+    pub(crate) fn jitter(&self, pause: Duration) -> Duration {
+        pause.mul_f64(0.5 + self.random.lock().f64() / 2.0)
+    }
+
+    /// How long the rate limit holds back the next request.
+    pub(crate) fn rate_wait(&self, now: Instant) -> Duration {
+        self.limiter.as_ref().map_or(Duration::ZERO, |limiter| limiter.lock().wait(now))
+    }
+
+    /// Counts a request against the limits; retries pay again, as the broker's quota sees them too.
+    pub(crate) fn charge(&self, parcels: &[Parcel], now: Instant) {
+        if let Some(limiter) = &self.limiter {
+            let records: usize = parcels.iter().map(|p| p.batch.len()).sum();
+            let bytes: usize = parcels.iter().map(|p| p.batch.wire_bytes()).sum();
+            limiter.lock().charge(records, bytes, now);
+        }
+    }
+
+    /// A broker asked to be spared.
+    pub(crate) fn throttled(&self, time: Duration, now: Instant) {
+        self.stats.throttled(time);
+        if let (Some(limiter), false) = (&self.limiter, time.is_zero()) {
+            limiter.lock().throttled(now);
+        }
+    }
+
+    /// A request was answered well.
+    pub(crate) fn succeeded(&self, now: Instant) {
+        self.evidence.delivered(now);
+        self.budget.lock().deposit(now);
+    }
+
+    pub(crate) fn breaker_changed(&self, lane: &Lane, change: Option<Change>) {
+        let (Some(change), Some(node)) = (change, lane.node()) else {
+            return;
+        };
+        let broker = self.engine.name_of(node);
+        match change {
+            Change::Opened { failures } => {
+                self.stats.breaker_opened();
+                self.log.breaker(&broker, true, u64::from(failures));
+            }
+            Change::Closed => self.log.breaker(&broker, false, 0),
+        }
+    }
+
+    /// The error of a message whose time is over.
+    pub(crate) fn expired(&self) -> Error {
+        Error::new(
+            ErrorKind::DeliveryTimeout,
+            format!(
+                "not acknowledged in time: the context's deadline, or timeouts.delivery ({:?}), has passed",
+                self.config.timeouts.delivery
+            ),
+        )
+    }
+
+    /// Gives up what waits in a partition.
+    pub(crate) fn fail_waiting(&self, partition: &Partition, error: &Error) {
+        let failed = partition.fail_waiting(error);
+        if failed > 0 {
+            self.stats.failed(failed, Fate::NotPersisted);
+            let told = error.clone().with_topic(partition.topic().clone()).with_partition(partition.index());
+            self.log.batch_failed(&told, failed);
+        }
+    }
+
+    /// Gives up what waits for one broker.
+    pub(crate) fn fail_lane(&self, lane: &Arc<Lane>, error: &Error) {
+        for partition in self.cluster.partitions_of(lane) {
+            self.fail_waiting(&partition, error);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Stats {
+        Stats {
+            buffer_bytes: self.buffer.used(),
+            in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),
+            metadata_age: self.cluster.metadata_age(),
+            ..self.stats.snapshot()
+        }
+    }
+}
+
+/// The error of a wait that a context ended: the last thing that went wrong is what has to be mended.
+pub(super) fn gave_up(ended: Ended, last: Option<Error>, what: &str) -> Error {
+    let (kind, why) = match ended {
+        Ended::Deadline => (ErrorKind::DeadlineExceeded, "the deadline passed"),
+        Ended::Cancelled => (ErrorKind::Cancelled, "the context was cancelled"),
+    };
+    match last {
+        Some(last) if ended == Ended::Deadline => {
+            let text = format!("{what} ({why}): {last}");
+            last.clone().with_text(text).with_source(last)
+        }
+        Some(last) => Error::new(kind, format!("{what}: {why}")).with_source(last),
+        None => Error::new(kind, format!("{what}: {why}")),
+    }
+}

@@ -1,0 +1,55 @@
+//! Waiting until everything that was accepted is settled.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::core::gave_up;
+use super::{Core, Producer};
+use crate::accumulator::Completion;
+use crate::context::Context;
+use crate::error::Result;
+use crate::logging::Operation;
+
+impl Producer {
+    /// Waits until every message that was accepted before this call is settled: stored, or failed and answered
+    /// for by its receipt. Lingering batches leave at once.
+    ///
+    /// # Errors
+    ///
+    /// `DeadlineExceeded` or `Cancelled` when `ctx` ends first. The messages are not affected.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends only the waiting.
+    pub async fn flush(&self, ctx: &Context) -> Result<()> {
+        let started = Instant::now();
+        let core = self.core();
+        let result = ctx
+            .bound(core.flush())
+            .await
+            .map_err(|ended| gave_up(ended, None, "not everything was settled"));
+        core.log.operation(Operation::Flush, started.elapsed(), result.as_ref().copied());
+        result
+    }
+}
+
+impl Core {
+    pub(super) async fn flush(self: &Arc<Self>) {
+        for batch in self.seal() {
+            batch.finished().await;
+        }
+    }
+
+    /// Closes every open batch, so that nothing lingers; what is unsettled.
+    pub(super) fn seal(self: &Arc<Self>) -> Vec<Arc<Completion>> {
+        let mut unsettled = Vec::new();
+        for partition in self.cluster.partitions() {
+            let batches = partition.seal();
+            if !batches.is_empty() {
+                partition.lane().schedule(self, partition.clone());
+            }
+            unsettled.extend(batches);
+        }
+        unsettled
+    }
+}

@@ -1,0 +1,239 @@
+//! The ways to send a message.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::accept::{Offer, closed};
+use super::core::gave_up;
+use super::{Core, Producer};
+use crate::accumulator::Receipt;
+use crate::context::{Context, Ended};
+use crate::delivery::Delivery;
+use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::logging::Operation;
+use crate::message::Message;
+
+impl Producer {
+    /// Sends a key and a value to the default topic and waits until they are stored.
+    ///
+    /// Both are copied; [`send`](Self::send) takes `Bytes` as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_message(
+        &self,
+        ctx: &Context,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Delivery> {
+        let message = Message::new(Bytes::copy_from_slice(value.as_ref())).key(Bytes::copy_from_slice(key.as_ref()));
+        self.send(ctx, message).await
+    }
+
+    /// Sends a message and waits until it is stored.
+    ///
+    /// # Errors
+    ///
+    /// `KAFKA_SEND_FAILED`, or `KAFKA_BROKERS_UNAVAILABLE` where no broker could be reached.
+    /// [`kind`](Error::kind) tells the cause, [`fate`](Error::fate) whether the message may be stored all the
+    /// same, and [`into_message`](Error::into_message) hands it back. When `ctx` ends, a message that has not left
+    /// is withdrawn (`NotPersisted`); one that has is left to its fate (`PossiblyPersisted`).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before the message was accepted sends nothing; afterwards the message is sent all the
+    /// same. To withdraw it, cancel `ctx` instead.
+    pub async fn send(&self, ctx: &Context, message: Message) -> Result<Delivery> {
+        let started = Instant::now();
+        let core = self.core();
+        let result = core.send(ctx, message).await;
+        if result.is_err() || core.log.sends_are_heard() {
+            core.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
+        }
+        result
+    }
+
+    /// Hands over a message and returns once it is accepted; the [`Receipt`] resolves when it is stored.
+    ///
+    /// Waits for room in the buffer, and for the metadata of a topic that was not used before, at most
+    /// `buffer.max_wait`. A deadline of `ctx` is also the message's: its receipt resolves by then. Cancelling `ctx`
+    /// ends only the waiting here.
+    ///
+    /// # Errors
+    ///
+    /// The message was not accepted, is `NotPersisted` and handed back: `kind` is one of `NoTopic`, `InvalidTopic`,
+    /// `UnknownTopic`, `UnknownPartition`, `MessageTooLarge`, `InvalidMessage`, `BufferFull`, `CircuitOpen`,
+    /// `DeadlineExceeded`, `Cancelled`, `Closed`, or why metadata could not be had.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future does not resolve, the message was not accepted.
+    pub async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
+        let core = self.core();
+        match core.offer(message, ctx.deadline(), false)? {
+            Offer::Accepted(receipt, sealed) => {
+                // Lets the sender run where it shares this thread; batches are full seldom enough.
+                if sealed {
+                    tokio::task::yield_now().await;
+                }
+                Ok(receipt)
+            }
+            waiting => core.enqueue_slowly(ctx, waiting).await,
+        }
+    }
+
+    /// Hands over a message if that needs no waiting.
+    ///
+    /// A topic that was not used before has to be asked for first, which is started here and refused with
+    /// `UnknownTopic` and a `retry_after`; [`connect`](Self::connect) knows the default topic from the start.
+    ///
+    /// # Errors
+    ///
+    /// As [`enqueue`](Self::enqueue); `BufferFull` where there is no room. The message is handed back.
+    pub fn try_enqueue(&self, message: Message) -> Result<Receipt> {
+        let core = self.core();
+        match core.offer(message, None, false)? {
+            Offer::Accepted(receipt, _) => Ok(receipt),
+            Offer::NoRoom(message, ..) => Err(core.no_room().with_message(message)),
+            Offer::UnknownTopic(message, topic) => {
+                core.ask_for(topic.clone());
+                Err(Error::new(
+                    ErrorKind::UnknownTopic,
+                    format!("topic {topic:?} was not used before, and its metadata is being asked for: try again soon"),
+                )
+                .with_topic(topic)
+                .with_retry_after(Some(ASK_AGAIN))
+                .with_message(message))
+            }
+        }
+    }
+}
+
+/// A round trip to a broker, generously.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
+
+impl Core {
+    async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
+        // Kept to be handed back should the context end while the message is in flight.
+        let copy = (!ctx.is_unbounded()).then(|| message.clone());
+        if let Some(ended) = ctx.ended() {
+            return Err(gave_up(ended, None, "the message was not sent").with_message(message));
+        }
+        let mut receipt = match self.offer(message, ctx.deadline(), false)? {
+            Offer::Accepted(receipt, _) => receipt,
+            waiting => self.enqueue_slowly(ctx, waiting).await?,
+        };
+        let Some(copy) = copy else {
+            return receipt.await;
+        };
+        match ctx.bound(&mut receipt).await {
+            Ok(result) => result.map_err(|error| self.as_deadline(ctx, error)),
+            Err(ended) => self.call_off(ended, receipt, copy).await,
+        }
+    }
+
+    /// A message that expired by its context's deadline says so.
+    fn as_deadline(&self, ctx: &Context, error: Error) -> Error {
+        if error.kind() == ErrorKind::DeliveryTimeout && ctx.ended() == Some(Ended::Deadline) {
+            return error.with_kind(ErrorKind::DeadlineExceeded);
+        }
+        error
+    }
+
+    /// The context ended: withdraws the message if it has not left.
+    async fn call_off(self: &Arc<Self>, ended: Ended, mut receipt: Receipt, copy: Message) -> Result<Delivery> {
+        let withdrawn = gave_up(ended, None, "the message was withdrawn before it was sent");
+        let partition = self.cluster.topic(receipt.topic()).and_then(|topic| {
+            topic.with_partitions(|partitions| partitions.all.get(receipt.partition() as usize).cloned())
+        });
+        if let Some(partition) = partition {
+            if partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {
+                self.stats.failed(1, Fate::NotPersisted);
+                return receipt.await;
+            }
+        }
+        // It may have been settled in this very moment.
+        tokio::select! {
+            biased;
+            result = &mut receipt => result,
+            () = std::future::ready(()) => {
+                let topic = receipt.completion().topic_arc().clone();
+                Err(gave_up(ended, None, "the message was sent, but not acknowledged in time")
+                    .with_fate(Fate::PossiblyPersisted)
+                    .with_topic(topic)
+                    .with_partition(receipt.partition())
+                    .with_attempts(1)
+                    .with_message(copy))
+            }
+        }
+    }
+
+    /// Waits for what an offer lacked, within the context and `buffer.max_wait`.
+    async fn enqueue_slowly(self: &Arc<Self>, ctx: &Context, mut offer: Offer) -> Result<Receipt> {
+        let limit = self.config.buffer.max_wait;
+        let bounded = ctx.with_timeout(limit);
+        loop {
+            offer = match offer {
+                Offer::Accepted(receipt, _) => return Ok(receipt),
+                Offer::UnknownTopic(message, name) => {
+                    let mut last = None;
+                    let resolved = bounded.bound(self.cluster.resolve(self, &name, &mut last)).await;
+                    match resolved {
+                        Ok(Ok(_)) => self.offer(message, ctx.deadline(), false)?,
+                        Ok(Err(error)) => return Err(error.with_message(message)),
+                        Err(ended) => {
+                            let what = format!("the metadata of topic {name:?} could not be had");
+                            return Err(gave_up(ended, last, &what).with_topic(name).with_message(message));
+                        }
+                    }
+                }
+                Offer::NoRoom(message, topic, bytes) => {
+                    match bounded.bound(self.wait_for_room(&topic, bytes)).await {
+                        Ok(Ok(())) => {
+                            // Room in this topic's share; the message goes nowhere else.
+                            self.offer(message, ctx.deadline(), true)?
+                        }
+                        Ok(Err(_)) => return Err(closed(message)),
+                        Err(Ended::Cancelled) => {
+                            return Err(gave_up(Ended::Cancelled, None, "the message was not accepted")
+                                .with_message(message));
+                        }
+                        Err(Ended::Deadline) => return Err(self.no_room().with_message(message)),
+                    }
+                }
+            };
+        }
+    }
+
+    fn no_room(&self) -> Error {
+        Error::new(
+            ErrorKind::BufferFull,
+            format!(
+                "no room in the buffer (buffer.max_bytes is {}, {} in use): brokers take less than is sent, or do \
+                 not answer",
+                self.buffer.capacity(),
+                self.buffer.used()
+            ),
+        )
+    }
+
+    /// Asks for a topic's metadata in the background.
+    fn ask_for(self: &Arc<Self>, topic: Arc<str>) {
+        let core = self.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let limit = core.config.timeouts.request;
+                // What goes wrong here is told to the next who asks.
+                _ = timeout(limit, core.cluster.resolve(&core, &topic, &mut None)).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A record batch, from messages to bytes, in one pass.
+
+use bytes::Bytes;
+
+use super::{Record, Sequence, varint};
+use crate::Compression;
+
+/// Bytes of a batch before its first record.
+pub(crate) const BATCH_OVERHEAD: usize = 61;
+
+// Offsets of the fields that are known only once the records are written.
+const LENGTH: usize = 8;
+const CRC: usize = 17;
+const ATTRIBUTES: usize = 21;
+const MAX_TIMESTAMP: usize = 35;
+/// The length field counts from behind itself.
+const AFTER_LENGTH: usize = 12;
+
+/// Appends the batch to `out`, compressed where that makes it smaller.
+///
+/// Without a sequence the producer id is -1, Kafka's mark of a producer that is not idempotent. Where the
+/// compressor fails the batch goes uncompressed, which every broker takes.
+pub(crate) fn encode_batch<'a>(
+    records: impl ExactSizeIterator<Item = &'a Record> + Clone,
+    sequence: Option<Sequence>,
+    compression: Compression,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    let count = records.len() as i32;
+    let base = records.clone().next().map_or(0, |first| first.timestamp);
+    let sequence = sequence.unwrap_or(Sequence {
+        producer_id: -1,
+        epoch: -1,
+        first: -1,
+    });
+
+    out.extend_from_slice(&[0; 8]); // base offset: the broker's to set
+    out.extend_from_slice(&[0; 4]); // length
+    out.extend_from_slice(&(-1i32).to_be_bytes()); // partition leader epoch: the broker's to set
+    out.push(2); // magic
+    out.extend_from_slice(&[0; 4]); // crc
+    out.extend_from_slice(&[0; 2]); // attributes
+    out.extend_from_slice(&(count - 1).to_be_bytes());
+    out.extend_from_slice(&base.to_be_bytes());
+    out.extend_from_slice(&[0; 8]); // max timestamp
+    out.extend_from_slice(&sequence.producer_id.to_be_bytes());
+    out.extend_from_slice(&sequence.epoch.to_be_bytes());
+    out.extend_from_slice(&sequence.first.to_be_bytes());
+    out.extend_from_slice(&count.to_be_bytes());
+    debug_assert_eq!(out.len() - start, BATCH_OVERHEAD);
+
+    let body = out.len();
+    let mut newest = base;
+    for (index, record) in records.enumerate() {
+        newest = newest.max(record.timestamp);
+        encode_record(record, index, base, out);
+    }
+    out[start + MAX_TIMESTAMP..][..8].copy_from_slice(&newest.to_be_bytes());
+
+    if compression != Compression::None {
+        let mut packed = Vec::with_capacity((out.len() - body) / 2);
+        match compression.compress(&out[body..], &mut packed) {
+            Ok(()) if packed.len() < out.len() - body => {
+                out.truncate(body);
+                out.extend_from_slice(&packed);
+                out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes());
+            }
+            Ok(()) => {}
+            Err(error) => tracing::warn!(component = "kafka", %error, "a batch goes uncompressed"),
+        }
+    }
+
+    let length = (out.len() - start - AFTER_LENGTH) as i32;
+    out[start + LENGTH..][..4].copy_from_slice(&length.to_be_bytes());
+    let crc = crc32c::crc32c(&out[start + ATTRIBUTES..]);
+    out[start + CRC..][..4].copy_from_slice(&crc.to_be_bytes());
+}
+
+#[inline]
+fn encode_record(record: &Record, index: usize, base: i64, out: &mut Vec<u8>) {
+    varint::write(out, record.body_len(index, base) as i64);
+    out.push(0); // attributes
+    varint::write(out, record.timestamp.wrapping_sub(base));
+    varint::write(out, index as i64);
+    nullable(record.key.as_ref(), out);
+    nullable(record.value.as_ref(), out);
+    varint::write(out, record.headers.len() as i64);
+    for header in &record.headers {
+        varint::write(out, header.name.len() as i64);
+        out.extend_from_slice(header.name.as_bytes());
+        nullable(header.value.as_ref(), out);
+    }
+}
+
+#[inline]
+fn nullable(bytes: Option<&Bytes>, out: &mut Vec<u8>) {
+    match bytes {
+        Some(bytes) => {
+            varint::write(out, bytes.len() as i64);
+            out.extend_from_slice(bytes);
+        }
+        None => varint::write(out, -1),
+    }
+}

@@ -1,0 +1,48 @@
+//! Kafka's variable-length integers: zigzag, then seven bits a byte, as in Protocol Buffers.
+
+/// Appends `value`.
+#[inline]
+pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
+    let mut zigzag = zigzag(value);
+    while zigzag >= 0x80 {
+        out.push(zigzag as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    out.push(zigzag as u8);
+}
+
+/// Bytes that [`write`] appends.
+#[inline]
+pub(crate) fn len(value: i64) -> usize {
+    let bits = 64 - (zigzag(value) | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
+
+#[inline]
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocols_examples_and_both_ends_of_the_range() {
+        for (value, bytes) in [
+            (0, vec![0x00]),
+            (-1, vec![0x01]),
+            (1, vec![0x02]),
+            (63, vec![0x7e]),
+            (-64, vec![0x7f]),
+            (64, vec![0x80, 0x01]),
+            (i64::MAX, vec![0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
+            (i64::MIN, vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
+        ] {
+            let mut out = Vec::new();
+            write(&mut out, value);
+            assert_eq!(out, bytes, "{value}");
+            assert_eq!(len(value), bytes.len(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! When a broker is left alone for a while.
+//!
+//! Failures are counted in ten buckets of one second, so that old ones are forgotten, and in a row, so that low
+//! traffic trips it too. An open breaker lets probes through after a while, one at a time; a probe is a small
+//! request without records, so that it can duplicate nothing. Nothing here runs by itself: states change when they
+//! are looked at.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When a broker that fails is left alone for a while. There is one breaker for each broker.
+///
+/// Only failures of the broker count: connections that cannot be made or break, requests that are not answered. What
+/// a broker refuses says nothing about its health.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CircuitBreakerConfig {
+    /// Default on.
+    pub enabled: bool,
+    /// Opens after so many failures in a row. Default 5.
+    pub consecutive_failures: u32,
+    /// Opens when this part of the last ten seconds' requests failed. Default 0.5 (resilience4j:
+    /// `failureRateThreshold`).
+    pub failure_rate: f64,
+    /// ... of at least so many requests. Default 10 (resilience4j: `minimumNumberOfCalls`).
+    pub min_requests: u32,
+    /// First time that it stays open; it doubles each time it opens again without having closed. Default 5 s.
+    pub open_for: Duration,
+    /// Longest time that it stays open. Default 60 s.
+    pub max_open_for: Duration,
+    /// Good probes in a row that close it. Default 2.
+    pub probes: u32,
+    /// What becomes of messages while it is open. Default [`OpenCircuit::Wait`].
+    pub when_open: OpenCircuit,
+}
+
+/// What becomes of messages for a broker whose breaker is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpenCircuit {
+    /// They wait, within `timeouts.delivery`.
+    #[default]
+    Wait,
+    /// They fail at once with `CircuitOpen`, not persisted, and the time after which to try again.
+    FailFast,
+}
+
+impl Default for CircuitBreakerConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            consecutive_failures: 5,
+            failure_rate: 0.5,
+            min_requests: 10,
+            open_for: Duration::from_secs(5),
+            max_open_for: Duration::from_secs(60),
+            probes: 2,
+            when_open: OpenCircuit::Wait,
+        }
+    }
+}
+
+impl CircuitBreakerConfig {
+    setters! {
+        /// Sets [`enabled`](Self::enabled).
+        enabled: bool,
+        /// Sets [`consecutive_failures`](Self::consecutive_failures).
+        consecutive_failures: u32,
+        /// Sets [`failure_rate`](Self::failure_rate).
+        failure_rate: f64,
+        /// Sets [`min_requests`](Self::min_requests).
+        min_requests: u32,
+        /// Sets [`open_for`](Self::open_for).
+        open_for: Duration,
+        /// Sets [`max_open_for`](Self::max_open_for).
+        max_open_for: Duration,
+        /// Sets [`probes`](Self::probes).
+        probes: u32,
+        /// Sets [`when_open`](Self::when_open).
+        when_open: OpenCircuit,
+    }
+
+    pub(crate) fn validate(&self, problems: &mut Vec<String>) {
+        for (name, value) in [
+            ("consecutive_failures", self.consecutive_failures),
+            ("min_requests", self.min_requests),
+            ("probes", self.probes),
+        ] {
+            if value == 0 {
+                problems.push(format!("circuit_breaker.{name} is 0; expected at least 1"));
+            }
+        }
+        if !(self.failure_rate > 0.0 && self.failure_rate <= 1.0) {
+            problems.push(format!(
+                "circuit_breaker.failure_rate is {}; expected more than 0 and at most 1",
+                self.failure_rate
+            ));
+        }
+        if self.open_for.is_zero() || self.open_for > self.max_open_for {
+            problems.push("circuit_breaker.open_for is zero, or longer than circuit_breaker.max_open_for".into());
+        }
+    }
+}
+
+/// What a circuit breaker lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Everything.
+    Closed,
+    /// Nothing.
+    Open,
+    /// Probes.
+    HalfOpen,
+    /// Everything; nothing is counted.
+    Disabled,
+}
+
+/// A change of state that is worth an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Opened { failures: u32 },
+    Closed,
+}
+
+const BUCKETS: usize = 10;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    /// Which second it counts.
+    second: u64,
+    good: u32,
+    bad: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    config: CircuitBreakerConfig,
+    start: Instant,
+    buckets: [Bucket; BUCKETS],
+    in_a_row: u32,
+    /// Set while it is not closed.
+    open: Option<Opened>,
+    random: fastrand::Rng,
+}
+
+#[derive(Debug)]
+struct Opened {
+    until: Instant,
+    /// How often it opened without closing.
+    times: u32,
+    good_probes: u32,
+    probing: bool,
+}
+
+impl Breaker {
+    pub(crate) fn new(config: CircuitBreakerConfig) -> Self {
+        Self {
+            config,
+            start: Instant::now(),
+            buckets: [Bucket::default(); BUCKETS],
+            in_a_row: 0,
+            open: None,
+            random: fastrand::Rng::new(),
+        }
+    }
+
+    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+        match &self.open {
+            _ if !self.config.enabled => BreakerState::Disabled,
+            None => BreakerState::Closed,
+            Some(open) if open.until > now => BreakerState::Open,
+            Some(_) => BreakerState::HalfOpen,
+        }
+    }
+
+    pub(crate) fn consecutive_failures(&self) -> u32 {
+        self.in_a_row
+    }
+
+    pub(crate) fn on_success(&mut self, now: Instant) -> Option<Change> {
+        self.in_a_row = 0;
+        self.bucket(now).good += 1;
+        None
+    }
+
+    pub(crate) fn on_failure(&mut self, now: Instant) -> Option<Change> {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.bucket(now).bad += 1;
+        // What was in flight when it opened is no news.
+        if !self.config.enabled || self.open.is_some() {
+            return None;
+        }
+        let (calls, bad) = self.recent(now);
+        let often = calls >= self.config.min_requests
+            && f64::from(bad) >= self.config.failure_rate * f64::from(calls);
+        if self.in_a_row < self.config.consecutive_failures && !often {
+            return None;
+        }
+        self.trip(0, now);
+        Some(Change::Opened { failures: bad })
+    }
+
+    /// Whether a probe may be made now. Its end must be told, by
+    /// [`probe_result`](Self::probe_result) or [`probe_abandoned`](Self::probe_abandoned).
+    pub(crate) fn try_probe(&mut self, now: Instant) -> bool {
+        match &mut self.open {
+            Some(open) if open.until <= now && !open.probing => {
+                open.probing = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn probe_result(&mut self, good: bool, now: Instant) -> Option<Change> {
+        let open = self.open.as_mut()?;
+        open.probing = false;
+        if !good {
+            let times = open.times + 1;
+            self.trip(times, now);
+            return None;
+        }
+        open.good_probes += 1;
+        if open.good_probes < self.config.probes {
+            return None;
+        }
+        self.open = None;
+        self.in_a_row = 0;
+        self.buckets = [Bucket::default(); BUCKETS];
+        Some(Change::Closed)
+    }
+
+    pub(crate) fn probe_abandoned(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.probing = false;
+        }
+    }
+
+    /// Time until a probe may be made, while it is open.
+    pub(crate) fn retry_after(&self, now: Instant) -> Option<Duration> {
+        let open = self.open.as_ref()?;
+        Some(open.until.saturating_duration_since(now))
+    }
+
+    fn trip(&mut self, times: u32, now: Instant) {
+        let full = self.config.open_for.saturating_mul(2u32.saturating_pow(times)).min(self.config.max_open_for);
+        self.open = Some(Opened {
+            // A fifth more or less, so that many clients do not come back together.
+            until: now + full.mul_f64(0.8 + 0.4 * self.random.f64()),
+            times,
+            good_probes: 0,
+            probing: false,
+        });
+    }
+
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_secs()
+    }
+
+    fn bucket(&mut self, now: Instant) -> &mut Bucket {
+        let second = self.second(now);
+        let bucket = &mut self.buckets[(second % BUCKETS as u64) as usize];
+        if bucket.second != second {
+            *bucket = Bucket {
+                second,
+                ..Bucket::default()
+            };
+        }
+        bucket
+    }
+
+    /// Calls and failures of the last ten seconds.
+    fn recent(&self, now: Instant) -> (u32, u32) {
+        let second = self.second(now);
+        let recent = self.buckets.iter().filter(|b| b.second + (BUCKETS as u64) > second);
+        recent.fold((0, 0), |(calls, bad), b| (calls + b.good + b.bad, bad + b.bad))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> (Breaker, Instant) {
+        let mut breaker = Breaker::new(CircuitBreakerConfig::default());
+        breaker.random = fastrand::Rng::with_seed(1);
+        let now = breaker.start;
+        (breaker, now)
+    }
+
+    fn open(breaker: &mut Breaker, now: Instant) {
+        while breaker.state(now) != BreakerState::Open {
+            breaker.on_failure(now);
+        }
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_four_do_not() {
+        let (mut breaker, now) = breaker();
+        for _ in 0..3 {
+            for _ in 0..4 {
+                assert_eq!(breaker.on_failure(now), None);
+            }
+            for _ in 0..20 {
+                breaker.on_success(now);
+            }
+        }
+        assert_eq!(breaker.state(now), BreakerState::Closed);
+        open(&mut breaker, now);
+    }
+
+    #[test]
+    fn half_of_ten_calls_failing_opens_it_even_if_never_five_in_a_row() {
+        let (mut breaker, now) = breaker();
+        for _ in 0..4 {
+            breaker.on_success(now);
+            breaker.on_failure(now);
+        }
+        assert_eq!(breaker.state(now), BreakerState::Closed);
+        breaker.on_success(now);
+        assert!(matches!(breaker.on_failure(now), Some(Change::Opened { failures: 5 })));
+    }
+
+    /// A published library counts all calls since the last change of state: after 10,000 successes it took 10,000
+    /// failures to open.
+    #[test]
+    fn old_successes_are_forgotten() {
+        let (mut breaker, now) = breaker();
+        for _ in 0..10_000 {
+            breaker.on_success(now);
+        }
+        let later = now + Duration::from_secs(11);
+        for _ in 0..5 {
+            breaker.on_success(later);
+            breaker.on_failure(later);
+        }
+        assert_eq!(breaker.state(later), BreakerState::Open);
+    }
+
+    #[test]
+    fn one_probe_at_a_time_and_two_good_ones_close_it() {
+        let (mut breaker, now) = breaker();
+        open(&mut breaker, now);
+        assert!(!breaker.try_probe(now), "not while it is open");
+        let later = now + Duration::from_secs(6);
+        assert_eq!(breaker.state(later), BreakerState::HalfOpen);
+        assert!(breaker.try_probe(later));
+        assert!(!breaker.try_probe(later), "one is out");
+        breaker.probe_abandoned();
+        assert!(breaker.try_probe(later), "an abandoned probe counts for nothing");
+        assert_eq!(breaker.probe_result(true, later), None);
+        assert!(breaker.try_probe(later));
+        assert_eq!(breaker.probe_result(true, later), Some(Change::Closed));
+        assert_eq!(breaker.state(later), BreakerState::Closed);
+    }
+
+    #[test]
+    fn it_stays_open_longer_each_time_up_to_a_minute() {
+        let (mut breaker, mut now) = breaker();
+        open(&mut breaker, now);
+        for expected in [5.0, 10.0, 20.0, 40.0, 60.0, 60.0] {
+            let left = breaker.retry_after(now).unwrap_or_default().as_secs_f64();
+            assert!((expected * 0.8..=expected * 1.2).contains(&left), "{left} of {expected}");
+            now += Duration::from_secs_f64(left);
+            assert!(breaker.try_probe(now));
+            breaker.probe_result(false, now);
+        }
+    }
+
+    #[test]
+    fn one_that_is_disabled_never_opens() {
+        let mut breaker = Breaker::new(CircuitBreakerConfig::default().enabled(false));
+        let now = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(breaker.on_failure(now), None);
+        }
+        assert_eq!(breaker.state(now), BreakerState::Disabled);
+    }
+}

@@ -1,0 +1,3 @@
+//! Where a message may go.
+
+pub(crate) mod topic_name;

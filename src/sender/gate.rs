@@ -1,0 +1,56 @@
+//! What must be true before a request may leave: the broker wants it, the rate allows it, the breaker is closed.
+//!
+//! The limiter stands before the breaker, so that a probe is never parked behind a queue for tokens.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::lane::Lane;
+use crate::config::OpenCircuit;
+use crate::engine::NodeId;
+use crate::error::{Error, ErrorKind};
+use crate::producer::Core;
+use crate::resilience::BreakerState;
+
+pub(super) enum Gate {
+    Open,
+    /// Nothing may leave before this time.
+    Until(Instant),
+    /// The breaker wants a probe before any record.
+    Probe,
+    /// The breaker is open and waiting messages are to be failed.
+    FailFast(Error),
+}
+
+pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) -> Gate {
+    if let Some(at) = lane.throttled_until(now) {
+        return Gate::Until(at);
+    }
+    let wait = core.rate_wait(now);
+    if !wait.is_zero() {
+        return Gate::Until(now + wait);
+    }
+    let mut breaker = lane.breaker();
+    match breaker.state(now) {
+        BreakerState::Closed | BreakerState::Disabled => Gate::Open,
+        BreakerState::HalfOpen if breaker.try_probe(now) => Gate::Probe,
+        BreakerState::Open | BreakerState::HalfOpen => {
+            let left = breaker.retry_after(now);
+            if core.config.circuit_breaker.when_open == OpenCircuit::FailFast {
+                return Gate::FailFast(circuit_open(&core.engine.name_of(node), left));
+            }
+            // A probe is on its way, or its time has not come.
+            Gate::Until(now + left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT))
+        }
+    }
+}
+
+/// While a probe is out its end wakes the lane; this is only the longest that anything sleeps meanwhile.
+const PROBE_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
+
+pub(crate) fn circuit_open(broker: &Arc<str>, left: Option<std::time::Duration>) -> Error {
+    Error::new(ErrorKind::CircuitOpen, format!("the circuit breaker of {broker} is open after repeated failures"))
+        .with_broker(broker.clone())
+        .with_retry_after(left)
+}

@@ -1,0 +1,59 @@
+//! The producer id that partitions begin with.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::accumulator::ProducerId;
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::producer::Core;
+
+/// One id for all partitions, until a broker refuses it.
+#[derive(Debug, Default)]
+pub(crate) struct Identities {
+    current: Mutex<Option<ProducerId>>,
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl Identities {
+    /// The id, if there is one other than `spent`.
+    pub(crate) fn current(&self, spent: Option<i64>) -> Option<ProducerId> {
+        self.current.lock().filter(|id| Some(id.id) != spent)
+    }
+
+    /// The id, asked for if need be, again and again while that can help.
+    pub(crate) async fn fetch(&self, core: &Arc<Core>, spent: Option<i64>) -> Result<ProducerId> {
+        let _turn = self.asking.lock().await;
+        let mut failures = 0;
+        loop {
+            if let Some(id) = self.current(spent) {
+                return Ok(id);
+            }
+            match core.engine.producer_id().await {
+                Ok(id) => *self.current.lock() = Some(id),
+                Err(error) if error.row().retry == Retry::No => return Err(explain(error)),
+                Err(error) => {
+                    core.log.refresh_failed(&error);
+                    failures += 1;
+                    let delay = core.backoff(failures, Instant::now());
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        }
+    }
+}
+
+/// A cluster that grants no producer id still takes messages without one.
+fn explain(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Authorization | ErrorKind::Protocol => {
+            let text = format!(
+                "the cluster grants no producer id, which idempotence needs: allow IDEMPOTENT_WRITE on the cluster \
+                 (or WRITE on any topic since Kafka 2.8), or set idempotence(false): {error}"
+            );
+            error.with_text(text)
+        }
+        _ => error,
+    }
+}

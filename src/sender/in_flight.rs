@@ -1,0 +1,98 @@
+//! One request on its way: what it carries, and what comes of it.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::accumulator::Verdict;
+use crate::engine::{NodeId, Parcel, Produced};
+use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::producer::Core;
+
+/// Batches whose request is on its way. However it ends, even with the runtime that it ran on, they get back to
+/// their partitions.
+pub(super) struct InFlight {
+    core: Arc<Core>,
+    parcels: Vec<Parcel>,
+}
+
+/// A request that ended.
+pub(super) struct Landed {
+    pub(super) parcels: Vec<Parcel>,
+    pub(super) result: Result<Produced>,
+}
+
+impl InFlight {
+    pub(super) fn new(core: Arc<Core>, parcels: Vec<Parcel>) -> Self {
+        Self { core, parcels }
+    }
+
+    /// Makes the attempt. A message whose time is over meanwhile is settled at that time; the request goes on,
+    /// since others share it and its sequence must be accounted for.
+    pub(super) async fn attempt(mut self, node: NodeId) -> Landed {
+        let engine = self.core.engine.clone();
+        let mut attempt = engine.produce(node, &self.parcels);
+        let mut checked = Instant::now();
+        let mut expires = self.parcels.iter().map(|p| p.batch.expires).min();
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut attempt => break result,
+                () = until(expires) => {
+                    let now = Instant::now();
+                    expires = self.settle_expired(checked, now);
+                    checked = now;
+                }
+            }
+        };
+        drop(attempt);
+        let mut parcels = std::mem::take(&mut self.parcels);
+        for parcel in &mut parcels {
+            parcel.batch.reckon_expiry(checked);
+        }
+        Landed {
+            parcels,
+            result,
+        }
+    }
+
+    fn settle_expired(&self, from: Instant, now: Instant) -> Option<Instant> {
+        let error = self.core.expired();
+        let settled = self.parcels.iter().map(|p| p.batch.settle_expired(from, now, &error));
+        let mut next = None::<Instant>;
+        for (count, at) in settled {
+            self.core.stats.failed(count, Fate::PossiblyPersisted);
+            next = Some(next.map_or(at, |next| next.min(at)));
+        }
+        next
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        for parcel in std::mem::take(&mut self.parcels) {
+            let partition = parcel.partition;
+            let lost = |kind, text: &str| {
+                let error = Error::new(kind, text).with_fate(Fate::PossiblyPersisted);
+                Verdict {
+                    fate: Fate::PossiblyPersisted,
+                    error,
+                }
+            };
+            if self.core.is_stopped() {
+                self.core.stats.failed(parcel.batch.len(), Fate::PossiblyPersisted);
+                partition.failed(parcel.batch, lost(ErrorKind::Closed, "the producer was closed before the broker answered"));
+            } else {
+                let verdict = lost(ErrorKind::ConnectionLost, "the runtime ended before the broker answered");
+                partition.retry(parcel.batch, &verdict, Instant::now());
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The way to one broker: who wants to be sent there, and the task that serves them.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::run::run;
+use crate::accumulator::Partition;
+use crate::engine::NodeId;
+use crate::producer::Core;
+use crate::resilience::{Breaker, BreakerState};
+
+/// See the [module](self). Partitions without a leader share a lane that leads nowhere: there they only wait
+/// for one, or for their deadline.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    node: Option<NodeId>,
+    inbox: Mutex<Vec<Arc<Partition>>>,
+    wake: Notify,
+    running: AtomicBool,
+    in_flight: AtomicUsize,
+    breaker: Mutex<Breaker>,
+    /// The broker wants no request before this time (KIP-219).
+    throttled: Mutex<Option<Instant>>,
+}
+
+impl Lane {
+    pub(super) fn new(node: Option<NodeId>, breaker: Breaker) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            inbox: Mutex::default(),
+            wake: Notify::new(),
+            running: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            breaker: Mutex::new(breaker),
+            throttled: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn node(&self) -> Option<NodeId> {
+        self.node
+    }
+
+    /// Has the lane look at a partition, starting its task if need be.
+    pub(crate) fn schedule(self: &Arc<Self>, core: &Arc<Core>, partition: Arc<Partition>) {
+        self.inbox.lock().push(partition);
+        self.wake(core);
+    }
+
+    /// Wakes the lane's task, and starts it where there is none: at first, and after the runtime that it ran on
+    /// has ended.
+    pub(crate) fn wake(self: &Arc<Self>, core: &Arc<Core>) {
+        self.wake.notify_one();
+        if !self.running.swap(true, Ordering::AcqRel) {
+            // Built here, so that the flag is cleared even if the task is never polled.
+            let running = Running(self.clone());
+            let core = core.clone();
+            tokio::spawn(async move { run(core, &running.0).await });
+        }
+    }
+
+    pub(super) fn take_inbox(&self) -> Vec<Arc<Partition>> {
+        std::mem::take(&mut *self.inbox.lock())
+    }
+
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(super) fn set_in_flight(&self, requests: usize) {
+        self.in_flight.store(requests, Ordering::Relaxed);
+    }
+
+    /// Requests in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn throttle(&self, until: Instant) {
+        let mut throttled = self.throttled.lock();
+        *throttled = (*throttled).max(Some(until));
+    }
+
+    pub(crate) fn throttled_until(&self, now: Instant) -> Option<Instant> {
+        self.throttled.lock().filter(|until| *until > now)
+    }
+
+    pub(super) fn breaker(&self) -> parking_lot::MutexGuard<'_, Breaker> {
+        self.breaker.lock()
+    }
+
+    /// Whether its broker has not just failed.
+    pub(crate) fn is_well(&self, now: Instant) -> bool {
+        let breaker = self.breaker.lock();
+        breaker.consecutive_failures() == 0 && matches!(breaker.state(now), BreakerState::Closed | BreakerState::Disabled)
+    }
+
+    /// When the breaker lets a probe through.
+    pub(crate) fn retry_after(&self, now: Instant) -> Option<Duration> {
+        self.breaker.lock().retry_after(now)
+    }
+
+    pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {
+        self.breaker.lock().state(now)
+    }
+}
+
+struct Running(Arc<Lane>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+        self.0.in_flight.store(0, Ordering::Relaxed);
+    }
+}

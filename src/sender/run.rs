@@ -1,0 +1,348 @@
+//! The task of one lane: gathers requests, keeps them in flight, settles what comes back.
+//!
+//! Ready work is queued, never searched for: what a wake-up costs does not grow with the number of partitions.
+//! A lane without work waits without a timer.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use super::gate::{Gate, gate};
+use super::in_flight::{InFlight, Landed};
+use super::lane::Lane;
+use super::settle::settle;
+use super::timers::Timers;
+use crate::accumulator::{Partition, ProducerId, Readiness, Take};
+use crate::engine::{NodeId, Parcel};
+use crate::error::Result;
+use crate::producer::Core;
+use crate::record::REQUEST_OVERHEAD;
+
+/// Bytes of a request for each batch beside the batch.
+const PARCEL_OVERHEAD: usize = 16;
+
+/// Serves `lane` until the producer stops.
+pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
+    let mut run = Run {
+        ready: core.cluster.partitions_of(lane).into(),
+        core,
+        lane: lane.clone(),
+        lingering: Timers::default(),
+        delayed: Timers::default(),
+        expiring: Timers::default(),
+        in_flight: FuturesUnordered::new(),
+        side: None,
+        pause: None,
+    };
+    run.serve().await;
+}
+
+/// What is done beside sending, one thing at a time.
+enum Side {
+    ProducerId(Pin<Box<dyn Future<Output = Result<ProducerId>> + Send>>),
+    Probe(Pin<Box<dyn Future<Output = Result<()>> + Send>>),
+}
+
+struct Run {
+    core: Arc<Core>,
+    lane: Arc<Lane>,
+    ready: VecDeque<Arc<Partition>>,
+    lingering: Timers,
+    delayed: Timers,
+    expiring: Timers,
+    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
+    side: Option<(Side, Vec<Arc<Partition>>)>,
+    /// Nothing is sent before this time: the broker throttles, a limiter or the breaker holds back.
+    pause: Option<Instant>,
+}
+
+impl Run {
+    async fn serve(&mut self) {
+        loop {
+            if self.core.is_stopped() {
+                return;
+            }
+            self.ready.extend(self.lane.take_inbox());
+            let now = Instant::now();
+            self.expire(now);
+            self.fill(now);
+            self.rest();
+            let alarm = self.alarm();
+            tokio::select! {
+                biased;
+                Some(landed) = self.in_flight.next() => self.land(landed),
+                done = side(&mut self.side) => self.side_done(done),
+                () = self.lane.woken() => {}
+                () = until(alarm) => {}
+            }
+            self.lane.set_in_flight(self.in_flight.len());
+        }
+    }
+
+    /// Starts as many requests as may be started.
+    fn fill(&mut self, now: Instant) {
+        let Some(node) = self.lane.node() else {
+            // Without a leader there is nothing to send to; the partitions' expiries are kept in mind.
+            self.look_at_all();
+            return;
+        };
+        while self.in_flight.len() < self.core.config.bulkhead.max_in_flight {
+            match gate(&self.core, &self.lane, node, now) {
+                Gate::Open => self.pause = None,
+                Gate::Until(at) => {
+                    self.pause = Some(at);
+                    break;
+                }
+                Gate::Probe => {
+                    self.probe(node);
+                    self.pause = None;
+                    break;
+                }
+                Gate::FailFast(error) => {
+                    self.pause = None;
+                    self.look_at_all();
+                    self.core.fail_lane(&self.lane, &error);
+                    break;
+                }
+            }
+            let parcels = self.gather(now);
+            if parcels.is_empty() {
+                break;
+            }
+            self.send(node, parcels, now);
+        }
+    }
+
+    /// Takes what may go now, one batch of each partition, up to the size of a request.
+    fn gather(&mut self, now: Instant) -> Vec<Parcel> {
+        let idle = self.in_flight.is_empty();
+        while let Some(partition) = self.delayed.pop_due(now) {
+            self.ready.push_back(partition);
+        }
+        if idle {
+            while let Some(partition) = self.lingering.pop() {
+                self.ready.push_back(partition);
+            }
+        } else {
+            while let Some(partition) = self.lingering.pop_due(now) {
+                self.ready.push_back(partition);
+            }
+        }
+        let request = self.core.next_request();
+        let mut room = self.core.config.batch.max_request_bytes.saturating_sub(REQUEST_OVERHEAD);
+        let mut parcels = Vec::new();
+        let mut again = Vec::new();
+        while let Some(partition) = self.ready.pop_front() {
+            if !self.is_mine(&partition) {
+                continue;
+            }
+            if !partition.enter(request) {
+                again.push(partition);
+                continue;
+            }
+            // A batch alone in its request may always go: validation saw to its size.
+            let space = if parcels.is_empty() { usize::MAX } else { room };
+            match partition.take(now, idle, space, &self.core.policy) {
+                None => {
+                    again.push(partition);
+                    break;
+                }
+                Some(Take::Batch(batch)) => {
+                    room = room.saturating_sub(batch.wire_bytes() + PARCEL_OVERHEAD + partition.topic().len());
+                    again.push(partition.clone());
+                    parcels.push(Parcel {
+                        partition,
+                        batch,
+                        encoded: None,
+                    });
+                }
+                Some(Take::NotYet(readiness)) => self.put_off(partition, readiness),
+                Some(Take::NeedsId(spent)) => self.ask_id(partition, spent),
+            }
+        }
+        for partition in again {
+            let readiness = partition.readiness(now, &self.core.policy);
+            self.put_off(partition, readiness);
+        }
+        // Batches of one topic stand together in a request.
+        parcels.sort_by_key(|p| (Arc::as_ptr(p.partition.topic()).cast::<u8>() as usize, p.partition.index()));
+        parcels
+    }
+
+    fn is_mine(&self, partition: &Arc<Partition>) -> bool {
+        let lane = partition.lane();
+        if Arc::ptr_eq(&lane, &self.lane) {
+            return true;
+        }
+        lane.schedule(&self.core, partition.clone());
+        false
+    }
+
+    /// Files a partition by when it has to be looked at again.
+    fn put_off(&mut self, partition: Arc<Partition>, readiness: Readiness) {
+        if let Some(at) = partition.alarm() {
+            self.expiring.push(at, partition.clone());
+        }
+        match readiness {
+            // A partition that is muted is looked at again when its batch lands.
+            Readiness::Empty | Readiness::Muted => {}
+            Readiness::Now => self.ready.push_back(partition),
+            Readiness::LingersUntil(at) => self.lingering.push(at, partition),
+            Readiness::RetryAt(at) => self.delayed.push(at, partition),
+        }
+    }
+
+    /// Files everything that is ready, without sending.
+    fn look_at_all(&mut self) {
+        let now = Instant::now();
+        for partition in std::mem::take(&mut self.ready) {
+            if !self.is_mine(&partition) {
+                continue;
+            }
+            if let Some(at) = partition.alarm() {
+                self.expiring.push(at, partition.clone());
+            }
+            if self.lane.node().is_some() && partition.readiness(now, &self.core.policy) != Readiness::Empty {
+                self.delayed.push(now, partition);
+            }
+        }
+    }
+
+    fn send(&mut self, node: NodeId, parcels: Vec<Parcel>, now: Instant) {
+        self.core.charge(&parcels, now);
+        let request = InFlight::new(self.core.clone(), parcels);
+        self.in_flight.push(Box::pin(request.attempt(node)));
+        self.lane.set_in_flight(self.in_flight.len());
+    }
+
+    fn land(&mut self, landed: Landed) {
+        let throttle = settle(&self.core, &self.lane, landed, &mut self.ready);
+        if !throttle.is_zero() {
+            self.lane.throttle(Instant::now() + throttle);
+        }
+        self.core.cluster.refresh_if_old(&self.core);
+    }
+
+    fn ask_id(&mut self, partition: Arc<Partition>, spent: Option<i64>) {
+        if let Some(id) = self.core.identities.current(spent) {
+            partition.adopt(id);
+            self.ready.push_back(partition);
+            return;
+        }
+        match &mut self.side {
+            Some((_, waiting)) => waiting.push(partition),
+            None => {
+                let core = self.core.clone();
+                let ask = Box::pin(async move { core.identities.fetch(&core, spent).await });
+                self.side = Some((Side::ProducerId(ask), vec![partition]));
+            }
+        }
+    }
+
+    fn probe(&mut self, node: NodeId) {
+        if self.side.is_some() {
+            self.lane.breaker().probe_abandoned();
+            return;
+        }
+        let engine = self.core.engine.clone();
+        let probe = Box::pin(async move { engine.probe(Some(node)).await });
+        self.side = Some((Side::Probe(probe), Vec::new()));
+    }
+
+    fn side_done(&mut self, done: Done) {
+        let waiting = self.side.take().map(|(_, waiting)| waiting).unwrap_or_default();
+        match done {
+            Done::ProducerId(Ok(id)) => {
+                for partition in &waiting {
+                    partition.adopt(id);
+                }
+            }
+            Done::ProducerId(Err(error)) => {
+                for partition in &waiting {
+                    self.core.fail_waiting(partition, &error);
+                }
+            }
+            Done::Probe(result) => {
+                let now = Instant::now();
+                let change = self.lane.breaker().probe_result(result.is_ok(), now);
+                self.core.breaker_changed(&self.lane, change);
+            }
+        }
+        self.ready.extend(waiting);
+    }
+
+    /// Gives up what has waited too long.
+    fn expire(&mut self, now: Instant) {
+        while let Some(partition) = self.expiring.pop_due(now) {
+            if !self.is_mine(&partition) {
+                partition.disarm();
+                continue;
+            }
+            let expired = partition.expire(now, &self.core.expired());
+            self.core.stats.failed(expired, crate::error::Fate::NotPersisted);
+            if let Some(at) = partition.alarm() {
+                self.expiring.push(at, partition);
+            }
+        }
+    }
+
+    /// Once all is settled no timer stays behind: an idle producer is not woken.
+    fn rest(&mut self) {
+        let busy = !self.in_flight.is_empty() || !self.ready.is_empty() || self.side.is_some();
+        if busy || !self.lingering.is_empty() || !self.delayed.is_empty() {
+            return;
+        }
+        let mut kept = Vec::new();
+        while let Some(partition) = self.expiring.pop() {
+            partition.disarm();
+            if let Some(at) = partition.alarm() {
+                kept.push((at, partition));
+            }
+        }
+        for (at, partition) in kept {
+            self.expiring.push(at, partition);
+        }
+    }
+
+    fn alarm(&self) -> Option<Instant> {
+        let slot_free = self.in_flight.len() < self.core.config.bulkhead.max_in_flight;
+        let sendable = match self.pause {
+            Some(at) => Some(at),
+            None if slot_free => earliest(self.lingering.next(), self.delayed.next()),
+            None => None,
+        };
+        earliest(sendable, self.expiring.next())
+    }
+}
+
+enum Done {
+    ProducerId(Result<ProducerId>),
+    Probe(Result<()>),
+}
+
+async fn side(side: &mut Option<(Side, Vec<Arc<Partition>>)>) -> Done {
+    match side {
+        Some((Side::ProducerId(ask), _)) => Done::ProducerId(ask.await),
+        Some((Side::Probe(probe), _)) => Done::Probe(probe.await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

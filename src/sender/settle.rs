@@ -1,0 +1,168 @@
+//! What an answer means for each batch: stored, to be sent again, divided, or given up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::in_flight::Landed;
+use super::lane::Lane;
+use crate::accumulator::{Partition, Verdict};
+use crate::engine::{Answer, Parcel, Produced};
+use crate::error::{Blame, Error, Fate, Retry, Row};
+use crate::producer::Core;
+
+/// Applies what came back. Partitions that have more to send are added to `ready`. Returns how long the broker
+/// wants no further request.
+pub(super) fn settle(
+    core: &Arc<Core>,
+    lane: &Lane,
+    landed: Landed,
+    ready: &mut VecDeque<Arc<Partition>>,
+) -> Duration {
+    let now = Instant::now();
+    let Landed {
+        parcels,
+        result,
+    } = landed;
+    core.stats.request(result.is_ok());
+    let throttle = match result {
+        Ok(Produced { answers, throttle }) => {
+            let blamed = answers.iter().any(|a| a.error_code != 0 && of(a).blame == Blame::Broker);
+            let clean = answers.iter().all(|a| a.error_code == 0);
+            judge(core, lane, clean.then_some(true).or(blamed.then_some(false)), now);
+            core.throttled(throttle, now);
+            for (parcel, answer) in parcels.into_iter().zip(answers) {
+                ready.push_back(parcel.partition.clone());
+                settle_one(core, parcel, &answer, now);
+            }
+            throttle
+        }
+        Err(error) => {
+            let row = error.row();
+            judge(core, lane, (row.blame == Blame::Broker).then_some(false), now);
+            core.log.attempt_failed(&error, parcels.len());
+            for parcel in parcels {
+                ready.push_back(parcel.partition.clone());
+                failed(core, parcel, &error, row, now);
+            }
+            error.retry_after().filter(|_| row.blame == Blame::Broker).unwrap_or_default()
+        }
+    };
+    throttle
+}
+
+fn of(answer: &Answer) -> Row {
+    *crate::error::row(answer.error_code)
+}
+
+fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, now: Instant) {
+    let change = match good {
+        Some(true) => {
+            core.succeeded(now);
+            lane.breaker().on_success(now)
+        }
+        Some(false) => lane.breaker().on_failure(now),
+        None => return,
+    };
+    core.breaker_changed(lane, change);
+}
+
+fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
+    let Parcel {
+        partition, batch, ..
+    } = parcel;
+    if answer.error_code == 0 {
+        core.stats.stored(batch.len(), batch.wire_bytes());
+        partition.stored(batch, answer.base_offset, answer.append_time);
+        return;
+    }
+    let row = of(answer);
+    if row.retry == Retry::Stored {
+        core.stats.stored(batch.len(), batch.wire_bytes());
+        partition.stored(batch, None, None);
+        return;
+    }
+    let detail = answer.detail.as_deref();
+    let error = Error::from_broker(answer.error_code, detail);
+    let parcel = Parcel {
+        partition,
+        batch,
+        encoded: None,
+    };
+    if row.retry == Retry::No && !answer.bad_records.is_empty() && batch_of_many(&parcel) {
+        return drop_bad_records(core, parcel, answer, &error, row, now);
+    }
+    failed(core, parcel, &error, row, now);
+}
+
+fn batch_of_many(parcel: &Parcel) -> bool {
+    parcel.batch.len() > 1
+}
+
+/// The broker refused the whole batch because of some of its records, and said which: they fail, the others are
+/// sent again.
+fn drop_bad_records(core: &Arc<Core>, parcel: Parcel, answer: &Answer, error: &Error, row: Row, now: Instant) {
+    let bad = |position: usize| {
+        let found = answer.bad_records.iter().find(|(at, _)| *at as usize == position)?;
+        let said = found.1.as_deref().or(answer.detail.as_deref());
+        Some(Error::from_broker(answer.error_code, said))
+    };
+    let all = (0..parcel.batch.len()).all(|position| bad(position).is_some());
+    if all {
+        return failed(core, parcel, error, row, now);
+    }
+    let verdict = Verdict {
+        error: error.clone(),
+        fate: row.fate,
+    };
+    let dropped = parcel.partition.drop_records(parcel.batch, &verdict, bad);
+    core.stats.failed(dropped, Fate::NotPersisted);
+}
+
+/// A batch that was not stored, as far as anyone knows.
+fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, now: Instant) {
+    let Parcel {
+        partition, batch, ..
+    } = parcel;
+    if row.refresh {
+        core.cluster.refresh_soon(core);
+    }
+    let verdict = Verdict {
+        fate: error.fate(),
+        error: error.clone(),
+    };
+    let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
+    let give_up = |partition: &Partition, batch: crate::accumulator::Batch| {
+        core.stats.failed(batch.len(), batch.fate().max(verdict.fate));
+        core.log.batch_failed(&batch.told(error.clone()), batch.len());
+        partition.failed(batch, verdict.clone());
+    };
+    let retry_at = || {
+        core.stats.retried();
+        now + core.retry_delay(batch.attempts, error, row.retry, now)
+    };
+    match row.retry {
+        Retry::No | Retry::Stored => give_up(&partition, batch),
+        _ if spent => give_up(&partition, batch),
+        Retry::Divide => {
+            if let Some(alone) = partition.divide(batch, &verdict) {
+                core.stats.failed(alone, verdict.fate);
+                core.log.batch_failed(error, alone);
+            }
+        }
+        Retry::Resequence => {
+            let at = retry_at();
+            let fenced = error.broker_error().is_some_and(|e| e.code() != OUT_OF_ORDER);
+            partition.out_of_sequence(batch, &verdict, fenced, at);
+        }
+        Retry::Backoff | Retry::Soon => {
+            let at = retry_at();
+            partition.retry(batch, &verdict, at);
+        }
+    }
+}
+
+/// `OUT_OF_ORDER_SEQUENCE_NUMBER`: the producer id itself is still good.
+const OUT_OF_ORDER: i16 = 45;
