@@ -13,7 +13,7 @@ pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, Timeo
 
 use crate::clock::Clock;
 use crate::{CircuitBreakerConfig, Partitioning, RateLimitConfig, Result};
-pub use crate::resilience::OpenCircuit;
+pub(crate) use crate::resilience::OpenCircuit;
 
 /// Which replicas must have a message before it counts as stored (Kafka: `acks`).
 ///

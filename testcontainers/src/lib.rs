@@ -1,5 +1,18 @@
 //! Throw-away Kafka clusters for tests, examples and anyone's own test suite.
+//!
+//! * [`FakeCluster`]: in this process, in memory, ready in a millisecond, with faults by script.
+//! * [`JvmCluster`]: a real Apache Kafka on this machine, from Maven Central.
+//!
+//! Both listen on 127.0.0.1 only, on ports asked of the system, and are gone when they are dropped. Neither shares
+//! code with the producer: what they say was stored, was stored.
 
+mod decode;
+mod fake;
+mod jvm;
+mod proxy;
 mod stored;
 
+pub use fake::{Api, BatchSeen, FakeCluster, FakeClusterBuilder, Fault, RequestSeen, Rule, StoredBatch};
+pub use jvm::{Availability, JvmCluster, JvmClusterBuilder, JvmError, Reader};
+pub use proxy::{FaultProxy, Traffic};
 pub use stored::StoredRecord;

@@ -1,0 +1,209 @@
+//! `Produce`: checked as a broker checks it, then appended.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
+
+use super::{Outcome, get, put, text};
+use crate::decode::{self, BatchHeader};
+use crate::fake::fault::BatchSeen;
+use crate::fake::log::Appended;
+use crate::fake::state::{Shared, State};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// `acks` and what the batches claim to be.
+pub(in crate::fake) fn batches(body: Bytes, version: i16) -> io::Result<(Option<i16>, Vec<BatchSeen>)> {
+    let request: ProduceRequest = get(body, version)?;
+    let mut seen = Vec::new();
+    for topic in &request.topic_data {
+        for partition in &topic.partition_data {
+            let batch = partition.records.as_deref().unwrap_or_default();
+            let header = BatchHeader::read(batch);
+            seen.push(BatchSeen {
+                topic: topic.name.to_string(),
+                partition: partition.index,
+                records: header.map_or(0, |h| h.count),
+                bytes: batch.len(),
+                producer_id: header.map_or(-1, |h| h.producer_id),
+                epoch: header.map_or(-1, |h| h.epoch),
+                sequence: header.map_or(-1, |h| h.sequence),
+            });
+        }
+    }
+    Ok((Some(request.acks), seen))
+}
+
+pub(super) fn handle(
+    shared: &Arc<Shared>,
+    node: i32,
+    version: i16,
+    body: Bytes,
+    outcome: &Outcome,
+    out: &mut BytesMut,
+) -> io::Result<bool> {
+    let request: ProduceRequest = get(body, version)?;
+    let acks = request.acks;
+    let mut state = shared.lock();
+    let mut answer = ProduceResponse::default().with_throttle_time_ms(outcome.throttle_ms);
+    for topic in request.topic_data {
+        let mut partitions: Vec<_> = topic
+            .partition_data
+            .iter()
+            .map(|partition| {
+                let batch = partition.records.clone().unwrap_or_default();
+                let verdict = match outcome.error {
+                    Some(code) => Err(Refusal::new(code)),
+                    None if !matches!(acks, -1..=1) => Err(Refusal::new(21)),
+                    None => append(&mut state, &topic.name, partition.index, node, &batch),
+                };
+                answer_of(&mut state, &topic.name, partition.index, version, verdict, outcome)
+            })
+            .collect();
+        // Kafka answers in another order than it was asked.
+        partitions.reverse();
+        answer.responses.push(
+            TopicProduceResponse::default().with_name(topic.name.clone()).with_partition_responses(partitions),
+        );
+    }
+    drop(state);
+    if acks == 0 {
+        return Ok(false);
+    }
+    answer.responses.reverse();
+    put(&answer, version, out)?;
+    Ok(true)
+}
+
+struct Refusal {
+    code: i16,
+    bad_records: Vec<i32>,
+    message: Option<&'static str>,
+}
+
+impl Refusal {
+    fn new(code: i16) -> Self {
+        Self {
+            code,
+            bad_records: Vec::new(),
+            message: None,
+        }
+    }
+}
+
+fn append(
+    state: &mut State,
+    topic: &str,
+    partition: i32,
+    node: i32,
+    batch: &Bytes,
+) -> Result<(i64, Option<i64>), Refusal> {
+    state.led(topic, partition, node).map_err(Refusal::new)?;
+    let settings = &state.topics[topic];
+    let largest = settings.config.get("max.message.bytes").and_then(|set| set.parse().ok());
+    let largest = largest.unwrap_or(state.max_message_bytes);
+    let header = check(batch, largest).map_err(Refusal::new)?;
+    let now = now_ms();
+    if settings.is("cleanup.policy", "compact") {
+        let bad_records = keyless(topic, partition, batch);
+        if !bad_records.is_empty() {
+            return Err(Refusal {
+                code: 87,
+                bad_records,
+                message: Some("One or more records have been rejected"),
+            });
+        }
+    }
+    let append_time = settings.is("message.timestamp.type", "LogAppendTime").then_some(now);
+    if append_time.is_none() && header.max_timestamp > now + HOUR_MS {
+        return Err(Refusal::new(32));
+    }
+    let log = state.led(topic, partition, node).map_err(Refusal::new)?;
+    match log.append(&header, batch, append_time).map_err(Refusal::new)? {
+        Appended::At(offset) | Appended::Duplicate(offset) => Ok((offset, append_time)),
+    }
+}
+
+/// What Kafka's `LogValidator` checks of one batch.
+fn check(batch: &[u8], largest: usize) -> Result<BatchHeader, i16> {
+    if batch.len() > largest {
+        return Err(10);
+    }
+    let header = BatchHeader::read(batch).ok_or(2i16)?;
+    if header.magic != 2 {
+        return Err(2);
+    }
+    // More bytes are a second batch, which a partition must not get.
+    match header.length {
+        length if length < batch.len() => return Err(87),
+        length if length > batch.len() => return Err(2),
+        _ => {}
+    }
+    if crc32c::crc32c(&batch[21..]) != header.crc {
+        return Err(2);
+    }
+    if header.count <= 0 || header.last_offset_delta != header.count - 1 {
+        return Err(87);
+    }
+    if header.codec() > 4 {
+        return Err(-1);
+    }
+    Ok(header)
+}
+
+fn keyless(topic: &str, partition: i32, batch: &[u8]) -> Vec<i32> {
+    let records = decode::records(topic, partition, 0, None, batch).unwrap_or_default();
+    let bad = records.iter().enumerate().filter(|(_, record)| record.key.is_none());
+    bad.map(|(index, _)| index as i32).collect()
+}
+
+fn answer_of(
+    state: &mut State,
+    topic: &str,
+    partition: i32,
+    version: i16,
+    verdict: Result<(i64, Option<i64>), Refusal>,
+    outcome: &Outcome,
+) -> PartitionProduceResponse {
+    let answer = PartitionProduceResponse::default()
+        .with_index(partition)
+        .with_base_offset(-1)
+        .with_log_append_time_ms(-1);
+    match verdict {
+        Ok(_) if outcome.told.is_some() => answer.with_error_code(outcome.code()),
+        Ok((offset, append_time)) => {
+            let answer = answer.with_base_offset(offset).with_log_append_time_ms(append_time.unwrap_or(-1));
+            if version >= 5 { answer.with_log_start_offset(0) } else { answer }
+        }
+        Err(refusal) => {
+            let mut answer = answer.with_error_code(refusal.code);
+            if version >= 8 {
+                let bad = refusal.bad_records.iter().map(|index| {
+                    BatchIndexAndErrorMessage::default()
+                        .with_batch_index(*index)
+                        .with_batch_index_error_message(Some(text("Compacted topic cannot accept message without key")))
+                });
+                answer = answer.with_record_errors(bad.collect()).with_error_message(refusal.message.map(text));
+            }
+            // KIP-951
+            if let (6, true, Some(log)) = (refusal.code, version >= 10, state.log(topic, partition)) {
+                let leader = BrokerId(log.leader.unwrap_or(-1));
+                answer = answer.with_current_leader(
+                    LeaderIdAndEpoch::default().with_leader_id(leader).with_leader_epoch(log.epoch),
+                );
+            }
+            answer
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as i64
+}

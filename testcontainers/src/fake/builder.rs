@@ -1,0 +1,105 @@
+//! How a fake cluster is made.
+
+use std::net::SocketAddr;
+
+use parking_lot::Mutex;
+
+use super::FakeCluster;
+use super::node::Listening;
+use super::state::{Mode, Node, Shared, State};
+
+/// Settings of a [`FakeCluster`]; [`FakeCluster::builder`] begins one.
+#[derive(Clone, Debug)]
+pub struct FakeClusterBuilder {
+    brokers: usize,
+    port: u16,
+    topics: Vec<(String, i32)>,
+    auto_create: bool,
+    default_partitions: i32,
+    max_message_bytes: usize,
+}
+
+impl Default for FakeClusterBuilder {
+    fn default() -> Self {
+        Self {
+            brokers: 1,
+            port: 0,
+            topics: Vec::new(),
+            auto_create: false,
+            default_partitions: 1,
+            max_message_bytes: 1_048_588,
+        }
+    }
+}
+
+impl FakeClusterBuilder {
+    /// Number of brokers. Default 1. Partitions are led by them in turn.
+    #[must_use]
+    pub fn brokers(mut self, brokers: usize) -> Self {
+        self.brokers = brokers.max(1);
+        self
+    }
+
+    /// Port of the first broker; the others take the following ones. Default 0: any.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// A topic that is there from the start.
+    #[must_use]
+    pub fn topic(mut self, name: impl Into<String>, partitions: i32) -> Self {
+        self.topics.push((name.into(), partitions));
+        self
+    }
+
+    /// Whether asking for a topic may create it, with so many partitions. Default no.
+    #[must_use]
+    pub fn auto_create(mut self, partitions: i32) -> Self {
+        self.auto_create = true;
+        self.default_partitions = partitions;
+        self
+    }
+
+    /// Largest batch. Default 1,048,588 bytes, as Kafka's `message.max.bytes`.
+    #[must_use]
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// Starts the cluster.
+    ///
+    /// # Errors
+    ///
+    /// If a port cannot be had.
+    pub async fn start(self) -> std::io::Result<FakeCluster> {
+        let shared = Shared::new(State {
+            auto_create: self.auto_create,
+            default_partitions: self.default_partitions,
+            max_message_bytes: self.max_message_bytes,
+            next_producer_id: 1_000,
+            ..State::default()
+        });
+        let mut nodes = Vec::new();
+        for node in 0..self.brokers {
+            let port = if self.port == 0 { 0 } else { self.port + node as u16 };
+            let listening = Listening::start(&shared, node as i32, SocketAddr::from(([127, 0, 0, 1], port)))?;
+            shared.lock().nodes.push(Node {
+                address: listening.address(),
+                mode: Mode::Up,
+                accepted: 0,
+                open: 0,
+            });
+            nodes.push(Some(listening));
+        }
+        for (topic, partitions) in &self.topics {
+            shared.lock().create_topic(topic, *partitions);
+        }
+        Ok(FakeCluster {
+            shared,
+            nodes: Mutex::new(nodes),
+        })
+    }
+}

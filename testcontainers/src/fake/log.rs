@@ -1,0 +1,141 @@
+//! One partition's log, and what it remembers of idempotent producers.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::decode::BatchHeader;
+
+/// A batch as it was stored.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoredBatch {
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Number of its records.
+    pub records: i32,
+    /// Its producer id; -1 without idempotence.
+    pub producer_id: i64,
+    /// Its producer epoch.
+    pub epoch: i16,
+    /// Its first sequence number.
+    pub sequence: i32,
+    /// Its codec: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
+    pub codec: i16,
+    /// Set where the topic uses the time of appending.
+    pub append_time: Option<i64>,
+    /// The batch, with the offset and epoch that the broker sets.
+    pub bytes: Bytes,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) leader: Option<i32>,
+    pub(super) epoch: i32,
+    pub(super) next: i64,
+    pub(super) batches: Vec<StoredBatch>,
+    producers: HashMap<i64, Producer>,
+}
+
+/// What a broker keeps of a producer: its epoch and its last five batches, as Kafka's `ProducerStateEntry`.
+#[derive(Debug)]
+struct Producer {
+    epoch: i16,
+    /// First and last sequence number, base offset.
+    batches: VecDeque<(i32, i32, i64)>,
+}
+
+const KEPT: usize = 5;
+
+pub(super) const OUT_OF_ORDER: i16 = 45;
+pub(super) const OLD_EPOCH: i16 = 47;
+
+/// Where a batch went.
+pub(super) enum Appended {
+    At(i64),
+    /// It was there already.
+    Duplicate(i64),
+}
+
+impl Log {
+    pub(super) fn led_by(leader: i32) -> Self {
+        Self {
+            leader: Some(leader),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn append(&mut self, header: &BatchHeader, batch: &Bytes, append_time: Option<i64>) -> Result<Appended, i16> {
+        let last = advance(header.sequence, header.count - 1);
+        if header.producer_id >= 0 {
+            if let Some(offset) = self.duplicate(header, last) {
+                return Ok(Appended::Duplicate(offset));
+            }
+            self.check_sequence(header)?;
+        }
+        let base = self.next;
+        self.next += i64::from(header.count);
+        if header.producer_id >= 0 {
+            let producer = self.producers.entry(header.producer_id).or_insert_with(|| Producer {
+                epoch: header.epoch,
+                batches: VecDeque::new(),
+            });
+            if producer.epoch != header.epoch {
+                producer.epoch = header.epoch;
+                producer.batches.clear();
+            }
+            producer.batches.push_back((header.sequence, last, base));
+            if producer.batches.len() > KEPT {
+                producer.batches.pop_front();
+            }
+        }
+        let mut bytes = batch.to_vec();
+        bytes[..8].copy_from_slice(&base.to_be_bytes());
+        bytes[12..16].copy_from_slice(&self.epoch.to_be_bytes());
+        self.batches.push(StoredBatch {
+            base_offset: base,
+            records: header.count,
+            producer_id: header.producer_id,
+            epoch: header.epoch,
+            sequence: header.sequence,
+            codec: header.codec(),
+            append_time,
+            bytes: bytes.into(),
+        });
+        Ok(Appended::At(base))
+    }
+
+    fn duplicate(&self, header: &BatchHeader, last: i32) -> Option<i64> {
+        let producer = self.producers.get(&header.producer_id).filter(|p| p.epoch == header.epoch)?;
+        let same = |(first, end, _): &&(i32, i32, i64)| (*first, *end) == (header.sequence, last);
+        producer.batches.iter().find(same).map(|(_, _, offset)| *offset)
+    }
+
+    /// As Kafka's `ProducerAppendInfo`: a producer of whom nothing is known may begin anywhere, since what it
+    /// wrote may have been deleted; a higher epoch begins at 0; else numbers follow one another.
+    fn check_sequence(&self, header: &BatchHeader) -> Result<(), i16> {
+        let Some(producer) = self.producers.get(&header.producer_id) else {
+            return Ok(());
+        };
+        if header.epoch < producer.epoch {
+            return Err(OLD_EPOCH);
+        }
+        if header.epoch > producer.epoch {
+            return if header.sequence == 0 { Ok(()) } else { Err(OUT_OF_ORDER) };
+        }
+        let expected = producer.batches.back().map(|(_, last, _)| advance(*last, 1));
+        if expected.is_none_or(|expected| expected == header.sequence) {
+            Ok(())
+        } else {
+            Err(OUT_OF_ORDER)
+        }
+    }
+
+    pub(super) fn forget_producers(&mut self) {
+        self.producers.clear();
+    }
+}
+
+fn advance(sequence: i32, by: i32) -> i32 {
+    ((i64::from(sequence) + i64::from(by)) & 0x7fff_ffff) as i32
+}

@@ -1,0 +1,92 @@
+//! One broker's listener and connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::connection::serve;
+use super::state::{Mode, Shared};
+
+/// A broker that listens; dropping it closes its listener and connections.
+#[derive(Debug)]
+pub(super) struct Listening {
+    address: SocketAddr,
+    cut: watch::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Listening {
+    pub(super) fn start(shared: &Arc<Shared>, node: i32, address: SocketAddr) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = TcpListener::from_std(listener)?;
+        let cut = watch::Sender::new(());
+        let task = tokio::spawn(accept(shared.clone(), node, listener, cut.subscribe()));
+        Ok(Self { address, cut, task })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn cut(&self) {
+        self.cut.send_replace(());
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener, cut: watch::Receiver<()>) {
+    // Aborted with the task.
+    let mut connections = JoinSet::new();
+    while let Ok((socket, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        let (mode, number) = {
+            let mut state = shared.lock();
+            state.next_connection += 1;
+            let number = state.next_connection;
+            let node = &mut state.nodes[node as usize];
+            node.accepted += 1;
+            node.open += 1;
+            (node.mode, number)
+        };
+        let open = Open {
+            shared: shared.clone(),
+            node,
+        };
+        shared.changed();
+        if mode == Mode::Reset {
+            continue;
+        }
+        let (shared, mut cut) = (shared.clone(), cut.clone());
+        cut.mark_unchanged();
+        connections.spawn(async move {
+            let _open = open;
+            tokio::select! {
+                // A peer that sends nonsense, or goes away, is done with.
+                _ = serve(socket, &shared, node, number) => {}
+                _ = cut.changed() => {}
+            }
+        });
+    }
+}
+
+struct Open {
+    shared: Arc<Shared>,
+    node: i32,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.lock().nodes[self.node as usize].open -= 1;
+        self.shared.changed();
+    }
+}

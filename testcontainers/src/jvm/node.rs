@@ -1,0 +1,170 @@
+//! One node: its settings, its data and its process.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{JvmError, Result};
+
+/// Any id will do, as long as all nodes have the same.
+const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qg";
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Jvm {
+    pub(super) heap_mb: u32,
+    pub(super) full_jit: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) port: u16,
+    dir: PathBuf,
+    jvm: Jvm,
+    process: Option<Process>,
+}
+
+/// A JVM behind a shell that kills it when our end of a pipe closes: with a drop, or with this process.
+#[derive(Debug)]
+struct Process {
+    shell: Child,
+    java: u32,
+}
+
+/// Starts `java` in the background, tells its id, waits for the pipe to close, and kills it.
+const WATCHDOG: &str = r#"exec 3<&0; "$@" </dev/null >>kafka.log 2>&1 & p=$!; echo $p; cat <&3 >/dev/null; kill -9 $p 2>/dev/null"#;
+
+impl Node {
+    pub(super) fn new(dir: PathBuf, port: u16, mut config: BTreeMap<String, String>, jvm: Jvm) -> Result<Self> {
+        fs::create_dir_all(&dir)?;
+        config.insert("log.dirs".into(), dir.join("data").display().to_string());
+        let properties: String = config.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        fs::write(dir.join("server.properties"), properties)?;
+        Ok(Self {
+            port,
+            dir,
+            jvm,
+            process: None,
+        })
+    }
+
+    pub(super) async fn format(&self, libs: &Path) -> Result<()> {
+        let properties = self.dir.join("server.properties");
+        let args = ["format", "-t", CLUSTER_ID, "-c", &properties.display().to_string(), "--ignore-formatted"];
+        java(libs, &["-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool"], &args).await.map(drop)
+    }
+
+    pub(super) fn start(&mut self, libs: &Path) -> Result<()> {
+        self.process = None;
+        let heap = self.jvm.heap_mb;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", WATCHDOG, "sh", "java"]);
+        shell.args([format!("-Xms{heap}m"), format!("-Xmx{heap}m")]);
+        shell.arg("-XX:+UseSerialGC");
+        if !self.jvm.full_jit {
+            shell.arg("-XX:TieredStopAtLevel=1");
+        }
+        shell.arg("-cp").arg(libs.join("*")).arg("kafka.Kafka").arg("server.properties");
+        let mut shell =
+            shell.current_dir(&self.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = shell.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let java = line.trim().parse().map_err(std::io::Error::other)?;
+        self.process = Some(Process { shell, java });
+        Ok(())
+    }
+
+    pub(super) fn signal(&self, signal: &str) -> Result<()> {
+        let Some(process) = &self.process else {
+            return Ok(());
+        };
+        let status = Command::new("kill").args([format!("-{signal}"), process.java.to_string()]).status()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(JvmError::Command {
+            command: format!("kill -{signal}"),
+            output: status.to_string(),
+        })
+    }
+
+    pub(super) fn kill(&mut self) -> Result<()> {
+        self.signal("KILL")?;
+        self.process = None;
+        Ok(())
+    }
+
+    pub(super) async fn terminate(&mut self) -> Result<()> {
+        self.signal("TERM")?;
+        while self.is_running() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.process = None;
+        Ok(())
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        let alive = |pid: u32| {
+            // A zombie is not running; its shell reaps it only at the end.
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+        };
+        self.process.as_ref().is_some_and(|process| alive(process.java))
+    }
+
+    pub(super) fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.dir.join("kafka.log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        // It ends as soon as it has killed its child.
+        _ = self.shell.wait();
+    }
+}
+
+/// Runs a class of the jars and returns what it printed.
+pub(super) async fn java(libs: &Path, options: &[&str], args: &[&str]) -> Result<String> {
+    let class_path = libs.join("*");
+    let output = tokio::process::Command::new("java")
+        .arg("-cp")
+        .arg(class_path)
+        .args(options)
+        .args(args)
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(JvmError::Command {
+        command: format!("java {}", options.last().copied().unwrap_or_default()),
+        output: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+    })
+}
+
+/// Ports that nobody has at the moment.
+pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
+    Ok(held.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?.iter().map(|a| a.port()).collect())
+}
+
+/// A folder of its own for each cluster.
+pub(super) fn temporary_dir() -> Result<PathBuf> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("kafka-testbed-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(name);
+    fs::create_dir_all(&dir)?;
+    File::create(dir.join(".kafka-testbed"))?;
+    Ok(dir)
+}

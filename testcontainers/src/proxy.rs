@@ -1,0 +1,253 @@
+//! A TCP proxy on 127.0.0.1 that does to connections what networks do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// A proxy for one upstream. Its knobs can be turned at any time; dropping it closes every connection.
+#[derive(Debug)]
+pub struct FaultProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listener: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: SocketAddr,
+    knobs: watch::Sender<Knobs>,
+    accepted: AtomicU64,
+    open: AtomicU64,
+    up: AtomicU64,
+    down: AtomicU64,
+    turns: AtomicU64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Knobs {
+    latency: Duration,
+    black_hole: bool,
+    /// Connections of earlier generations are closed.
+    generation: u64,
+    /// Bytes of answers after which each connection is cut.
+    cut_after: Option<u64>,
+}
+
+/// What passed through a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Bytes towards the broker.
+    pub up: u64,
+    /// Bytes from the broker.
+    pub down: u64,
+    /// Round trips: how often the broker's turn followed the client's.
+    pub round_trips: u64,
+}
+
+impl FaultProxy {
+    /// Listens on a port asked of the system, for `upstream`.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be had.
+    pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let proxy = Self {
+            address: listener.local_addr()?,
+            shared: Arc::new(Shared {
+                upstream,
+                knobs: watch::Sender::default(),
+                accepted: AtomicU64::new(0),
+                open: AtomicU64::new(0),
+                up: AtomicU64::new(0),
+                down: AtomicU64::new(0),
+                turns: AtomicU64::new(0),
+            }),
+            listener: Mutex::new(None),
+        };
+        *proxy.listener.lock() = Some(tokio::spawn(accept(listener, proxy.shared.clone())));
+        Ok(proxy)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Delays everything, in each direction, by so much.
+    pub fn set_latency(&self, latency: Duration) {
+        self.turn(|knobs| knobs.latency = latency);
+    }
+
+    /// Swallows everything in both directions, of open connections and new ones, or stops to.
+    pub fn set_black_hole(&self, on: bool) {
+        self.turn(|knobs| knobs.black_hole = on);
+    }
+
+    /// Cuts each connection after so many bytes of answers, counted from now for open ones; `None` lets them be.
+    pub fn set_cut_after(&self, bytes: Option<u64>) {
+        self.turn(|knobs| knobs.cut_after = bytes);
+    }
+
+    /// Cuts every open connection.
+    pub fn cut_now(&self) {
+        self.turn(|knobs| knobs.generation += 1);
+    }
+
+    /// Refuses new connections and cuts the open ones.
+    pub fn refuse(&self) {
+        if let Some(listener) = self.listener.lock().take() {
+            listener.abort();
+        }
+        self.cut_now();
+    }
+
+    /// Accepts connections again.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken meanwhile.
+    pub fn accept_again(&self) -> io::Result<()> {
+        let mut task = self.listener.lock();
+        if task.is_none() {
+            let listener = std::net::TcpListener::bind(self.address)?;
+            listener.set_nonblocking(true)?;
+            *task = Some(tokio::spawn(accept(TcpListener::from_std(listener)?, self.shared.clone())));
+        }
+        Ok(())
+    }
+
+    /// What passed through.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Traffic {
+            accepted: get(&self.shared.accepted),
+            open: get(&self.shared.open),
+            up: get(&self.shared.up),
+            down: get(&self.shared.down),
+            round_trips: get(&self.shared.turns) / 2,
+        }
+    }
+
+    fn turn(&self, turn: impl FnOnce(&mut Knobs)) {
+        self.shared.knobs.send_modify(turn);
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        if let Some(listener) = self.listener.lock().take() {
+            listener.abort();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // Aborted with the task.
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        shared.accepted.fetch_add(1, Ordering::Relaxed);
+        let shared = shared.clone();
+        connections.spawn(async move {
+            shared.open.fetch_add(1, Ordering::Relaxed);
+            let open = Open(&shared);
+            // However a connection ends, it has ended.
+            _ = carry(client, &shared).await;
+            drop(open);
+        });
+    }
+}
+
+struct Open<'a>(&'a Shared);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn carry(client: TcpStream, shared: &Shared) -> io::Result<()> {
+    let mut knobs = shared.knobs.subscribe();
+    let generation = knobs.borrow_and_update().generation;
+    let upstream = TcpStream::connect(shared.upstream).await?;
+    for socket in [&client, &upstream] {
+        socket.set_nodelay(true)?;
+    }
+    let (client_in, client_out) = client.into_split();
+    let (upstream_in, upstream_out) = upstream.into_split();
+    let up = pump(client_in, upstream_out, shared, Direction::Up);
+    let down = pump(upstream_in, client_out, shared, Direction::Down);
+    tokio::select! {
+        result = up => result,
+        result = down => result,
+        _ = knobs.wait_for(|knobs| knobs.generation != generation) => Ok(()),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, direction: Direction) -> io::Result<()> {
+    let mut bytes = vec![0; 64 << 10];
+    let mut passed = 0u64;
+    let mut limit = None;
+    loop {
+        let read = from.read(&mut bytes).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        let knobs = shared.knobs.borrow().clone();
+        if knobs.black_hole {
+            continue;
+        }
+        if !knobs.latency.is_zero() {
+            tokio::time::sleep(knobs.latency).await;
+        }
+        let mut bytes = &bytes[..read];
+        if direction == Direction::Down {
+            // A limit that is new counts from here.
+            if limit.map(|(cut, _)| cut) != knobs.cut_after {
+                limit = knobs.cut_after.map(|cut| (cut, passed));
+            }
+            if let Some((cut, since)) = limit {
+                let left = (since + cut).saturating_sub(passed);
+                if (bytes.len() as u64) > left {
+                    bytes = &bytes[..left as usize];
+                    to.write_all(bytes).await?;
+                    return Ok(());
+                }
+            }
+        }
+        passed += bytes.len() as u64;
+        let (counter, parity) = match direction {
+            Direction::Up => (&shared.up, 0),
+            Direction::Down => (&shared.down, 1),
+        };
+        counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        // Even while it is the client's turn, odd while it is the broker's.
+        if shared.turns.load(Ordering::Relaxed) % 2 == parity {
+            shared.turns.fetch_add(1, Ordering::Relaxed);
+        }
+        to.write_all(bytes).await?;
+    }
+}
