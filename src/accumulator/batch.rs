@@ -293,15 +293,14 @@ impl Batch {
     }
 
     /// Takes out the record of one receipt, if it is here: it was called off before it left.
-    pub(super) fn withdraw(&mut self, completion: &Arc<Completion>, index: u32, error: Error) -> bool {
+    pub(super) fn withdraw(&mut self, completion: &Arc<Completion>, index: u32, error: &Error) -> bool {
         if !Arc::ptr_eq(&self.completion, completion) {
             return false;
         }
         let Some(at) = (0..self.records.len()).find(|p| self.index_at(*p) == index) else {
             return false;
         };
-        let mut error = Some(error);
-        self.fail_some(|position, _| (position == at).then(|| error.take()).flatten()) == 1
+        self.fail_some(|position, _| (position == at).then(|| error.clone())) == 1
     }
 
     /// Takes out and settles the records whose time is over; how many.

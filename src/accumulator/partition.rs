@@ -94,10 +94,10 @@ impl Partition {
     }
 
     pub(crate) fn stored(&self, batch: Batch, offset: Option<i64>, append_time: Option<i64>) {
-        let order = batch.order();
+        let (order, sequence) = (batch.order(), batch.sequence);
         // Settled outside the lock, and before the queue forgets it: `flush` waits for what the queue knows.
         batch.store(offset, append_time);
-        self.queue.lock().stored(order);
+        self.queue.lock().stored(order, sequence);
     }
 
     pub(crate) fn failed(&self, batch: Batch, verdict: Verdict) {

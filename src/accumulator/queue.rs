@@ -16,7 +16,7 @@ use super::completion::Completion;
 use super::receipt::Receipt;
 use super::sequencer::{ProducerId, Restart, Sequencer};
 use crate::error::Error;
-use crate::record::Record;
+use crate::record::{Record, Sequence};
 
 /// The settings that decide when a batch may go.
 #[derive(Clone, Debug)]
@@ -83,6 +83,8 @@ pub(crate) struct Refused(pub(crate) Record);
 struct InFlight {
     order: Order,
     completion: Arc<Completion>,
+    /// An earlier attempt of it may have been stored.
+    in_doubt: bool,
 }
 
 #[derive(Debug, Default)]
@@ -154,7 +156,13 @@ impl Queue {
         if self.waiting.is_empty() && self.resend.is_empty() {
             return Readiness::Empty;
         }
-        if self.muted || self.in_flight.len() >= policy.max_in_flight {
+        let alone = policy.idempotent && !self.sequencer.may_pipeline();
+        let most = if alone { 1 } else { policy.max_in_flight };
+        if self.muted || self.in_flight.len() >= most {
+            return Readiness::Muted;
+        }
+        // The broker recognises only the last five batches: one in doubt goes alone, and nothing passes it.
+        if self.in_flight.iter().any(|batch| batch.in_doubt) || (self.front_in_doubt() && !self.in_flight.is_empty()) {
             return Readiness::Muted;
         }
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
@@ -201,6 +209,7 @@ impl Queue {
         self.in_flight.push(InFlight {
             order: batch.order(),
             completion: batch.completion().clone(),
+            in_doubt: batch.in_doubt,
         });
         Take::Batch(batch)
     }
@@ -227,8 +236,11 @@ impl Queue {
     }
 
     /// A batch in flight is stored.
-    pub(super) fn stored(&mut self, order: Order) {
+    pub(super) fn stored(&mut self, order: Order, sequence: Option<Sequence>) {
         self.landed(order);
+        if let Some(sequence) = sequence {
+            self.sequencer.stored(sequence);
+        }
         self.after_landing();
     }
 
@@ -337,11 +349,15 @@ impl Queue {
             }
             let why = batch.last_error().cloned();
             let error = why.map_or_else(|| error.clone(), |why| error.clone().with_source(why));
-            // What stays of a batch that was sent keeps its sequence, so that single records cannot leave it.
             if batch.is_over(now) {
                 expired += batch.len();
                 self.give_up(batch, error);
+            } else if !batch.in_doubt {
+                self.unsequence(&mut batch);
+                expired += batch.expire(now, &error);
+                self.resend.push_back(batch);
             } else {
+                // It may be stored as it was sent, and is only recognised if it is sent like that again.
                 let (settled, next) = batch.settle_expired(batch.expires - Duration::from_millis(1), now, &error);
                 batch.expires = next;
                 expired += settled;
@@ -366,21 +382,29 @@ impl Queue {
         self.alarm = None;
     }
 
-    /// Takes out a record that has not left yet, and settles it with `error`.
+    /// Takes out a record that is certainly not stored, and not on its way, and settles it with `error`.
     pub(super) fn withdraw(&mut self, completion: &Arc<Completion>, index: u32, error: &Error) -> bool {
-        let Some(at) = self.waiting.iter().position(|b| Arc::ptr_eq(b.completion(), completion)) else {
+        let newest = self.waiting.len().wrapping_sub(1);
+        if let Some(at) = self.waiting.iter_mut().position(|b| b.withdraw(completion, index, error)) {
+            // Receipts are numbered by position: a batch that lost a record takes no more.
+            if at == newest {
+                self.open = false;
+            }
+            if self.waiting[at].is_empty() {
+                self.waiting.remove(at);
+            }
+            return true;
+        }
+        let certain = |batch: &&mut Batch| !batch.in_doubt;
+        let mut unsent = self.resend.iter_mut().filter(certain);
+        let Some(batch) = unsent.find_map(|b| b.withdraw(completion, index, error).then_some(b)) else {
             return false;
         };
-        if !self.waiting[at].withdraw(completion, index, error.clone()) {
-            return false;
+        if batch.sequence.take().is_some() {
+            self.sequencer.given_up(true);
         }
-        // Receipts are numbered by position: a batch that lost a record takes no more.
-        if at + 1 == self.waiting.len() {
-            self.open = false;
-        }
-        if self.waiting[at].is_empty() {
-            self.waiting.remove(at);
-        }
+        self.resend.retain(|batch| !batch.is_empty());
+        self.after_landing();
         true
     }
 
@@ -440,6 +464,13 @@ impl Queue {
             self.muted = true;
         }
         batch.fail(error);
+    }
+
+    /// A batch that is certainly not stored loses its sequence, so that its records can.
+    fn unsequence(&mut self, batch: &mut Batch) {
+        if batch.sequence.take().is_some() {
+            self.sequencer.given_up(true);
+        }
     }
 
     fn landed(&mut self, order: Order) {

@@ -7,7 +7,8 @@
 //! epoch needs no round trip, and fences whatever of the old epoch is still on its way.
 //!
 //! What makes this safe is that sequences form a chain: under one epoch, a batch can be stored only after all
-//! before it were.
+//! before it were. A broker that knows nothing of a producer takes any number from it, so the chain holds only from
+//! the first acknowledgement on: until then one batch is sent at a time.
 
 use crate::record::Sequence;
 
@@ -26,6 +27,8 @@ pub(super) struct Sequencer {
     restart: Restart,
     /// An id that the broker no longer takes.
     spent: Option<i64>,
+    /// The broker knows the present id and epoch: it has stored a batch of them.
+    known: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,12 +89,24 @@ impl Sequencer {
     pub(super) fn start_again(&mut self) {
         self.restart = Restart::No;
         self.next = 0;
+        self.known = false;
         if let Some(current) = &mut self.current {
             match current.epoch.checked_add(1) {
                 Some(epoch) => current.epoch = epoch,
                 None => self.spent = Some(current.id),
             }
         }
+    }
+
+    /// The broker stored a batch with this sequence.
+    pub(super) fn stored(&mut self, sequence: Sequence) {
+        let of_now = |now: &ProducerId| (now.id, now.epoch) == (sequence.producer_id, sequence.epoch);
+        self.known |= self.current.as_ref().is_some_and(of_now);
+    }
+
+    /// Whether more than one batch may be in flight.
+    pub(super) fn may_pipeline(&self) -> bool {
+        self.known
     }
 
     /// The sequence of the next `count` records.

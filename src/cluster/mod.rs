@@ -27,8 +27,8 @@ pub(crate) struct Cluster {
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     settings: TopicSettings,
     refresher: Refresher,
-    /// One question for an unknown topic at a time; the answers to recent ones.
-    resolving: tokio::sync::Mutex<()>,
+    /// One question for each unknown topic at a time; the answers to recent ones.
+    resolving: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
     absent: Mutex<HashMap<Arc<str>, (Instant, Error)>>,
 }
 
@@ -38,7 +38,7 @@ impl Cluster {
             topics: RwLock::default(),
             refresher: Refresher::new(settings.metadata_age),
             settings,
-            resolving: tokio::sync::Mutex::default(),
+            resolving: Mutex::default(),
             absent: Mutex::default(),
         }
     }

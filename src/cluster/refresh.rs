@@ -57,8 +57,13 @@ impl Refresher {
                 return;
             }
         }
-        let running = Running(core.clone());
-        tokio::spawn(async move { running.0.cluster.refresher.run(&running.0).await });
+        let mut running = Running(Some(core.clone()));
+        tokio::spawn(async move {
+            if let Some(core) = &running.0 {
+                core.cluster.refresher.run(core).await;
+            }
+            running.0 = None;
+        });
     }
 
     async fn run(&self, core: &Arc<Core>) {
@@ -67,6 +72,7 @@ impl Refresher {
             {
                 let mut state = self.state.lock();
                 if !std::mem::take(&mut state.wanted) || core.is_stopped() {
+                    state.running = false;
                     return;
                 }
             }
@@ -102,20 +108,13 @@ impl Refresher {
     }
 }
 
-/// Clears the flag however the task ends.
-struct Running(Arc<Core>);
+/// Clears the flag of a task that ends with its runtime.
+struct Running(Option<Arc<Core>>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let refresher = &self.0.cluster.refresher;
-        let again = {
-            let mut state = refresher.state.lock();
-            state.running = false;
-            state.wanted && !self.0.is_stopped() && tokio::runtime::Handle::try_current().is_ok()
-        };
-        // Wanted between the last look and now.
-        if again {
-            refresher.want(&self.0);
+        if let Some(core) = &self.0 {
+            core.cluster.refresher.state.lock().running = false;
         }
     }
 }

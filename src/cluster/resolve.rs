@@ -19,18 +19,37 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
 impl Cluster {
-    /// The topic, asked for if need be.
+    /// The topic, asked for if need be, by one caller for all who wait for it.
     ///
     /// Retries what may change until the caller gives up; remembers in `last` why it had to.
     ///
     /// # Cancel safety
     ///
     /// Cancelling asks for nothing more; an answer that is under way is lost.
-    pub(crate) async fn resolve(&self, core: &Arc<Core>, name: &Arc<str>, last: &mut Option<Error>) -> Result<Arc<Topic>> {
+    pub(crate) async fn resolve(
+        &self,
+        core: &Arc<Core>,
+        name: &Arc<str>,
+        last: &mut Option<Error>,
+    ) -> Result<Arc<Topic>> {
+        let turn = self.resolving.lock().entry(name.clone()).or_default().clone();
+        let held = turn.lock().await;
+        let result = self.ask_until_known(core, name, last).await;
+        drop(held);
+        // Those who wait for their turn have it still.
+        self.resolving.lock().remove(name);
+        result
+    }
+
+    async fn ask_until_known(
+        &self,
+        core: &Arc<Core>,
+        name: &Arc<str>,
+        last: &mut Option<Error>,
+    ) -> Result<Arc<Topic>> {
         let mut pause = FIRST_PAUSE;
         let mut unknown = 0;
         loop {
-            let turn = self.resolving.lock().await;
             if let Some(topic) = self.topic(name) {
                 return Ok(topic);
             }
@@ -52,7 +71,6 @@ impl Cluster {
                     return Err(error);
                 }
             }
-            drop(turn);
             if error.row().retry == Retry::No {
                 return Err(error);
             }

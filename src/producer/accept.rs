@@ -122,6 +122,7 @@ impl Core {
                 sealed,
             }) => {
                 self.stats.accepted();
+                self.lanes.revive(self);
                 if wake {
                     partition.lane().schedule(self, partition.clone());
                 }

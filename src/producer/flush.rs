@@ -42,6 +42,7 @@ impl Core {
 
     /// Closes every open batch, so that nothing lingers; what is unsettled.
     pub(super) fn seal(self: &Arc<Self>) -> Vec<Arc<Completion>> {
+        self.lanes.revive(self);
         let mut unsettled = Vec::new();
         for partition in self.cluster.partitions() {
             let batches = partition.seal();

@@ -57,9 +57,11 @@ impl Lane {
         self.wake.notify_one();
         if !self.running.swap(true, Ordering::AcqRel) {
             // Built here, so that the flag is cleared even if the task is never polled.
-            let running = Running(self.clone());
-            let core = core.clone();
-            tokio::spawn(async move { run(core, &running.0).await });
+            let running = Running {
+                lane: self.clone(),
+                core: core.clone(),
+            };
+            tokio::spawn(async move { run(running.core.clone(), &running.lane).await });
         }
     }
 
@@ -109,11 +111,17 @@ impl Lane {
     }
 }
 
-struct Running(Arc<Lane>);
+struct Running {
+    lane: Arc<Lane>,
+    core: Arc<Core>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.store(false, Ordering::Release);
-        self.0.in_flight.store(0, Ordering::Relaxed);
+        self.lane.running.store(false, Ordering::Release);
+        self.lane.in_flight.store(0, Ordering::Relaxed);
+        if !self.core.is_stopped() {
+            self.core.lanes.lost_one();
+        }
     }
 }

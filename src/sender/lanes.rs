@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
 use super::Lane;
 use crate::engine::NodeId;
+use crate::producer::Core;
 use crate::resilience::{Breaker, CircuitBreakerConfig};
 
 /// Lanes by where they lead. They are few, and are kept as long as the producer.
@@ -14,6 +16,8 @@ use crate::resilience::{Breaker, CircuitBreakerConfig};
 pub(crate) struct Lanes {
     lanes: RwLock<HashMap<Option<NodeId>, Arc<Lane>>>,
     breaker: CircuitBreakerConfig,
+    /// A lane's task ended with its runtime.
+    lost: AtomicBool,
 }
 
 impl Lanes {
@@ -21,6 +25,7 @@ impl Lanes {
         Self {
             lanes: RwLock::default(),
             breaker,
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -34,6 +39,19 @@ impl Lanes {
             .entry(node)
             .or_insert_with(|| Lane::new(node, Breaker::new(self.breaker.clone())));
         lane.clone()
+    }
+
+    pub(super) fn lost_one(&self) {
+        self.lost.store(true, Ordering::Release);
+    }
+
+    /// Starts the tasks again that ended with a runtime. Nearly always there is nothing to do, and nothing is done.
+    pub(crate) fn revive(&self, core: &Arc<Core>) {
+        if self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::AcqRel) {
+            for lane in self.all() {
+                lane.wake(core);
+            }
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Lane>> {

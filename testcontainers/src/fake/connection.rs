@@ -38,7 +38,8 @@ pub(super) async fn serve(socket: TcpStream, shared: &Arc<Shared>, node: i32, co
             Reply::Nothing => {}
             Reply::Bytes(bytes) => writer.write_all(&bytes).await?,
             Reply::Last(bytes) => return writer.write_all(&bytes).await,
-            Reply::Silence => std::future::pending().await,
+            // Whatever else comes is read and left unanswered, until the peer goes away.
+            Reply::Silence => return tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.map(drop),
         }
     }
 }

@@ -1,0 +1,38 @@
+//! The conformance suite on a cluster in this process, for each engine.
+
+use kafka_testbed::FakeCluster;
+use rskafka_producer::EngineKind;
+
+use crate::conformance::{CASES, Run};
+
+async fn run(case: &str, engine: EngineKind, brokers: usize) {
+    let (_, body) = CASES.iter().find(|(name, _)| *name == case).unwrap();
+    let cluster = FakeCluster::builder().brokers(brokers).start().await.unwrap();
+    body(Run {
+        cluster: &cluster,
+        engine,
+        prefix: "t",
+    })
+    .await;
+}
+
+mod messenger_on_one_broker {
+    async fn run(case: &str) {
+        super::run(case, super::EngineKind::Messenger, 1).await;
+    }
+    crate::conformance::each_case!(run);
+}
+
+mod messenger_on_three_brokers {
+    async fn run(case: &str) {
+        super::run(case, super::EngineKind::Messenger, 3).await;
+    }
+    crate::conformance::each_case!(run);
+}
+
+mod partition_client_on_three_brokers {
+    async fn run(case: &str) {
+        super::run(case, super::EngineKind::PartitionClient, 3).await;
+    }
+    crate::conformance::each_case!(run);
+}

@@ -1,0 +1,107 @@
+//! Beginning, idling, ending: close, drop, runtimes that come and go.
+
+use std::time::Duration;
+
+use kafka_testbed::{Api, FakeCluster, Fault, Rule};
+use rskafka_producer::{BulkheadConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig};
+use tokio::time::Instant;
+
+fn ctx() -> Context {
+    Context::timeout(Duration::from_secs(10))
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_at_its_deadline_gives_up_what_is_left_with_an_honest_fate() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").bulkhead(BulkheadConfig::default().max_in_flight(1));
+    let producer = Producer::connect(&ctx(), config).await.unwrap();
+    cluster.inject(Rule::on(Api::Produce).always(), Fault::Silence);
+    let in_flight = producer.enqueue(&ctx(), Message::new("gone")).await.unwrap();
+    cluster.wait_until(|cluster| cluster.requests(Api::Produce) == 1).await;
+    let waiting = producer.enqueue(&ctx(), Message::new("kept")).await.unwrap();
+    let started = Instant::now();
+    let short = Context::timeout(Duration::from_millis(300));
+    let long = Context::timeout(Duration::from_secs(60));
+    let (first, second) = tokio::join!(producer.close(&long), producer.close(&short));
+    assert!(started.elapsed() <= Duration::from_millis(550), "{:?}", started.elapsed());
+    for result in [first, second] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+        assert!(error.to_string().contains("2 messages"), "{error}");
+    }
+    let gone = in_flight.await.unwrap_err();
+    assert_eq!((gone.kind(), gone.fate()), (ErrorKind::Closed, Fate::PossiblyPersisted));
+    let kept = waiting.await.unwrap_err();
+    assert_eq!((kept.kind(), kept.fate()), (ErrorKind::Closed, Fate::NotPersisted));
+    assert_eq!(kept.into_message().unwrap().value.as_deref(), Some(&b"kept"[..]));
+    cluster.wait_until(|cluster| cluster.connections_open(0) == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_work_is_refused_from_the_moment_that_close_is_called() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    let closing = producer.close(&ctx());
+    assert!(producer.is_closed());
+    assert_eq!(producer.try_enqueue(Message::new("v")).unwrap_err().kind(), ErrorKind::Closed);
+    closing.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_last_handle_delivers_in_the_background_and_closes_every_connection() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    let mut receipts = Vec::new();
+    for n in 0..1_000 {
+        receipts.push(producer.enqueue(&ctx(), Message::new(n.to_string())).await.unwrap());
+    }
+    drop(producer);
+    for receipt in receipts {
+        receipt.await.unwrap();
+    }
+    assert_eq!(cluster.high_watermark("t", 0), Some(1_000));
+    cluster.wait_until(|cluster| cluster.connections_open(0) == 0).await;
+}
+
+#[test]
+fn a_producer_outlives_the_runtime_that_it_was_used_on() {
+    let brokers = tokio::runtime::Runtime::new().unwrap();
+    let cluster = brokers.block_on(FakeCluster::with_topic("t", 1)).unwrap();
+    let producer = Producer::new(ProducerConfig::new(cluster.bootstrap()).topic("t")).unwrap();
+    for turn in 0..5 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            producer.send_message(&ctx(), "k", turn.to_string()).await.unwrap();
+            // Accepted, and left behind by the runtime.
+            drop(producer.enqueue(&ctx(), Message::new("left")).await.unwrap());
+        });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        producer.flush(&ctx()).await.unwrap();
+        producer.close(&ctx()).await.unwrap();
+    });
+    assert_eq!(cluster.high_watermark("t", 0), Some(10), "nothing lost, nothing twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_producer_sets_no_timer() {
+    let cluster = FakeCluster::with_topic("t", 3).await.unwrap();
+    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    for n in 0..100 {
+        producer.send_message(&Context::background(), n.to_string(), "v").await.unwrap();
+    }
+    tokio::task::yield_now().await;
+    // With a paused clock and nothing else to do, time jumps to the next timer that anyone has set.
+    let parks = || tokio::runtime::Handle::current().metrics().worker_park_count(0);
+    let count = async |time: Duration| {
+        let before = parks();
+        tokio::time::sleep(time).await;
+        parks() - before
+    };
+    let (minute, hour) = (count(Duration::from_secs(60)).await, count(Duration::from_secs(3_600)).await);
+    drop(producer);
+    tokio::task::yield_now().await;
+    let without = count(Duration::from_secs(60)).await;
+    assert!(minute.max(hour) <= without, "{minute} and {hour} wake-ups, where the timer of this test makes {without}");
+}

@@ -1,0 +1,96 @@
+//! One event for each operation, as the mission lays it down.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kafka_testbed::FakeCluster;
+use rskafka_producer::{Context, Message, Producer, ProducerConfig};
+use serde_json::Value;
+use tracing::Dispatch;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn logger(&self) -> Dispatch {
+        let lines = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(move || lines.clone())
+            .finish();
+        Dispatch::new(subscriber)
+    }
+
+    /// The events of one operation.
+    fn of(&self, operation: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.filter(|event| event["operation"] == operation).collect()
+    }
+}
+
+#[tokio::test]
+async fn each_operation_leaves_one_event_with_the_fields_of_the_mission() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let lines = Lines::default();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").logger(lines.logger());
+    let ctx = Context::timeout(Duration::from_secs(10));
+    let producer = Producer::connect(&ctx, config).await.unwrap();
+    producer.send_message(&ctx, "k", "v").await.unwrap();
+    producer.flush(&ctx).await.unwrap();
+    producer.health(&ctx).await.unwrap();
+    producer.close(&ctx).await.unwrap();
+    for (operation, level) in [("connect", "INFO"), ("send", "DEBUG"), ("flush", "INFO"), ("health", "INFO"), ("close", "INFO")] {
+        let events = lines.of(operation);
+        assert_eq!(events.len(), 1, "{operation}: {events:?}");
+        let event = &events[0];
+        assert_eq!(event["component"], "kafka");
+        assert_eq!(event["level"], level, "{operation}");
+        assert!(event["duration_ms"].as_f64().unwrap() >= 0.0);
+        assert!(event["brokers"].as_str().unwrap().contains(&cluster.bootstrap()[0]));
+        assert_eq!(event["error"], Value::Null);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_an_error_with_code_kind_and_fate_and_no_secret() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let lines = Lines::default();
+    let config = ProducerConfig::new(cluster.bootstrap()).logger(lines.logger());
+    let producer = Producer::new(config).unwrap();
+    let message = Message::new("s3cret-value").key("s3cret-key").header("h", "s3cret-header").to("tpyo");
+    producer.send(&Context::background(), message).await.unwrap_err();
+    let events = lines.of("send");
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["level"], "ERROR");
+    assert_eq!(events[0]["code"], "KAFKA_SEND_FAILED");
+    assert_eq!(events[0]["kind"], "unknown_topic");
+    assert_eq!(events[0]["fate"], "not persisted");
+    assert!(events[0]["error"].as_str().unwrap().contains("tpyo"));
+    let everything = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(!everything.contains("s3cret"), "{everything}");
+}
+
+#[tokio::test]
+async fn without_a_logger_the_ambient_subscriber_hears_it() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let lines = Lines::default();
+    let _ambient = tracing::dispatcher::set_default(&lines.logger());
+    let ctx = Context::timeout(Duration::from_secs(10));
+    let producer = Producer::connect(&ctx, ProducerConfig::new(cluster.bootstrap())).await.unwrap();
+    producer.close(&ctx).await.unwrap();
+    assert_eq!((lines.of("connect").len(), lines.of("close").len()), (1, 1));
+}

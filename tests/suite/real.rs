@@ -1,0 +1,36 @@
+//! The conformance suite on a real Apache Kafka, for each engine; read back by Java's consumer, and by kcat where it
+//! is installed.
+
+use kafka_testbed::JvmCluster;
+use rskafka_producer::EngineKind;
+
+use crate::conformance::{CASES, Run};
+
+async fn suite(test: &str, nodes: usize) {
+    if !JvmCluster::available_or_skip(test) {
+        return;
+    }
+    let cluster = JvmCluster::builder().nodes(nodes).start().await.unwrap();
+    for (engine, name) in [(EngineKind::Messenger, "messenger"), (EngineKind::PartitionClient, "partition-client")] {
+        for (case, body) in CASES {
+            eprintln!("{nodes} node(s), {name}: {case}");
+            let prefix = format!("{name}-{}", case.replace('_', "-"));
+            body(Run {
+                cluster: &cluster,
+                engine,
+                prefix: &prefix,
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_case_holds_on_one_node() {
+    suite("every_case_holds_on_one_node", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_case_holds_on_three_nodes() {
+    suite("every_case_holds_on_three_nodes", 3).await;
+}
