@@ -43,12 +43,18 @@ async fn main() -> Result<(), Error> {
     // Many, accepted first and awaited when it suits: they share requests.
     let mut receipts = Vec::new();
     for n in 0..5 {
-        let message = Message::new(format!("message {n}")).key(format!("key-{n}")).header("source", "quickstart");
+        let message =
+            Message::new(format!("message {n}")).key(format!("key-{n}")).header("source", "quickstart");
         receipts.push(producer.enqueue(&ctx, message).await?);
     }
     for receipt in receipts {
         let delivery = receipt.await?;
-        println!("sent    {}/{} @ {}", delivery.topic(), delivery.partition(), delivery.offset().unwrap_or(-1));
+        println!(
+            "sent    {}/{} @ {}",
+            delivery.topic(),
+            delivery.partition(),
+            delivery.offset().unwrap_or(-1)
+        );
     }
     producer.health(&ctx).await?;
     producer.close(&Context::timeout(Duration::from_secs(10))).await?;

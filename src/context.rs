@@ -44,10 +44,7 @@ impl Context {
     /// No deadline, no cancellation: the call is bounded by the configured timeouts alone.
     #[must_use]
     pub const fn background() -> Self {
-        Self {
-            deadline: None,
-            tokens: Vec::new(),
-        }
+        Self { deadline: None, tokens: Vec::new() }
     }
 
     /// Ends `after` from now.
@@ -61,10 +58,7 @@ impl Context {
     pub fn with_timeout(&self, after: Duration) -> Self {
         // A timeout too large for the clock is no timeout.
         let own = Instant::now().checked_add(after);
-        Self {
-            deadline: earlier(self.deadline, own),
-            tokens: self.tokens.clone(),
-        }
+        Self { deadline: earlier(self.deadline, own), tokens: self.tokens.clone() }
     }
 
     /// A child that ends at `deadline`, or with its parent if that is earlier.
@@ -87,8 +81,7 @@ impl Context {
     /// Time left until the deadline, zero once it has passed; `None` without one.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Whether a token was cancelled.
@@ -199,9 +192,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_inherited_token_ends_the_child() {
         let (outer, inner) = (CancellationToken::new(), CancellationToken::new());
-        let ctx = Context::background()
-            .with_cancellation(outer.clone())
-            .with_cancellation(inner);
+        let ctx = Context::background().with_cancellation(outer.clone()).with_cancellation(inner);
         assert_eq!(ctx.ended(), None);
         let wait = tokio::spawn({
             let ctx = ctx.clone();

@@ -39,10 +39,7 @@ impl Operation {
 
 impl Log {
     pub(crate) fn new(dispatch: Option<Dispatch>, brokers: &[String]) -> Self {
-        Self {
-            dispatch,
-            brokers: brokers.into(),
-        }
+        Self { dispatch, brokers: brokers.into() }
     }
 
     fn emit(&self, event: impl FnOnce(&[String])) {
@@ -58,10 +55,20 @@ impl Log {
         let operation_name = operation.as_str();
         self.emit(|brokers| match result {
             Ok(()) if operation == Operation::Send => tracing::event!(
-                Level::DEBUG, component = "kafka", operation = operation_name, duration_ms, ?brokers, "ok"
+                Level::DEBUG,
+                component = "kafka",
+                operation = operation_name,
+                duration_ms,
+                ?brokers,
+                "ok"
             ),
             Ok(()) => tracing::event!(
-                Level::INFO, component = "kafka", operation = operation_name, duration_ms, ?brokers, "ok"
+                Level::INFO,
+                component = "kafka",
+                operation = operation_name,
+                duration_ms,
+                ?brokers,
+                "ok"
             ),
             Err(error) => {
                 let code = error.code().as_str();
@@ -70,8 +77,17 @@ impl Log {
                 let attempts = error.attempts();
                 let error = with_causes(error);
                 tracing::event!(
-                    Level::ERROR, component = "kafka", operation = operation_name, duration_ms, ?brokers, error, code,
-                    kind, fate, attempts, "failed"
+                    Level::ERROR,
+                    component = "kafka",
+                    operation = operation_name,
+                    duration_ms,
+                    ?brokers,
+                    error,
+                    code,
+                    kind,
+                    fate,
+                    attempts,
+                    "failed"
                 );
             }
         });
@@ -89,7 +105,13 @@ impl Log {
         self.emit(|brokers| {
             let error = with_causes(error);
             tracing::event!(
-                Level::WARN, component = "kafka", event = "attempt.failed", ?brokers, batches, error, "a request failed"
+                Level::WARN,
+                component = "kafka",
+                event = "attempt.failed",
+                ?brokers,
+                batches,
+                error,
+                "a request failed"
             );
         });
     }
@@ -101,8 +123,16 @@ impl Log {
             let error = with_causes(failed);
             let code = failed.code().as_str();
             tracing::event!(
-                Level::ERROR, component = "kafka", event = "batch.failed", ?brokers, topic, partition, records, code,
-                error, "messages were given up"
+                Level::ERROR,
+                component = "kafka",
+                event = "batch.failed",
+                ?brokers,
+                topic,
+                partition,
+                records,
+                code,
+                error,
+                "messages were given up"
             );
         });
     }
@@ -111,7 +141,11 @@ impl Log {
         self.emit(|brokers| {
             let error = with_causes(error);
             tracing::event!(
-                Level::WARN, component = "kafka", event = "metadata.refresh_failed", ?brokers, error,
+                Level::WARN,
+                component = "kafka",
+                event = "metadata.refresh_failed",
+                ?brokers,
+                error,
                 "the cluster's metadata could not be read"
             );
         });
@@ -121,12 +155,22 @@ impl Log {
         self.emit(|brokers| {
             if open {
                 tracing::event!(
-                    Level::WARN, component = "kafka", event = "breaker.opened", ?brokers, broker, failures,
+                    Level::WARN,
+                    component = "kafka",
+                    event = "breaker.opened",
+                    ?brokers,
+                    broker,
+                    failures,
                     "a broker is left alone for a while"
                 );
             } else {
                 tracing::event!(
-                    Level::INFO, component = "kafka", event = "breaker.closed", ?brokers, broker, "a broker is back"
+                    Level::INFO,
+                    component = "kafka",
+                    event = "breaker.closed",
+                    ?brokers,
+                    broker,
+                    "a broker is back"
                 );
             }
         });
@@ -136,7 +180,11 @@ impl Log {
     pub(crate) fn dropped(&self, undelivered: usize) {
         self.emit(|brokers| {
             tracing::event!(
-                Level::WARN, component = "kafka", event = "producer.dropped", ?brokers, undelivered,
+                Level::WARN,
+                component = "kafka",
+                event = "producer.dropped",
+                ?brokers,
+                undelivered,
                 "the producer was dropped without close() and could not deliver everything"
             );
         });

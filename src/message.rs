@@ -49,18 +49,12 @@ pub struct Header {
 impl Message {
     /// A message with this value and no key.
     pub fn new(value: impl Into<Bytes>) -> Self {
-        Self {
-            value: Some(value.into()),
-            ..Self::default()
-        }
+        Self { value: Some(value.into()), ..Self::default() }
     }
 
     /// A null value for this key: deletes the key from a compacted topic.
     pub fn tombstone(key: impl Into<Bytes>) -> Self {
-        Self {
-            key: Some(key.into()),
-            ..Self::default()
-        }
+        Self { key: Some(key.into()), ..Self::default() }
     }
 
     /// Sets the key.
@@ -87,20 +81,14 @@ impl Message {
     /// Appends a header; an earlier one of the same name stays.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.headers.push(Header {
-            name: name.into(),
-            value: Some(value.into()),
-        });
+        self.headers.push(Header { name: name.into(), value: Some(value.into()) });
         self
     }
 
     /// Appends a header whose value is null.
     #[must_use]
     pub fn null_header(mut self, name: impl Into<String>) -> Self {
-        self.headers.push(Header {
-            name: name.into(),
-            value: None,
-        });
+        self.headers.push(Header { name: name.into(), value: None });
         self
     }
 

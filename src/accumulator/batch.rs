@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::buffer::Buffer;
 use super::completion::{Completion, Settled, Stored};
-use crate::error::{Error, ErrorKind, Fate};
 use super::receipt::Receipt;
+use crate::error::{Error, ErrorKind, Fate};
 use crate::record::{BATCH_OVERHEAD, Record, Sequence};
 
 /// What became of an attempt, for the batch's history.
@@ -98,10 +98,6 @@ impl Batch {
         self.wire_bytes
     }
 
-    pub(crate) fn footprint(&self) -> usize {
-        self.footprint
-    }
-
     pub(crate) fn last_error(&self) -> Option<&Error> {
         self.last.as_ref()
     }
@@ -131,7 +127,13 @@ impl Batch {
     /// Gives a record the time at which it came, and the time at which it is given up.
     ///
     /// One look at the clock serves both: the time of day is that of the batch's opening plus what has passed.
-    pub(super) fn stamp(&self, record: &mut Record, now: Instant, deadline: Option<Instant>, delivery: Duration) {
+    pub(super) fn stamp(
+        &self,
+        record: &mut Record,
+        now: Instant,
+        deadline: Option<Instant>,
+        delivery: Duration,
+    ) {
         let age = now.saturating_duration_since(self.opened);
         if !record.given.timestamp {
             record.timestamp = self.opened_wall + age.as_millis() as i64;
@@ -141,7 +143,8 @@ impl Batch {
             after = after.min(deadline.saturating_duration_since(self.opened));
         }
         // Rounded up: a message is never given up early.
-        record.expires_after = (after + Duration::from_micros(999)).as_millis().min(u128::from(u32::MAX - 1)) as u32;
+        record.expires_after =
+            (after + Duration::from_micros(999)).as_millis().min(u128::from(u32::MAX - 1)) as u32;
     }
 
     /// Appends a stamped record that takes the batch to `wire_bytes`.
@@ -171,11 +174,7 @@ impl Batch {
 
     /// Settles all records as stored, the first at `offset`.
     pub(crate) fn store(mut self, offset: Option<i64>, append_time: Option<i64>) -> Vec<Record> {
-        let stored = Stored {
-            offset,
-            append_time,
-            attempts: self.attempts,
-        };
+        let stored = Stored { offset, append_time, attempts: self.attempts };
         self.release();
         match self.indices.take() {
             None => self.completion.store_all(stored),
@@ -317,12 +316,11 @@ impl Batch {
 
     /// Whether every record's time is over.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.records
-            .iter()
-            .all(|record| self.expiry(record) <= now)
+        self.records.iter().all(|record| self.expiry(record) <= now)
     }
 
     /// Two halves of a batch that the broker found too large; `None` if it has one record.
+    #[expect(clippy::result_large_err, reason = "a batch is moved once in its life, not through layers")]
     pub(crate) fn divide(mut self) -> Result<(Self, Self), Self> {
         if self.records.len() < 2 {
             return Err(self);
@@ -368,9 +366,8 @@ impl Batch {
         for (index, record) in self.records.iter().enumerate() {
             self.wire_bytes += record.encoded_len(index, base);
             self.footprint += record.footprint();
-            self.expires = self
-                .expires
-                .min(self.opened + Duration::from_millis(u64::from(record.expires_after)));
+            self.expires =
+                self.expires.min(self.opened + Duration::from_millis(u64::from(record.expires_after)));
         }
     }
 
@@ -397,8 +394,9 @@ impl Drop for Batch {
             }
             return;
         }
-        let error = Error::new(ErrorKind::Internal, "the producer's task ended before the message was settled")
-            .with_fate(Fate::PossiblyPersisted);
+        let error =
+            Error::new(ErrorKind::Internal, "the producer's task ended before the message was settled")
+                .with_fate(Fate::PossiblyPersisted);
         let empty = Self::open(self.completion.clone(), [None, None], self.opened, 0, Vec::new());
         std::mem::replace(self, empty).fail(error);
     }

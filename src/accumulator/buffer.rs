@@ -23,10 +23,7 @@ pub(crate) enum NoRoom {
 impl Buffer {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
         let capacity = capacity.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        Arc::new(Self {
-            room: Semaphore::new(capacity),
-            capacity,
-        })
+        Arc::new(Self { room: Semaphore::new(capacity), capacity })
     }
 
     pub(crate) fn capacity(&self) -> usize {

@@ -152,16 +152,15 @@ impl Completion {
 
     fn of_whole(&self, whole: &Whole, index: u32) -> Settled {
         match whole {
-            Whole::Stored(stored) => Ok(Stored {
-                offset: stored.offset.map(|base| base + i64::from(index)),
-                ..*stored
-            }),
+            Whole::Stored(stored) => {
+                Ok(Stored { offset: stored.offset.map(|base| base + i64::from(index)), ..*stored })
+            }
             Whole::Failed(error, records) => {
                 let record = records.lock().get_mut(index as usize).and_then(Option::take);
                 Err(match record {
-                    Some(record) => error
-                        .clone()
-                        .with_message(record.into_message(&self.topic, self.partition)),
+                    Some(record) => {
+                        error.clone().with_message(record.into_message(&self.topic, self.partition))
+                    }
                     None => error.clone(),
                 })
             }

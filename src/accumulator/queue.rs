@@ -113,12 +113,7 @@ impl Queue {
         policy: &Policy,
         open: impl FnOnce() -> (Arc<Completion>, [Option<Arc<Buffer>>; 2], i64),
     ) -> Result<Appended, Refused> {
-        let Arrival {
-            mut record,
-            footprint,
-            now,
-            deadline,
-        } = arrival;
+        let Arrival { mut record, footprint, now, deadline } = arrival;
         if self.closed {
             return Err(Refused(record));
         }
@@ -129,11 +124,7 @@ impl Queue {
             if wire_bytes <= policy.max_batch_bytes {
                 let expires = last.expires;
                 let receipt = last.push(record, wire_bytes, footprint);
-                return Ok(Appended {
-                    receipt,
-                    wake: last.expires < expires,
-                    sealed: false,
-                });
+                return Ok(Appended { receipt, wake: last.expires < expires, sealed: false });
             }
             self.hint = last.len();
         }
@@ -145,11 +136,7 @@ impl Queue {
         let receipt = batch.push(record, wire_bytes, footprint);
         self.waiting.push_back(batch);
         self.open = true;
-        Ok(Appended {
-            receipt,
-            wake: true,
-            sealed: had_open,
-        })
+        Ok(Appended { receipt, wake: true, sealed: had_open })
     }
 
     pub(super) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
@@ -162,7 +149,9 @@ impl Queue {
             return Readiness::Muted;
         }
         // The broker recognises only the last five batches: one in doubt goes alone, and nothing passes it.
-        if self.in_flight.iter().any(|batch| batch.in_doubt) || (self.front_in_doubt() && !self.in_flight.is_empty()) {
+        if self.in_flight.iter().any(|batch| batch.in_doubt)
+            || (self.front_in_doubt() && !self.in_flight.is_empty())
+        {
             return Readiness::Muted;
         }
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
@@ -335,7 +324,8 @@ impl Queue {
         self.alarm = None;
         let mut expired = 0;
         for batch in &mut self.waiting {
-            let error = batch.last_error().map_or_else(|| error.clone(), |e| error.clone().with_source(e.clone()));
+            let error =
+                batch.last_error().map_or_else(|| error.clone(), |e| error.clone().with_source(e.clone()));
             expired += batch.expire(now, &error);
         }
         if self.waiting.back().is_some_and(Batch::is_empty) {
@@ -358,7 +348,8 @@ impl Queue {
                 self.resend.push_back(batch);
             } else {
                 // It may be stored as it was sent, and is only recognised if it is sent like that again.
-                let (settled, next) = batch.settle_expired(batch.expires - Duration::from_millis(1), now, &error);
+                let (settled, next) =
+                    batch.settle_expired(batch.expires - Duration::from_millis(1), now, &error);
                 batch.expires = next;
                 expired += settled;
                 self.resend.push_back(batch);

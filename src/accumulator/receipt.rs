@@ -30,12 +30,7 @@ pub struct Receipt {
 
 impl Receipt {
     pub(super) fn new(batch: Arc<Completion>, index: u32, timestamp: i64) -> Self {
-        Self {
-            batch,
-            index,
-            slot: usize::MAX,
-            timestamp,
-        }
+        Self { batch, index, slot: usize::MAX, timestamp }
     }
 
     /// The topic that the message goes to.

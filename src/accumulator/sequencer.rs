@@ -79,10 +79,7 @@ impl Sequencer {
         if self.spent == Some(id.id) || self.needs().is_ok() {
             return;
         }
-        *self = Self {
-            current: Some(id),
-            ..Self::default()
-        };
+        *self = Self { current: Some(id), ..Self::default() };
     }
 
     /// Starts numbers again under a higher epoch. Where the epoch is used up, a new id is needed.
@@ -114,11 +111,7 @@ impl Sequencer {
         let current = self.current?;
         let first = self.next;
         self.next = advance(first, count);
-        Some(Sequence {
-            producer_id: current.id,
-            epoch: current.epoch,
-            first,
-        })
+        Some(Sequence { producer_id: current.id, epoch: current.epoch, first })
     }
 }
 

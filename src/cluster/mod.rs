@@ -14,8 +14,8 @@ pub(crate) use topic::{Partitions, Topic, TopicSettings};
 
 use self::refresh::Refresher;
 use crate::accumulator::Partition;
-use crate::error::{Error, Fate};
 use crate::engine::TopicMetadata;
+use crate::error::{Error, Fate};
 use crate::producer::Core;
 use crate::sender::Lane;
 

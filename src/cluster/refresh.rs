@@ -31,10 +31,7 @@ struct State {
 
 impl Refresher {
     pub(super) fn new(max_age: Duration) -> Self {
-        Self {
-            max_age,
-            state: Mutex::default(),
-        }
+        Self { max_age, state: Mutex::default() }
     }
 
     pub(super) fn is_old(&self, now: Instant) -> bool {
@@ -57,12 +54,11 @@ impl Refresher {
                 return;
             }
         }
-        let mut running = Running(Some(core.clone()));
+        let mut running = Running { core: core.clone(), done: false };
         tokio::spawn(async move {
-            if let Some(core) = &running.0 {
-                core.cluster.refresher.run(core).await;
-            }
-            running.0 = None;
+            running.core.cluster.refresher.run(&running.core).await;
+            running.done = true;
+            drop(running);
         });
     }
 
@@ -108,13 +104,16 @@ impl Refresher {
     }
 }
 
-/// Clears the flag of a task that ends with its runtime.
-struct Running(Option<Arc<Core>>);
+/// Clears the flag of a task that ends with its runtime; one that is done cleared it in one step with its last look.
+struct Running {
+    core: Arc<Core>,
+    done: bool,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(core) = &self.0 {
-            core.cluster.refresher.state.lock().running = false;
+        if !self.done {
+            self.core.cluster.refresher.state.lock().running = false;
         }
     }
 }

@@ -90,7 +90,8 @@ impl Cluster {
         }
         self.refresher.answered();
         self.learn(core, about);
-        self.topic(name).ok_or_else(|| Error::new(ErrorKind::Internal, "a topic vanished while it was learned"))
+        self.topic(name)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a topic vanished while it was learned"))
     }
 
     fn known_absent(&self, name: &Arc<str>) -> Option<Error> {

@@ -78,7 +78,9 @@ impl Compression {
         };
         match built_in {
             true => Ok(()),
-            false => Err(format!("batch.compression (compression.type) {self} needs the cargo feature \"{self}\"")),
+            false => {
+                Err(format!("batch.compression (compression.type) {self} needs the cargo feature \"{self}\""))
+            }
         }
     }
 

@@ -11,10 +11,7 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn new(host: impl Into<String>, port: u16) -> Self {
-        Self {
-            host: host.into(),
-            port,
-        }
+        Self { host: host.into(), port }
     }
 
     /// Reads `host:port` or `[ipv6]:port`. The error is a clause that follows the offending entry.

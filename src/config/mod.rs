@@ -12,8 +12,8 @@ pub(crate) use address::Address;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
 
 use crate::clock::Clock;
-use crate::{CircuitBreakerConfig, Partitioning, RateLimitConfig, Result};
 pub(crate) use crate::resilience::OpenCircuit;
+use crate::{CircuitBreakerConfig, Partitioning, RateLimitConfig, Result};
 
 /// Which replicas must have a message before it counts as stored (Kafka: `acks`).
 ///
@@ -142,10 +142,7 @@ impl ProducerConfig {
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        Self {
-            brokers: brokers.into_iter().map(Into::into).collect(),
-            ..Self::default()
-        }
+        Self { brokers: brokers.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     /// Sets the default topic.
@@ -214,9 +211,7 @@ impl ProducerConfig {
         match self.idempotence {
             Idempotence::On => true,
             Idempotence::Off => false,
-            Idempotence::WherePossible => {
-                self.acks == Acks::All && self.engine == EngineKind::Messenger
-            }
+            Idempotence::WherePossible => self.acks == Acks::All && self.engine == EngineKind::Messenger,
         }
     }
 

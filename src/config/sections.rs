@@ -64,10 +64,7 @@ pub struct BufferConfig {
 
 impl Default for BufferConfig {
     fn default() -> Self {
-        Self {
-            max_bytes: 32 << 20,
-            max_wait: Duration::from_secs(60),
-        }
+        Self { max_bytes: 32 << 20, max_wait: Duration::from_secs(60) }
     }
 }
 
@@ -143,11 +140,7 @@ pub struct RetryConfig {
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self {
-            backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(1),
-            max_attempts: None,
-        }
+        Self { backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(1), max_attempts: None }
     }
 }
 
@@ -178,11 +171,7 @@ pub struct BulkheadConfig {
 
 impl Default for BulkheadConfig {
     fn default() -> Self {
-        Self {
-            max_in_flight: 5,
-            topic_share: 1.0,
-            max_connecting: 4,
-        }
+        Self { max_in_flight: 5, topic_share: 1.0, max_connecting: 4 }
     }
 }
 

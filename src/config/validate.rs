@@ -122,7 +122,8 @@ fn limits(config: &ProducerConfig, problems: &mut Vec<String>) {
     let bulkhead = &config.bulkhead;
     if bulkhead.max_in_flight == 0 {
         problems.push(
-            "bulkhead.max_in_flight (max.in.flight.requests.per.connection) is 0; nothing could be sent".into(),
+            "bulkhead.max_in_flight (max.in.flight.requests.per.connection) is 0; nothing could be sent"
+                .into(),
         );
     }
     if config.is_idempotent() && bulkhead.max_in_flight > 5 {
@@ -138,7 +139,8 @@ fn limits(config: &ProducerConfig, problems: &mut Vec<String>) {
             bulkhead.topic_share
         ));
     } else if (config.buffer.max_bytes as f64 * bulkhead.topic_share) < config.batch.max_bytes as f64 {
-        problems.push("bulkhead.topic_share leaves a topic less room than one batch of batch.max_bytes".into());
+        problems
+            .push("bulkhead.topic_share leaves a topic less room than one batch of batch.max_bytes".into());
     }
     if bulkhead.max_connecting == 0 {
         problems.push("bulkhead.max_connecting is 0; nothing could connect".into());
@@ -162,6 +164,9 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     }
     if config.acks == Acks::Leader && !able.acks_leader {
         refuse("acks(Acks::Leader)");
+    }
+    if config.allow_auto_create_topics && !able.auto_create {
+        refuse("allow_auto_create_topics (allow.auto.create.topics)");
     }
     if !able.compresses(config.batch.compression) {
         refuse(&format!("batch.compression (compression.type) {}", config.batch.compression));

@@ -29,7 +29,9 @@ impl Capabilities {
                 acks_leader: false,
                 ordered_headers: false,
                 auto_create: false,
-                compression: |codec| matches!(codec, Compression::None | Compression::Gzip | Compression::Snappy),
+                compression: |codec| {
+                    matches!(codec, Compression::None | Compression::Gzip | Compression::Snappy)
+                },
             },
         }
     }

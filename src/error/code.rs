@@ -17,11 +17,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of the registry.
-    pub const ALL: [Self; 3] = [
-        Self::BrokersUnavailable,
-        Self::SendFailed,
-        Self::InvalidConfig,
-    ];
+    pub const ALL: [Self; 3] = [Self::BrokersUnavailable, Self::SendFailed, Self::InvalidConfig];
 
     /// The code as it is written in logs.
     #[must_use]
@@ -57,13 +53,6 @@ mod tests {
     #[test]
     fn the_registry_holds_the_three_codes_of_the_mission() {
         let codes: Vec<_> = ErrorCode::ALL.iter().map(|c| c.as_str()).collect();
-        assert_eq!(
-            codes,
-            [
-                "KAFKA_BROKERS_UNAVAILABLE",
-                "KAFKA_SEND_FAILED",
-                "KAFKA_INVALID_CONFIG"
-            ]
-        );
+        assert_eq!(codes, ["KAFKA_BROKERS_UNAVAILABLE", "KAFKA_SEND_FAILED", "KAFKA_INVALID_CONFIG"]);
     }
 }

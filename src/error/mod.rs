@@ -164,10 +164,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.repr.source = Some(Arc::from(source.into()));
         self
     }
@@ -221,11 +218,7 @@ fn code_of(kind: ErrorKind) -> ErrorCode {
 
 /// A peer's text, short and without control characters, fit for a log line.
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(200)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut shown: String = text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(200).is_some() {
         shown.push('…');
     }

@@ -49,6 +49,7 @@ pub(crate) struct Row {
     pub(crate) remedy: &'static str,
 }
 
+#[expect(clippy::too_many_arguments, reason = "a row has as many columns")]
 const fn r(
     code: i16,
     name: &'static str,
@@ -59,16 +60,7 @@ const fn r(
     refresh: bool,
     remedy: &'static str,
 ) -> Row {
-    Row {
-        code,
-        name,
-        kind,
-        fate,
-        retry,
-        blame,
-        refresh,
-        remedy,
-    }
+    Row { code, name, kind, fate, retry, blame, refresh, remedy }
 }
 
 use Blame::{Broker as Theirs, Nobody};
@@ -137,12 +129,12 @@ static ROWS: &[Row] = &[
 ];
 
 /// A code that this table does not know: possibly stored, and not tried again.
-static UNKNOWN: Row = r(i16::MIN, "UNKNOWN", Broker, P, No, Nobody, false, "this library does not know the code");
+static UNKNOWN: Row =
+    r(i16::MIN, "UNKNOWN", Broker, P, No, Nobody, false, "this library does not know the code");
 
 /// The row of a broker's error code.
 pub(crate) fn row(code: i16) -> &'static Row {
-    ROWS.binary_search_by_key(&code, |row| row.code)
-        .map_or(&UNKNOWN, |at| &ROWS[at])
+    ROWS.binary_search_by_key(&code, |row| row.code).map_or(&UNKNOWN, |at| &ROWS[at])
 }
 
 /// The row of a failure that no broker named. `fate` is what the engine knows: possibly persisted once the

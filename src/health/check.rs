@@ -40,17 +40,11 @@ impl Health {
     /// Down, for the reason that an error gives.
     #[must_use]
     pub fn down(error: &Error) -> Self {
-        Self::Down {
-            reason: error.to_string(),
-            code: Some(error.code()),
-        }
+        Self::Down { reason: error.to_string(), code: Some(error.code()) }
     }
 
     /// Down, for a reason of one's own.
     pub fn down_because(reason: impl Into<String>) -> Self {
-        Self::Down {
-            reason: reason.into(),
-            code: None,
-        }
+        Self::Down { reason: reason.into(), code: None }
     }
 }

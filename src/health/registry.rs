@@ -58,10 +58,7 @@ pub struct Registration {
 
 impl Default for Registration {
     fn default() -> Self {
-        Self {
-            critical: true,
-            timeout: CHECK_TIMEOUT,
-        }
+        Self { critical: true, timeout: CHECK_TIMEOUT }
     }
 }
 
@@ -109,11 +106,7 @@ impl HealthRegistry {
             let text = format!("a health check named {name:?} is registered already");
             return Err(Error::new(ErrorKind::InvalidConfig, text));
         }
-        checks.push(Registered {
-            name,
-            check: Arc::new(check),
-            how,
-        });
+        checks.push(Registered { name, check: Arc::new(check), how });
         Ok(())
     }
 
@@ -127,10 +120,7 @@ impl HealthRegistry {
         F: Fn(Context) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Health> + Send + 'static,
     {
-        self.register(FnCheck {
-            name: name.into(),
-            check: Box::new(move |ctx| Box::pin(check(ctx))),
-        })
+        self.register(FnCheck { name: name.into(), check: Box::new(move |ctx| Box::pin(check(ctx))) })
     }
 
     /// Runs every check, or serves a report of the last second. When `ctx` ends first, what has not answered is

@@ -44,10 +44,7 @@ pub struct HealthReport {
 
 impl HealthReport {
     pub(super) fn new(checks: Vec<CheckReport>) -> Self {
-        Self {
-            status: overall(&checks),
-            checks,
-        }
+        Self { status: overall(&checks), checks }
     }
 
     /// The media type of [`to_json`](Self::to_json).
@@ -153,7 +150,8 @@ mod tests {
             at: UNIX_EPOCH + Duration::from_secs(1_795_521_000),
         };
         let down = Error::new(ErrorKind::Unreachable, "cannot reach \"b:9092\"");
-        let report = HealthReport::new(vec![check("kafka-producer", Health::down(&down)), check("disk", Health::Up)]);
+        let report =
+            HealthReport::new(vec![check("kafka-producer", Health::down(&down)), check("disk", Health::Up)]);
         let json: Value = serde_json::from_str(&report.to_json()).unwrap();
         assert_eq!(json["status"], "fail");
         let kafka = &json["checks"]["kafka-producer:responseTime"][0];

@@ -29,7 +29,13 @@ impl Sticky {
     }
 
     #[inline]
-    pub(super) fn choose(&self, partitions: u32, led: &[u32], bytes: usize, load: impl Fn(u32) -> usize) -> u32 {
+    pub(super) fn choose(
+        &self,
+        partitions: u32,
+        led: &[u32],
+        bytes: usize,
+        load: impl Fn(u32) -> usize,
+    ) -> u32 {
         let (partition, sent) = unpack(self.state.load(Ordering::Relaxed));
         let usable = partition < partitions && sent < self.run && has_leader(partition, partitions, led);
         if usable {

@@ -63,7 +63,9 @@ impl Core {
         let offered = topic.with_partitions(|partitions| {
             let index = match self.route(&topic, &message, footprint, partitions) {
                 Ok(index) => index,
-                Err((kind, problem)) => return Err(refuse(kind, problem, message).with_topic(topic.name().clone())),
+                Err((kind, problem)) => {
+                    return Err(refuse(kind, problem, message).with_topic(topic.name().clone()));
+                }
             };
             self.append(&partitions.all[index], message, footprint, deadline)
         });
@@ -109,18 +111,9 @@ impl Core {
             timestamp: message.timestamp.unwrap_or_default(),
             expires_after: 0,
         };
-        let arrival = Arrival {
-            record,
-            footprint,
-            now: Instant::now(),
-            deadline,
-        };
+        let arrival = Arrival { record, footprint, now: Instant::now(), deadline };
         match partition.append(arrival, &self.policy, || self.wall_millis()) {
-            Ok(Appended {
-                receipt,
-                wake,
-                sealed,
-            }) => {
+            Ok(Appended { receipt, wake, sealed }) => {
                 self.stats.accepted();
                 self.lanes.revive(self);
                 if wake {
@@ -191,7 +184,10 @@ impl Core {
             return usize::try_from(partition).ok().filter(|index| *index < count).ok_or_else(|| {
                 (
                     ErrorKind::UnknownPartition,
-                    format!("topic {:?} has {count} partitions; there is no partition {partition}", topic.name()),
+                    format!(
+                        "topic {:?} has {count} partitions; there is no partition {partition}",
+                        topic.name()
+                    ),
                 )
             });
         }
@@ -208,7 +204,10 @@ impl Core {
         if index >= count {
             return Err((
                 ErrorKind::UnknownPartition,
-                format!("the partitioner chose partition {chosen} of topic {:?}, which has {count}", topic.name()),
+                format!(
+                    "the partitioner chose partition {chosen} of topic {:?}, which has {count}",
+                    topic.name()
+                ),
             ));
         }
         Ok(index)
@@ -239,10 +238,7 @@ impl Core {
         if let Some(share) = topic.share() {
             share.take(bytes).await?;
         }
-        let mut held = Held {
-            share: topic.share(),
-            bytes,
-        };
+        let mut held = Held { share: topic.share(), bytes };
         self.buffer.take(bytes).await?;
         held.share = None;
         Ok(())

@@ -142,6 +142,11 @@ impl Core {
         millis(self.clock.wall())
     }
 
+    /// Whether batches are encoded beside the task that sends.
+    pub(crate) fn encodes_aside(&self) -> bool {
+        self.config.batch.compression.is_slow() && self.config.engine == EngineKind::Messenger
+    }
+
     /// A number that no other request has.
     pub(crate) fn next_request(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1

@@ -24,10 +24,8 @@ impl Producer {
     pub async fn flush(&self, ctx: &Context) -> Result<()> {
         let started = Instant::now();
         let core = self.core();
-        let result = ctx
-            .bound(core.flush())
-            .await
-            .map_err(|ended| gave_up(ended, None, "not everything was settled"));
+        let result =
+            ctx.bound(core.flush()).await.map_err(|ended| gave_up(ended, None, "not everything was settled"));
         core.log.operation(Operation::Flush, started.elapsed(), result.as_ref().copied());
         result
     }

@@ -64,7 +64,8 @@ impl Producer {
 impl Core {
     async fn health(self: &Arc<Self>, ctx: &Context) -> Result<()> {
         if self.is_closing() {
-            return Err(Error::new(ErrorKind::Closed, "the producer is closed").with_code(ErrorCode::BrokersUnavailable));
+            return Err(Error::new(ErrorKind::Closed, "the producer is closed")
+                .with_code(ErrorCode::BrokersUnavailable));
         }
         let now = Moment::now();
         if let Some(error) = self.all_circuits_open(now) {

@@ -45,9 +45,7 @@ impl Producer {
     pub fn new(config: ProducerConfig) -> Result<Self> {
         config.validate()?;
         let core = Core::new(config);
-        Ok(Self {
-            handle: Arc::new(Handle { core }),
-        })
+        Ok(Self { handle: Arc::new(Handle { core }) })
     }
 
     /// Makes a producer that has reached a broker, is authenticated, and knows its default topic.

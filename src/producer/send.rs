@@ -34,7 +34,8 @@ impl Producer {
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<Delivery> {
-        let message = Message::new(Bytes::copy_from_slice(value.as_ref())).key(Bytes::copy_from_slice(key.as_ref()));
+        let message =
+            Message::new(Bytes::copy_from_slice(value.as_ref())).key(Bytes::copy_from_slice(key.as_ref()));
         self.send(ctx, message).await
     }
 
@@ -149,7 +150,12 @@ impl Core {
     }
 
     /// The context ended: withdraws the message if it has not left.
-    async fn call_off(self: &Arc<Self>, ended: Ended, mut receipt: Receipt, copy: Message) -> Result<Delivery> {
+    async fn call_off(
+        self: &Arc<Self>,
+        ended: Ended,
+        mut receipt: Receipt,
+        copy: Message,
+    ) -> Result<Delivery> {
         let withdrawn = gave_up(ended, None, "the message was withdrawn before it was sent");
         let partition = self.cluster.topic(receipt.topic()).and_then(|topic| {
             topic.with_partitions(|partitions| partitions.all.get(receipt.partition() as usize).cloned())

@@ -29,11 +29,7 @@ pub(crate) fn encode_batch<'a>(
     let start = out.len();
     let count = records.len() as i32;
     let base = records.clone().next().map_or(0, |first| first.timestamp);
-    let sequence = sequence.unwrap_or(Sequence {
-        producer_id: -1,
-        epoch: -1,
-        first: -1,
-    });
+    let sequence = sequence.unwrap_or(Sequence { producer_id: -1, epoch: -1, first: -1 });
 
     out.extend_from_slice(&[0; 8]); // base offset: the broker's to set
     out.extend_from_slice(&[0; 4]); // length

@@ -37,7 +37,8 @@ mod tests {
     fn delays_double_up_to_the_longest_and_lie_in_their_upper_half() {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut random = fastrand::Rng::with_seed(3);
-        for (n, full) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (40, 1_000), (u32::MAX, 1_000)] {
+        for (n, full) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (40, 1_000), (u32::MAX, 1_000)]
+        {
             for _ in 0..100 {
                 let delay = backoff.delay(n, &mut random).as_secs_f64() * 1_000.0;
                 assert!((f64::from(full) / 2.0..=f64::from(full)).contains(&delay), "{n}: {delay}");

@@ -97,7 +97,8 @@ impl CircuitBreakerConfig {
             ));
         }
         if self.open_for.is_zero() || self.open_for > self.max_open_for {
-            problems.push("circuit_breaker.open_for is zero, or longer than circuit_breaker.max_open_for".into());
+            problems
+                .push("circuit_breaker.open_for is zero, or longer than circuit_breaker.max_open_for".into());
         }
     }
 }
@@ -244,7 +245,8 @@ impl Breaker {
     }
 
     fn trip(&mut self, times: u32, now: Instant) {
-        let full = self.config.open_for.saturating_mul(2u32.saturating_pow(times)).min(self.config.max_open_for);
+        let full =
+            self.config.open_for.saturating_mul(2u32.saturating_pow(times)).min(self.config.max_open_for);
         self.open = Some(Opened {
             // A fifth more or less, so that many clients do not come back together.
             until: now + full.mul_f64(0.8 + 0.4 * self.random.f64()),
@@ -262,10 +264,7 @@ impl Breaker {
         let second = self.second(now);
         let bucket = &mut self.buckets[(second % BUCKETS as u64) as usize];
         if bucket.second != second {
-            *bucket = Bucket {
-                second,
-                ..Bucket::default()
-            };
+            *bucket = Bucket { second, ..Bucket::default() };
         }
         bucket
     }

@@ -6,8 +6,8 @@ mod rate_limit;
 mod retry_budget;
 
 pub(crate) use backoff::Backoff;
-pub use breaker::{BreakerState, CircuitBreakerConfig, OpenCircuit};
 pub(crate) use breaker::{Breaker, Change};
+pub use breaker::{BreakerState, CircuitBreakerConfig, OpenCircuit};
 pub use rate_limit::RateLimitConfig;
 pub(crate) use rate_limit::RateLimiter;
 pub(crate) use retry_budget::RetryBudget;

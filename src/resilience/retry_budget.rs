@@ -19,10 +19,7 @@ pub(crate) struct RetryBudget {
 
 impl RetryBudget {
     pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            tokens: MOST,
-            at: now,
-        }
+        Self { tokens: MOST, at: now }
     }
 
     pub(crate) fn deposit(&mut self, now: Instant) {

@@ -50,7 +50,10 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
 const PROBE_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
 
 pub(crate) fn circuit_open(broker: &Arc<str>, left: Option<std::time::Duration>) -> Error {
-    Error::new(ErrorKind::CircuitOpen, format!("the circuit breaker of {broker} is open after repeated failures"))
-        .with_broker(broker.clone())
-        .with_retry_after(left)
+    Error::new(
+        ErrorKind::CircuitOpen,
+        format!("the circuit breaker of {broker} is open after repeated failures"),
+    )
+    .with_broker(broker.clone())
+    .with_retry_after(left)
 }

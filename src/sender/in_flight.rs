@@ -8,6 +8,7 @@ use crate::accumulator::Verdict;
 use crate::engine::{NodeId, Parcel, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::Core;
+use crate::record::encode_batch;
 
 /// Batches whose request is on its way. However it ends, even with the runtime that it ran on, they get back to
 /// their partitions.
@@ -25,6 +26,21 @@ pub(super) struct Landed {
 impl InFlight {
     pub(super) fn new(core: Arc<Core>, parcels: Vec<Parcel>) -> Self {
         Self { core, parcels }
+    }
+
+    /// Encodes every batch on a thread for such work: a slow codec must not hold up what else runs here.
+    pub(super) async fn encoded(mut self) -> Option<Self> {
+        let compression = self.core.config.batch.compression;
+        let encoding = tokio::task::spawn_blocking(move || {
+            for parcel in &mut self.parcels {
+                let mut bytes = Vec::new();
+                encode_batch(parcel.batch.records().iter(), parcel.batch.sequence, compression, &mut bytes);
+                parcel.encoded = Some(bytes);
+            }
+            self
+        });
+        // A runtime that ends takes the batches back to their partitions.
+        encoding.await.ok()
     }
 
     /// Makes the attempt. A message whose time is over meanwhile is settled at that time; the request goes on,
@@ -50,10 +66,7 @@ impl InFlight {
         for parcel in &mut parcels {
             parcel.batch.reckon_expiry(checked);
         }
-        Landed {
-            parcels,
-            result,
-        }
+        Landed { parcels, result }
     }
 
     fn settle_expired(&self, from: Instant, now: Instant) -> Option<Instant> {
@@ -81,14 +94,14 @@ impl Drop for InFlight {
             let partition = parcel.partition;
             let lost = |kind, text: &str| {
                 let error = Error::new(kind, text).with_fate(Fate::PossiblyPersisted);
-                Verdict {
-                    fate: Fate::PossiblyPersisted,
-                    error,
-                }
+                Verdict { fate: Fate::PossiblyPersisted, error }
             };
             if self.core.is_stopped() {
                 self.core.stats.failed(parcel.batch.len(), Fate::PossiblyPersisted);
-                partition.failed(parcel.batch, lost(ErrorKind::Closed, "the producer was closed before the broker answered"));
+                partition.failed(
+                    parcel.batch,
+                    lost(ErrorKind::Closed, "the producer was closed before the broker answered"),
+                );
             } else {
                 let verdict = lost(ErrorKind::ConnectionLost, "the runtime ended before the broker answered");
                 partition.retry(parcel.batch, &verdict, Instant::now());

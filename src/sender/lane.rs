@@ -1,8 +1,8 @@
 //! The way to one broker: who wants to be sent there, and the task that serves them.
 
 use std::sync::Arc;
-use std::time::Duration;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -57,10 +57,7 @@ impl Lane {
         self.wake.notify_one();
         if !self.running.swap(true, Ordering::AcqRel) {
             // Built here, so that the flag is cleared even if the task is never polled.
-            let running = Running {
-                lane: self.clone(),
-                core: core.clone(),
-            };
+            let running = Running { lane: self.clone(), core: core.clone() };
             tokio::spawn(async move { run(running.core.clone(), &running.lane).await });
         }
     }
@@ -98,7 +95,8 @@ impl Lane {
     /// Whether its broker has not just failed.
     pub(crate) fn is_well(&self, now: Instant) -> bool {
         let breaker = self.breaker.lock();
-        breaker.consecutive_failures() == 0 && matches!(breaker.state(now), BreakerState::Closed | BreakerState::Disabled)
+        breaker.consecutive_failures() == 0
+            && matches!(breaker.state(now), BreakerState::Closed | BreakerState::Disabled)
     }
 
     /// When the breaker lets a probe through.

@@ -22,11 +22,7 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(breaker: CircuitBreakerConfig) -> Self {
-        Self {
-            lanes: RwLock::default(),
-            breaker,
-            lost: AtomicBool::new(false),
-        }
+        Self { lanes: RwLock::default(), breaker, lost: AtomicBool::new(false) }
     }
 
     /// The lane to this node, or to nowhere.
@@ -35,9 +31,7 @@ impl Lanes {
             return lane.clone();
         }
         let mut lanes = self.lanes.write();
-        let lane = lanes
-            .entry(node)
-            .or_insert_with(|| Lane::new(node, Breaker::new(self.breaker.clone())));
+        let lane = lanes.entry(node).or_insert_with(|| Lane::new(node, Breaker::new(self.breaker.clone())));
         lane.clone()
     }
 

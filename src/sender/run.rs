@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use tokio::time::Instant;
 
 use super::gate::{Gate, gate};
@@ -35,6 +35,7 @@ pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
         lingering: Timers::default(),
         delayed: Timers::default(),
         expiring: Timers::default(),
+        encoding: FuturesOrdered::new(),
         in_flight: FuturesUnordered::new(),
         side: None,
         pause: None,
@@ -55,6 +56,8 @@ struct Run {
     lingering: Timers,
     delayed: Timers,
     expiring: Timers,
+    /// Requests that are being encoded aside, in the order in which they will leave.
+    encoding: FuturesOrdered<Pin<Box<dyn Future<Output = Option<InFlight>> + Send>>>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
     side: Option<(Side, Vec<Arc<Partition>>)>,
     /// Nothing is sent before this time: the broker throttles, a limiter or the breaker holds back.
@@ -76,12 +79,22 @@ impl Run {
             tokio::select! {
                 biased;
                 Some(landed) = self.in_flight.next() => self.land(landed),
+                Some(encoded) = self.encoding.next() => self.depart(encoded),
                 done = side(&mut self.side) => self.side_done(done),
                 () = self.lane.woken() => {}
                 () = until(alarm) => {}
             }
-            self.lane.set_in_flight(self.in_flight.len());
+            self.lane.set_in_flight(self.requests());
         }
+    }
+
+    /// Requests on their way or about to be.
+    fn requests(&self) -> usize {
+        self.in_flight.len() + self.encoding.len()
+    }
+
+    fn has_slot(&self) -> bool {
+        self.requests() < self.core.config.bulkhead.max_in_flight
     }
 
     /// Starts as many requests as may be started.
@@ -91,7 +104,7 @@ impl Run {
             self.look_at_all();
             return;
         };
-        while self.in_flight.len() < self.core.config.bulkhead.max_in_flight {
+        while self.has_slot() {
             match gate(&self.core, &self.lane, node, now) {
                 Gate::Open => self.pause = None,
                 Gate::Until(at) => {
@@ -114,13 +127,13 @@ impl Run {
             if parcels.is_empty() {
                 break;
             }
-            self.send(node, parcels, now);
+            self.send(parcels, now);
         }
     }
 
     /// Takes what may go now, one batch of each partition, up to the size of a request.
     fn gather(&mut self, now: Instant) -> Vec<Parcel> {
-        let idle = self.in_flight.is_empty();
+        let idle = self.requests() == 0;
         while let Some(partition) = self.delayed.pop_due(now) {
             self.ready.push_back(partition);
         }
@@ -153,13 +166,10 @@ impl Run {
                     break;
                 }
                 Some(Take::Batch(batch)) => {
-                    room = room.saturating_sub(batch.wire_bytes() + PARCEL_OVERHEAD + partition.topic().len());
+                    room =
+                        room.saturating_sub(batch.wire_bytes() + PARCEL_OVERHEAD + partition.topic().len());
                     again.push(partition.clone());
-                    parcels.push(Parcel {
-                        partition,
-                        batch,
-                        encoded: None,
-                    });
+                    parcels.push(Parcel { partition, batch, encoded: None });
                 }
                 Some(Take::NotYet(readiness)) => self.put_off(partition, readiness),
                 Some(Take::NeedsId(spent)) => self.ask_id(partition, spent),
@@ -170,7 +180,8 @@ impl Run {
             self.put_off(partition, readiness);
         }
         // Batches of one topic stand together in a request.
-        parcels.sort_by_key(|p| (Arc::as_ptr(p.partition.topic()).cast::<u8>() as usize, p.partition.index()));
+        parcels
+            .sort_by_key(|p| (Arc::as_ptr(p.partition.topic()).cast::<u8>() as usize, p.partition.index()));
         parcels
     }
 
@@ -213,11 +224,21 @@ impl Run {
         }
     }
 
-    fn send(&mut self, node: NodeId, parcels: Vec<Parcel>, now: Instant) {
+    fn send(&mut self, parcels: Vec<Parcel>, now: Instant) {
         self.core.charge(&parcels, now);
         let request = InFlight::new(self.core.clone(), parcels);
-        self.in_flight.push(Box::pin(request.attempt(node)));
-        self.lane.set_in_flight(self.in_flight.len());
+        if self.core.encodes_aside() {
+            self.encoding.push_back(Box::pin(request.encoded()));
+        } else {
+            self.depart(Some(request));
+        }
+        self.lane.set_in_flight(self.requests());
+    }
+
+    fn depart(&mut self, request: Option<InFlight>) {
+        if let (Some(request), Some(node)) = (request, self.lane.node()) {
+            self.in_flight.push(Box::pin(request.attempt(node)));
+        }
     }
 
     fn land(&mut self, landed: Landed) {
@@ -293,7 +314,7 @@ impl Run {
 
     /// Once all is settled no timer stays behind: an idle producer is not woken.
     fn rest(&mut self) {
-        let busy = !self.in_flight.is_empty() || !self.ready.is_empty() || self.side.is_some();
+        let busy = self.requests() > 0 || !self.ready.is_empty() || self.side.is_some();
         if busy || !self.lingering.is_empty() || !self.delayed.is_empty() {
             return;
         }
@@ -310,7 +331,7 @@ impl Run {
     }
 
     fn alarm(&self) -> Option<Instant> {
-        let slot_free = self.in_flight.len() < self.core.config.bulkhead.max_in_flight;
+        let slot_free = self.has_slot();
         let sendable = match self.pause {
             Some(at) => Some(at),
             None if slot_free => earliest(self.lingering.next(), self.delayed.next()),

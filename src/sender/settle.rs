@@ -22,12 +22,9 @@ pub(super) fn settle(
     ready: &mut VecDeque<Arc<Partition>>,
 ) -> Duration {
     let now = Instant::now();
-    let Landed {
-        parcels,
-        result,
-    } = landed;
+    let Landed { parcels, result } = landed;
     core.stats.request(result.is_ok());
-    let throttle = match result {
+    match result {
         Ok(Produced { answers, throttle }) => {
             let blamed = answers.iter().any(|a| a.error_code != 0 && of(a).blame == Blame::Broker);
             let clean = answers.iter().all(|a| a.error_code == 0);
@@ -49,8 +46,7 @@ pub(super) fn settle(
             }
             error.retry_after().filter(|_| row.blame == Blame::Broker).unwrap_or_default()
         }
-    };
-    throttle
+    }
 }
 
 fn of(answer: &Answer) -> Row {
@@ -70,9 +66,7 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, now: Instant) {
 }
 
 fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
-    let Parcel {
-        partition, batch, ..
-    } = parcel;
+    let Parcel { partition, batch, .. } = parcel;
     if answer.error_code == 0 {
         core.stats.stored(batch.len(), batch.wire_bytes());
         partition.stored(batch, answer.base_offset, answer.append_time);
@@ -86,11 +80,7 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
     }
     let detail = answer.detail.as_deref();
     let error = Error::from_broker(answer.error_code, detail);
-    let parcel = Parcel {
-        partition,
-        batch,
-        encoded: None,
-    };
+    let parcel = Parcel { partition, batch, encoded: None };
     if row.retry == Retry::No && !answer.bad_records.is_empty() && batch_of_many(&parcel) {
         return drop_bad_records(core, parcel, answer, &error, row, now);
     }
@@ -103,7 +93,14 @@ fn batch_of_many(parcel: &Parcel) -> bool {
 
 /// The broker refused the whole batch because of some of its records, and said which: they fail, the others are
 /// sent again.
-fn drop_bad_records(core: &Arc<Core>, parcel: Parcel, answer: &Answer, error: &Error, row: Row, now: Instant) {
+fn drop_bad_records(
+    core: &Arc<Core>,
+    parcel: Parcel,
+    answer: &Answer,
+    error: &Error,
+    row: Row,
+    now: Instant,
+) {
     let bad = |position: usize| {
         let found = answer.bad_records.iter().find(|(at, _)| *at as usize == position)?;
         let said = found.1.as_deref().or(answer.detail.as_deref());
@@ -113,26 +110,18 @@ fn drop_bad_records(core: &Arc<Core>, parcel: Parcel, answer: &Answer, error: &E
     if all {
         return failed(core, parcel, error, row, now);
     }
-    let verdict = Verdict {
-        error: error.clone(),
-        fate: row.fate,
-    };
+    let verdict = Verdict { error: error.clone(), fate: row.fate };
     let dropped = parcel.partition.drop_records(parcel.batch, &verdict, bad);
     core.stats.failed(dropped, Fate::NotPersisted);
 }
 
 /// A batch that was not stored, as far as anyone knows.
 fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, now: Instant) {
-    let Parcel {
-        partition, batch, ..
-    } = parcel;
+    let Parcel { partition, batch, .. } = parcel;
     if row.refresh {
         core.cluster.refresh_soon(core);
     }
-    let verdict = Verdict {
-        fate: error.fate(),
-        error: error.clone(),
-    };
+    let verdict = Verdict { fate: error.fate(), error: error.clone() };
     let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
     let give_up = |partition: &Partition, batch: crate::accumulator::Batch| {
         core.stats.failed(batch.len(), batch.fate().max(verdict.fate));

@@ -30,7 +30,8 @@ impl BatchHeader {
     /// Reads the header of the batch that fills `batch`.
     pub(crate) fn read(batch: &[u8]) -> Option<Self> {
         let header = batch.get(..HEADER)?;
-        let int = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let int =
+            |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let short = |at: usize| i16::from_be_bytes([header[at], header[at + 1]]);
         let long = |at: usize| i64::from(int(at)) << 32 | i64::from(int(at + 4) as u32);
         Some(Self {

@@ -207,7 +207,12 @@ enum Direction {
     Down,
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, direction: Direction) -> io::Result<()> {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    shared: &Shared,
+    direction: Direction,
+) -> io::Result<()> {
     let mut bytes = vec![0; 64 << 10];
     let mut passed = 0u64;
     let mut limit = None;

@@ -32,7 +32,11 @@ async fn refuses(brokers: &[&str], limit: Duration, kind: ErrorKind, words: &[&s
     let (result, took) = connect(brokers, limit).await;
     let error = result.unwrap_err();
     eprintln!("{error}");
-    let code = if kind == ErrorKind::InvalidConfig { ErrorCode::InvalidConfig } else { ErrorCode::BrokersUnavailable };
+    let code = if kind == ErrorKind::InvalidConfig {
+        ErrorCode::InvalidConfig
+    } else {
+        ErrorCode::BrokersUnavailable
+    };
     assert_eq!((error.code(), error.kind()), (code, kind), "{error}");
     assert_eq!(error.fate(), Fate::NotPersisted);
     assert!(took <= limit + LATE, "{took:?}");
@@ -108,7 +112,9 @@ async fn an_ipv6_literal_connects() {
             });
         }
     });
-    let producer = Producer::connect(&ctx(10 * SECOND), ProducerConfig::new([front.to_string()]).topic("t")).await.unwrap();
+    let producer = Producer::connect(&ctx(10 * SECOND), ProducerConfig::new([front.to_string()]).topic("t"))
+        .await
+        .unwrap();
     producer.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
 }
 
@@ -129,7 +135,11 @@ async fn a_silent_broker() {
     let address = peer(Peer::Silent).await.to_string();
     let (result, took) = connect(&[&address], 30 * SECOND).await;
     let error = result.unwrap_err();
-    assert_eq!((error.code(), error.kind()), (ErrorCode::BrokersUnavailable, ErrorKind::Unreachable), "{error}");
+    assert_eq!(
+        (error.code(), error.kind()),
+        (ErrorCode::BrokersUnavailable, ErrorKind::Unreachable),
+        "{error}"
+    );
     assert!(error.to_string().contains("timeouts.connect"), "{error}");
     assert!(took <= 30 * SECOND + LATE);
 }
@@ -137,7 +147,13 @@ async fn a_silent_broker() {
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_closes_every_connection() {
     let address = peer(Peer::Closing).await.to_string();
-    refuses(&[&address], 3 * SECOND, ErrorKind::Unreachable, &["closed it during the handshake", "TLS or SASL"]).await;
+    refuses(
+        &[&address],
+        3 * SECOND,
+        ErrorKind::Unreachable,
+        &["closed it during the handshake", "TLS or SASL"],
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,17 +189,28 @@ async fn one_good_broker_among_bad_ones_is_found_in_a_second() {
 
 async fn fake() -> (FakeCluster, Producer) {
     let cluster = FakeCluster::builder().brokers(2).topic("t", 2).start().await.unwrap();
-    let producer = Producer::connect(&ctx(10 * SECOND), ProducerConfig::new(cluster.bootstrap())).await.unwrap();
+    let producer =
+        Producer::connect(&ctx(10 * SECOND), ProducerConfig::new(cluster.bootstrap())).await.unwrap();
     (cluster, producer)
 }
 
 /// The send fails with this kind, not persisted, hands the message back, and took at most `limit`.
-async fn fails(producer: &Producer, ctx: &Context, message: Message, kind: ErrorKind, limit: Duration) -> Error {
+async fn fails(
+    producer: &Producer,
+    ctx: &Context,
+    message: Message,
+    kind: ErrorKind,
+    limit: Duration,
+) -> Error {
     let started = Instant::now();
     let error = producer.send(ctx, message.clone()).await.unwrap_err();
     eprintln!("{error}");
     assert!(started.elapsed() <= limit + LATE, "{:?}", started.elapsed());
-    assert_eq!((error.code(), error.kind(), error.fate()), (ErrorCode::SendFailed, kind, Fate::NotPersisted), "{error}");
+    assert_eq!(
+        (error.code(), error.kind(), error.fate()),
+        (ErrorCode::SendFailed, kind, Fate::NotPersisted),
+        "{error}"
+    );
     assert_eq!(error.clone().into_message(), Some(message));
     error
 }
@@ -210,7 +237,9 @@ async fn a_topic_name_that_kafka_does_not_allow() {
 async fn a_default_topic_that_does_not_exist_fails_at_connect() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let started = Instant::now();
-    let error = Producer::connect(&ctx(10 * SECOND), ProducerConfig::new(cluster.bootstrap()).topic("tpyo")).await.unwrap_err();
+    let error = Producer::connect(&ctx(10 * SECOND), ProducerConfig::new(cluster.bootstrap()).topic("tpyo"))
+        .await
+        .unwrap_err();
     assert_eq!((error.code(), error.kind()), (ErrorCode::InvalidConfig, ErrorKind::UnknownTopic), "{error}");
     assert!(started.elapsed() <= SECOND, "{:?}", started.elapsed());
 }
@@ -223,7 +252,14 @@ async fn an_unknown_topic_fails_in_a_second_and_many_sends_ask_once() {
         .map(|_| {
             let producer = producer.clone();
             tokio::spawn(async move {
-                fails(&producer, &Context::background(), Message::new("v").to("tpyo"), ErrorKind::UnknownTopic, SECOND).await
+                fails(
+                    &producer,
+                    &Context::background(),
+                    Message::new("v").to("tpyo"),
+                    ErrorKind::UnknownTopic,
+                    SECOND,
+                )
+                .await
             })
         })
         .collect();
@@ -239,7 +275,8 @@ async fn a_topic_is_created_only_where_that_was_asked_for() {
     let cluster = FakeCluster::builder().auto_create(4).start().await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap());
     let producer = Producer::new(config.clone()).unwrap();
-    fails(&producer, &Context::background(), Message::new("v").to("new"), ErrorKind::UnknownTopic, SECOND).await;
+    fails(&producer, &Context::background(), Message::new("v").to("new"), ErrorKind::UnknownTopic, SECOND)
+        .await;
     assert!(!cluster.has_topic("new"));
     let creating = Producer::new(config.allow_auto_create_topics(true)).unwrap();
     creating.send(&ctx(10 * SECOND), Message::new("v").to("new")).await.unwrap();
@@ -249,7 +286,8 @@ async fn a_topic_is_created_only_where_that_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_message_too_large_for_the_producer() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").batch(BatchConfig::default().max_bytes(2_000));
+    let config =
+        ProducerConfig::new(cluster.bootstrap()).topic("t").batch(BatchConfig::default().max_bytes(2_000));
     let producer = Producer::new(config).unwrap();
     let message = Message::new("x".repeat(1_900)).key("k".repeat(100));
     let background = Context::background();
@@ -333,7 +371,16 @@ async fn a_context_cancelled_while_the_message_waits_withdraws_it() {
     let waiting = Context::background().with_cancellation(token.clone());
     let send = tokio::spawn({
         let producer = producer.clone();
-        async move { fails(&producer, &waiting, Message::new("third").to("t").partition(0), ErrorKind::Cancelled, SECOND).await }
+        async move {
+            fails(
+                &producer,
+                &waiting,
+                Message::new("third").to("t").partition(0),
+                ErrorKind::Cancelled,
+                SECOND,
+            )
+            .await
+        }
     });
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
@@ -347,12 +394,15 @@ async fn a_context_cancelled_while_the_message_waits_withdraws_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_a_send_whatever_the_broker_does() {
-    for fault in [Fault::Silence, Fault::Silence.after_apply(), Fault::Error(6), Fault::Error(7), Fault::Disconnect] {
+    for fault in
+        [Fault::Silence, Fault::Silence.after_apply(), Fault::Error(6), Fault::Error(7), Fault::Disconnect]
+    {
         // A cluster of its own: else the circuit breaker would remember the last one.
         let (cluster, producer) = fake().await;
         cluster.inject(Rule::on(Api::Produce).always(), fault.clone());
         let started = Instant::now();
-        let error = producer.send(&ctx(2 * SECOND), Message::new("v").to("t").partition(1)).await.unwrap_err();
+        let error =
+            producer.send(&ctx(2 * SECOND), Message::new("v").to("t").partition(1)).await.unwrap_err();
         let took = started.elapsed();
         assert!(took <= 2 * SECOND + LATE, "{fault:?}: {took:?}");
         let certain = matches!(fault, Fault::Error(6));

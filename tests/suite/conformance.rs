@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use kafka_testbed::StoredRecord;
 use rskafka_producer::{
-    Compression, Context, EngineKind, ErrorCode, ErrorKind, Fate, Message, Producer, ProducerConfig, BatchConfig,
+    BatchConfig, Compression, Context, EngineKind, ErrorCode, ErrorKind, Fate, Message, Producer,
+    ProducerConfig,
 };
 
 use crate::cluster::Cluster;
@@ -101,7 +102,8 @@ async fn keys_choose_the_partition_that_java_would_choose(run: Run<'_>) {
     let topic = run.new_topic("keys", 3).await;
     let producer = run.producer(run.config().topic(&topic)).await;
     // From the Java client's own hash, over three partitions.
-    for (key, partition) in [("", 0), ("1", 0), ("2", 2), ("a", 1), ("foo", 2), ("kafka", 1), ("order-42", 0)] {
+    for (key, partition) in [("", 0), ("1", 0), ("2", 2), ("a", 1), ("foo", 2), ("kafka", 1), ("order-42", 0)]
+    {
         let delivery = producer.send_message(&limit(), key, "v").await.unwrap();
         assert_eq!(delivery.partition(), partition, "{key:?}");
     }
@@ -122,7 +124,9 @@ async fn contents_survive_unchanged(run: Run<'_>) {
         Message::new("headers").header("a", "1").header("b", ""),
     ];
     if run.by_messenger() {
-        messages.push(Message::new("more headers").header("z", "1").header("a", "2").header("z", "3").null_header("ä"));
+        messages.push(
+            Message::new("more headers").header("z", "1").header("a", "2").header("z", "3").null_header("ä"),
+        );
     }
     for message in &messages {
         producer.send(&limit(), message.clone()).await.unwrap();
@@ -164,7 +168,11 @@ pub(crate) fn assert_numbers_in_order(stored: &[StoredRecord], expected: usize) 
     for record in stored {
         let number: u32 = std::str::from_utf8(record.value.as_deref().unwrap()).unwrap().parse().unwrap();
         let before = last.insert(record.partition, number);
-        assert!(before.is_none_or(|before| before < number), "{before:?} before {number} in {}", record.partition);
+        assert!(
+            before.is_none_or(|before| before < number),
+            "{before:?} before {number} in {}",
+            record.partition
+        );
     }
     assert_eq!(stored.len(), expected);
 }
@@ -273,8 +281,10 @@ async fn a_message_too_large_for_the_broker_fails_alone(run: Run<'_>) {
     }
     let stored = run.cluster.read(&topic).await;
     assert_eq!(stored.len(), 49);
-    let numbers: Vec<u32> =
-        stored.iter().map(|r| std::str::from_utf8(r.value.as_deref().unwrap()).unwrap().trim().parse().unwrap()).collect();
+    let numbers: Vec<u32> = stored
+        .iter()
+        .map(|r| std::str::from_utf8(r.value.as_deref().unwrap()).unwrap().trim().parse().unwrap())
+        .collect();
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
     producer.close(&limit()).await.unwrap();
 }
@@ -294,7 +304,8 @@ async fn an_explicit_partition_is_obeyed_and_checked(run: Run<'_>) {
     let topic = run.new_topic("explicit", 3).await;
     let producer = run.producer(run.config().topic(&topic)).await;
     for partition in [2, 0, 1] {
-        let delivery = producer.send(&limit(), Message::new("v").key("k").partition(partition)).await.unwrap();
+        let delivery =
+            producer.send(&limit(), Message::new("v").key("k").partition(partition)).await.unwrap();
         assert_eq!(delivery.partition(), partition);
     }
     for partition in [3, -1, i32::MAX] {

@@ -4,7 +4,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, RequestSeen, Rule};
-use rskafka_producer::{BatchConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig, TimeoutConfig};
+use rskafka_producer::{
+    BatchConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig, TimeoutConfig,
+};
 
 use crate::conformance::assert_numbers_in_order;
 
@@ -22,7 +24,8 @@ fn pipelined(cluster: &FakeCluster) -> ProducerConfig {
 async fn send_numbers(producer: &Producer, count: u32, partitions: u32) {
     let mut receipts = Vec::new();
     for n in 0..count {
-        let message = Message::new(n.to_string()).header("pad", "x".repeat(80)).partition((n % partitions) as i32);
+        let message =
+            Message::new(n.to_string()).header("pad", "x".repeat(80)).partition((n % partitions) as i32);
         receipts.push(producer.enqueue(&ctx(), message).await.unwrap());
     }
     for receipt in receipts {
@@ -32,7 +35,9 @@ async fn send_numbers(producer: &Producer, count: u32, partitions: u32) {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_lost_at_any_place_of_the_pipeline_neither_loses_nor_doubles_nor_reorders() {
-    for fault in [Fault::Disconnect, Fault::Disconnect.after_apply(), Fault::Silence, Fault::Silence.after_apply()] {
+    for fault in
+        [Fault::Disconnect, Fault::Disconnect.after_apply(), Fault::Silence, Fault::Silence.after_apply()]
+    {
         for place in 1..=8u64 {
             let cluster = FakeCluster::builder().brokers(2).topic("t", 1).start().await.unwrap();
             let producer = Producer::connect(&ctx(), pipelined(&cluster)).await.unwrap();
@@ -87,7 +92,27 @@ async fn schedule(seed: u64) {
     send_numbers(&producer, 120, 2).await;
     let stored = cluster.all_records("t");
     let complete = std::panic::catch_unwind(|| assert_numbers_in_order(&stored, 120));
-    if complete.is_err() { let t0 = cluster.seen()[0].at; for s in cluster.seen() { if s.api == Api::Produce { println!("{:?} c{} n{} {:?}", s.at - t0, s.connection, s.node, s.batches.iter().filter(|b| b.partition==0).map(|b| (b.epoch, b.sequence, b.records)).collect::<Vec<_>>()); } } for b in cluster.batches("t", 0) { println!("stored {} {} {} {}", b.base_offset, b.epoch, b.sequence, b.records); } }
+    if complete.is_err() {
+        let t0 = cluster.seen()[0].at;
+        for s in cluster.seen() {
+            if s.api == Api::Produce {
+                println!(
+                    "{:?} c{} n{} {:?}",
+                    s.at - t0,
+                    s.connection,
+                    s.node,
+                    s.batches
+                        .iter()
+                        .filter(|b| b.partition == 0)
+                        .map(|b| (b.epoch, b.sequence, b.records))
+                        .collect::<Vec<_>>()
+                );
+            }
+        }
+        for b in cluster.batches("t", 0) {
+            println!("stored {} {} {} {}", b.base_offset, b.epoch, b.sequence, b.records);
+        }
+    }
     assert!(complete.is_ok(), "seed {seed}");
 }
 
@@ -135,7 +160,8 @@ async fn a_broker_that_forgot_the_producer_is_told_of_a_new_epoch() {
 #[tokio::test(start_paused = true)]
 async fn a_throttled_broker_is_left_alone_for_as_long_as_it_asks_and_nothing_is_sent_twice() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    let producer =
+        Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
     let pause = Duration::from_millis(400);
     cluster.inject(Rule::on(Api::Produce).times(20), Fault::Throttle(pause));
     for n in 0..20 {
@@ -164,7 +190,8 @@ async fn without_idempotence_a_lost_answer_may_double_and_the_delivery_says_so()
 async fn a_cluster_that_grants_no_producer_id_is_explained() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     cluster.inject(Rule::on(Api::InitProducerId).always(), Fault::Error(31));
-    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    let producer =
+        Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
     let error = producer.send(&ctx(), Message::new("v")).await.unwrap_err();
     assert_eq!((error.kind(), error.fate()), (ErrorKind::Authorization, Fate::NotPersisted));
     assert!(error.to_string().contains("idempotence(false)"), "{error}");
@@ -174,8 +201,9 @@ async fn a_cluster_that_grants_no_producer_id_is_explained() {
 #[tokio::test(start_paused = true)]
 async fn the_partition_client_engine_doubles_what_a_broker_throttles() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let config =
-        ProducerConfig::new(cluster.bootstrap()).topic("t").engine(rskafka_producer::EngineKind::PartitionClient);
+    let config = ProducerConfig::new(cluster.bootstrap())
+        .topic("t")
+        .engine(rskafka_producer::EngineKind::PartitionClient);
     let producer = Producer::connect(&ctx(), config).await.unwrap();
     cluster.inject(Rule::on(Api::Produce).times(5), Fault::Throttle(Duration::from_millis(100)));
     producer.send(&ctx(), Message::new("once")).await.unwrap();

@@ -8,12 +8,7 @@ use crate::conformance::{CASES, Run};
 async fn run(case: &str, engine: EngineKind, brokers: usize) {
     let (_, body) = CASES.iter().find(|(name, _)| *name == case).unwrap();
     let cluster = FakeCluster::builder().brokers(brokers).start().await.unwrap();
-    body(Run {
-        cluster: &cluster,
-        engine,
-        prefix: "t",
-    })
-    .await;
+    body(Run { cluster: &cluster, engine, prefix: "t" }).await;
 }
 
 mod messenger_on_one_broker {

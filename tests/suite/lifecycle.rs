@@ -13,7 +13,9 @@ fn ctx() -> Context {
 #[tokio::test(start_paused = true)]
 async fn close_at_its_deadline_gives_up_what_is_left_with_an_honest_fate() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").bulkhead(BulkheadConfig::default().max_in_flight(1));
+    let config = ProducerConfig::new(cluster.bootstrap())
+        .topic("t")
+        .bulkhead(BulkheadConfig::default().max_in_flight(1));
     let producer = Producer::connect(&ctx(), config).await.unwrap();
     cluster.inject(Rule::on(Api::Produce).always(), Fault::Silence);
     let in_flight = producer.enqueue(&ctx(), Message::new("gone")).await.unwrap();
@@ -40,7 +42,8 @@ async fn close_at_its_deadline_gives_up_what_is_left_with_an_honest_fate() {
 #[tokio::test(start_paused = true)]
 async fn new_work_is_refused_from_the_moment_that_close_is_called() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    let producer =
+        Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
     let closing = producer.close(&ctx());
     assert!(producer.is_closed());
     assert_eq!(producer.try_enqueue(Message::new("v")).unwrap_err().kind(), ErrorKind::Closed);
@@ -50,7 +53,8 @@ async fn new_work_is_refused_from_the_moment_that_close_is_called() {
 #[tokio::test(start_paused = true)]
 async fn dropping_the_last_handle_delivers_in_the_background_and_closes_every_connection() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    let producer =
+        Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
     let mut receipts = Vec::new();
     for n in 0..1_000 {
         receipts.push(producer.enqueue(&ctx(), Message::new(n.to_string())).await.unwrap());
@@ -87,7 +91,8 @@ fn a_producer_outlives_the_runtime_that_it_was_used_on() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_producer_sets_no_timer() {
     let cluster = FakeCluster::with_topic("t", 3).await.unwrap();
-    let producer = Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
+    let producer =
+        Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
     for n in 0..100 {
         producer.send_message(&Context::background(), n.to_string(), "v").await.unwrap();
     }
@@ -103,5 +108,8 @@ async fn an_idle_producer_sets_no_timer() {
     drop(producer);
     tokio::task::yield_now().await;
     let without = count(Duration::from_secs(60)).await;
-    assert!(minute.max(hour) <= without, "{minute} and {hour} wake-ups, where the timer of this test makes {without}");
+    assert!(
+        minute.max(hour) <= without,
+        "{minute} and {hour} wake-ups, where the timer of this test makes {without}"
+    );
 }

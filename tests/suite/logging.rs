@@ -53,7 +53,9 @@ async fn each_operation_leaves_one_event_with_the_fields_of_the_mission() {
     producer.flush(&ctx).await.unwrap();
     producer.health(&ctx).await.unwrap();
     producer.close(&ctx).await.unwrap();
-    for (operation, level) in [("connect", "INFO"), ("send", "DEBUG"), ("flush", "INFO"), ("health", "INFO"), ("close", "INFO")] {
+    for (operation, level) in
+        [("connect", "INFO"), ("send", "DEBUG"), ("flush", "INFO"), ("health", "INFO"), ("close", "INFO")]
+    {
         let events = lines.of(operation);
         assert_eq!(events.len(), 1, "{operation}: {events:?}");
         let event = &events[0];

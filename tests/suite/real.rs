@@ -11,16 +11,13 @@ async fn suite(test: &str, nodes: usize) {
         return;
     }
     let cluster = JvmCluster::builder().nodes(nodes).start().await.unwrap();
-    for (engine, name) in [(EngineKind::Messenger, "messenger"), (EngineKind::PartitionClient, "partition-client")] {
+    for (engine, name) in
+        [(EngineKind::Messenger, "messenger"), (EngineKind::PartitionClient, "partition-client")]
+    {
         for (case, body) in CASES {
             eprintln!("{nodes} node(s), {name}: {case}");
             let prefix = format!("{name}-{}", case.replace('_', "-"));
-            body(Run {
-                cluster: &cluster,
-                engine,
-                prefix: &prefix,
-            })
-            .await;
+            body(Run { cluster: &cluster, engine, prefix: &prefix }).await;
         }
     }
 }

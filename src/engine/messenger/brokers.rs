@@ -117,7 +117,9 @@ impl Brokers {
             Err(error) => {
                 let wait = match error.kind() {
                     ErrorKind::Authentication => AUTHENTICATION_HOLD,
-                    _ => (RECONNECT_BACKOFF * 2u32.saturating_pow(attempts.failed)).min(RECONNECT_BACKOFF_MAX),
+                    _ => {
+                        (RECONNECT_BACKOFF * 2u32.saturating_pow(attempts.failed)).min(RECONNECT_BACKOFF_MAX)
+                    }
                 };
                 attempts.failed = (attempts.failed + 1).min(10);
                 attempts.hold = Some((Instant::now() + wait, error.clone()));
@@ -192,7 +194,8 @@ fn none_reachable(failures: &[Error]) -> Error {
     let list: Vec<_> = failures.iter().map(ToString::to_string).collect();
     let kind = failures.iter().find(telling).map_or(ErrorKind::Unreachable, Error::kind);
     let retry_after = failures.iter().filter_map(Error::retry_after).min();
-    let error = Error::new(kind, format!("no broker can be used: {}", list.join("; "))).with_retry_after(retry_after);
+    let error =
+        Error::new(kind, format!("no broker can be used: {}", list.join("; "))).with_retry_after(retry_after);
     match failures.iter().find(telling).or(failures.first()) {
         Some(first) => error.with_source(first.clone()),
         None => error,

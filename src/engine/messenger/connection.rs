@@ -187,7 +187,8 @@ impl Drop for CutOnDrop {
 struct RequestFailed(RequestError);
 
 pub(super) fn unreachable(address: &Address, why: &str) -> Error {
-    Error::new(ErrorKind::Unreachable, format!("cannot reach {address}: {why}")).with_broker(address.to_string())
+    Error::new(ErrorKind::Unreachable, format!("cannot reach {address}: {why}"))
+        .with_broker(address.to_string())
 }
 
 /// The first exchange failed: the peer may speak something else.
@@ -197,9 +198,13 @@ fn handshake_failed(address: &Address, error: RequestError) -> Error {
     let (kind, text) = match not_kafka {
         Some(NotKafka::Tls) => (
             ErrorKind::Protocol,
-            format!("{address} speaks TLS; this producer connects in plaintext: is TLS missing in its configuration?"),
+            format!(
+                "{address} speaks TLS; this producer connects in plaintext: is TLS missing in its configuration?"
+            ),
         ),
-        Some(NotKafka::Http) => (ErrorKind::Protocol, format!("{address} is an HTTP server, not a Kafka broker")),
+        Some(NotKafka::Http) => {
+            (ErrorKind::Protocol, format!("{address} is an HTTP server, not a Kafka broker"))
+        }
         Some(NotKafka::Other) => (ErrorKind::Protocol, format!("{address} does not speak Kafka")),
         None => (
             ErrorKind::Unreachable,

@@ -16,11 +16,11 @@ use self::api::{InitProducerIdRequest, MetadataRequest, MetadataResponse, Produc
 use self::brokers::Brokers;
 use self::connection::{Connection, Settings};
 use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
+use crate::Compression;
 use crate::accumulator::ProducerId;
 use crate::clock::Clock;
 use crate::config::{Acks, Address, ProducerConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::Compression;
 
 /// Longest wait for an answer that carries no records.
 const SMALL_REQUEST: Duration = Duration::from_secs(10);
@@ -63,16 +63,16 @@ impl MessengerEngine {
     }
 
     async fn ask_metadata(&self, connection: &Connection, topics: &[Arc<str>]) -> Result<MetadataResponse> {
-        let request = MetadataRequest {
-            topics,
-            allow_auto_topic_creation: self.allow_auto_create_topics,
-        };
+        let request = MetadataRequest { topics, allow_auto_topic_creation: self.allow_auto_create_topics };
         connection.request(request, self.small_limit(), self.clock()).await
     }
 
     fn address(&self, node: NodeId) -> Result<Address> {
         self.brokers.address(node).ok_or_else(|| {
-            Error::new(ErrorKind::Unreachable, format!("broker {} is not part of the cluster any more", node.0))
+            Error::new(
+                ErrorKind::Unreachable,
+                format!("broker {} is not part of the cluster any more", node.0),
+            )
         })
     }
 }
@@ -104,10 +104,7 @@ impl Engine for MessengerEngine {
             .await
             .map_err(|error| error.with_fate(Fate::NotPersisted))?;
         match answer.error_code {
-            0 => Ok(ProducerId {
-                id: answer.producer_id,
-                epoch: answer.epoch,
-            }),
+            0 => Ok(ProducerId { id: answer.producer_id, epoch: answer.epoch }),
             code => Err(Error::from_broker(code, None).with_fate(Fate::NotPersisted)),
         }
     }
@@ -122,10 +119,7 @@ impl Engine for MessengerEngine {
             parcels,
         };
         let response = connection.request(request, self.request_timeout, self.clock()).await?;
-        Ok(Produced {
-            throttle: response.throttle,
-            answers: in_order(response, parcels),
-        })
+        Ok(Produced { throttle: response.throttle, answers: in_order(&response, parcels) })
     }
 
     async fn probe(&self, node: Option<NodeId>) -> Result<()> {
@@ -167,14 +161,11 @@ fn topic_metadata(topic: api::Topic) -> TopicMetadata {
         0 => Err(5),
         code => Err(code),
     };
-    TopicMetadata {
-        name: topic.name.into(),
-        leaders,
-    }
+    TopicMetadata { name: topic.name.into(), leaders }
 }
 
 /// Answers in the order of the parcels: Kafka re-orders them. A parcel without an answer is possibly stored.
-fn in_order(response: ProduceResponse, parcels: &[Parcel]) -> Vec<Answer> {
+fn in_order(response: &ProduceResponse, parcels: &[Parcel]) -> Vec<Answer> {
     let mut found: HashMap<(&str, i32), Answer> = HashMap::with_capacity(parcels.len());
     for (topic, partitions) in &response.topics {
         for (index, answer) in partitions {

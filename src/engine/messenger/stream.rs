@@ -46,11 +46,7 @@ pub(super) struct Stream<S> {
 impl<S> Stream<S> {
     pub(super) fn new(inner: S) -> (Self, Arc<Cut>) {
         let cut = Arc::new(Cut::default());
-        let stream = Self {
-            inner,
-            cut: cut.clone(),
-            head: Vec::with_capacity(4),
-        };
+        let stream = Self { inner, cut: cut.clone(), head: Vec::with_capacity(4) };
         (stream, cut)
     }
 
@@ -61,7 +57,9 @@ impl<S> Stream<S> {
         }
         self.head.extend(read.iter().take(missing));
         match <[u8; 4]>::try_from(self.head.as_slice()) {
-            Ok(head) => not_kafka(head).map_or(Ok(()), |what| Err(io::Error::new(io::ErrorKind::InvalidData, what))),
+            Ok(head) => {
+                not_kafka(head).map_or(Ok(()), |what| Err(io::Error::new(io::ErrorKind::InvalidData, what)))
+            }
             Err(_) => Ok(()),
         }
     }
@@ -89,7 +87,11 @@ pub(super) enum NotKafka {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.cut.reader.register(cx.waker());
         if this.cut.has_ended() {
@@ -111,7 +113,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Stream<S> {
-    fn guard_write<T>(&mut self, cx: &mut Context<'_>, write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn guard_write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         self.cut.writer.register(cx.waker());
         if self.cut.has_ended() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));

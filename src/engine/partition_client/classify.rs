@@ -26,11 +26,9 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
 
 fn verdict(error: &(dyn StdError + 'static)) -> Option<Error> {
     match error.downcast_ref::<ClientError>()? {
-        ClientError::ServerError {
-            protocol_error,
-            error_message,
-            ..
-        } => Some(Error::from_broker(code_of(*protocol_error), error_message.as_deref())),
+        ClientError::ServerError { protocol_error, error_message, .. } => {
+            Some(Error::from_broker(code_of(*protocol_error), error_message.as_deref()))
+        }
         ClientError::Request(request) => Some(of_request(request)),
         ClientError::Connection(connection) => Some(by_text(&connection.to_string())),
         ClientError::InvalidResponse(_) => Some(
@@ -47,7 +45,9 @@ fn of_request(error: &RequestError) -> Error {
             ErrorKind::Protocol,
             format!("the broker does not support {api_key:?} in a version that rskafka knows"),
         ),
-        RequestError::ReadError(_) | RequestError::ReadVersionedError(_) | RequestError::TooMuchData { .. } => {
+        RequestError::ReadError(_)
+        | RequestError::ReadVersionedError(_)
+        | RequestError::TooMuchData { .. } => {
             Error::new(ErrorKind::Protocol, "the broker sent an answer that is not valid Kafka")
                 .with_fate(Fate::PossiblyPersisted)
         }
@@ -59,7 +59,10 @@ fn of_request(error: &RequestError) -> Error {
 /// rskafka keeps the cause of a failed bootstrap in a type that cannot be named; its text tells.
 fn by_text(text: &str) -> Error {
     if text.contains("Sasl") {
-        return Error::new(ErrorKind::Authentication, "the broker refuses the credentials: check user name and password");
+        return Error::new(
+            ErrorKind::Authentication,
+            "the broker refuses the credentials: check user name and password",
+        );
     }
     if text.contains("Message too large, limit is") || text.contains("early eof") {
         return Error::new(

@@ -136,15 +136,21 @@ impl PartitionClientEngine {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {
                 let error = classify(error);
-                if matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Unreachable | ErrorKind::Protocol) {
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionLost | ErrorKind::Unreachable | ErrorKind::Protocol
+                ) {
                     self.drop_client().await;
                 }
                 Err(error)
             }
             Err(_) => {
                 self.drop_client().await;
-                Err(Error::new(ErrorKind::ConnectionLost, format!("no answer within {limit:?} (timeouts.request)"))
-                    .with_fate(Fate::PossiblyPersisted))
+                Err(Error::new(
+                    ErrorKind::ConnectionLost,
+                    format!("no answer within {limit:?} (timeouts.request)"),
+                )
+                .with_fate(Fate::PossiblyPersisted))
             }
         }
     }
@@ -193,11 +199,7 @@ impl PartitionClientEngine {
         }
         let node = NodeId(self.next_node.fetch_add(1, Ordering::Relaxed));
         places.nodes.insert((topic.clone(), partition), node);
-        let place = Place {
-            topic: topic.clone(),
-            partition,
-            client: None,
-        };
+        let place = Place { topic: topic.clone(), partition, client: None };
         places.places.insert(node, place);
         node
     }
@@ -270,10 +272,7 @@ impl Engine for PartitionClientEngine {
                 }
                 None => Err(UNKNOWN_TOPIC),
             };
-            TopicMetadata {
-                name: name.clone(),
-                leaders,
-            }
+            TopicMetadata { name: name.clone(), leaders }
         });
         Ok(found.collect())
     }
@@ -289,26 +288,17 @@ impl Engine for PartitionClientEngine {
             let records = parcel.batch.records().iter().map(to_rskafka).collect();
             let produced = self.bounded(self.request_timeout, client.produce(records, self.codec)).await;
             answers.push(match produced {
-                Ok(offsets) => Answer {
-                    base_offset: offsets.first().copied(),
-                    ..Answer::default()
-                },
+                Ok(offsets) => Answer { base_offset: offsets.first().copied(), ..Answer::default() },
                 Err(error) => match error.broker_error() {
                     Some(code) => {
                         self.forget(node);
-                        Answer {
-                            error_code: code.code(),
-                            ..Answer::default()
-                        }
+                        Answer { error_code: code.code(), ..Answer::default() }
                     }
                     None => return Err(error),
                 },
             });
         }
-        Ok(Produced {
-            answers,
-            throttle: Duration::ZERO,
-        })
+        Ok(Produced { answers, throttle: Duration::ZERO })
     }
 
     async fn probe(&self, _: Option<NodeId>) -> Result<()> {

@@ -97,9 +97,6 @@ impl FakeClusterBuilder {
         for (topic, partitions) in &self.topics {
             shared.lock().create_topic(topic, *partitions);
         }
-        Ok(FakeCluster {
-            shared,
-            nodes: Mutex::new(nodes),
-        })
+        Ok(FakeCluster { shared, nodes: Mutex::new(nodes) })
     }
 }

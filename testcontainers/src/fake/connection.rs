@@ -16,7 +16,12 @@ use super::state::{Mode, Shared};
 
 const MAX_FRAME: usize = 100 << 20;
 
-pub(super) async fn serve(socket: TcpStream, shared: &Arc<Shared>, node: i32, connection: u64) -> io::Result<()> {
+pub(super) async fn serve(
+    socket: TcpStream,
+    shared: &Arc<Shared>,
+    node: i32,
+    connection: u64,
+) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let (reader, mut writer) = socket.into_split();
     let mut reader = BufReader::with_capacity(64 << 10, reader);
@@ -93,15 +98,7 @@ async fn answer(shared: &Arc<Shared>, node: i32, connection: u64, frame: Bytes) 
         ApiKey::Produce => api::batches(body.clone(), version)?,
         _ => (None, Vec::new()),
     };
-    let seen = RequestSeen {
-        node,
-        connection,
-        api,
-        version,
-        at: Instant::now(),
-        acks,
-        batches,
-    };
+    let seen = RequestSeen { node, connection, api, version, at: Instant::now(), acks, batches };
     let fault = shared.lock().see(seen);
     shared.changed();
 
@@ -120,11 +117,7 @@ async fn answer(shared: &Arc<Shared>, node: i32, connection: u64, frame: Bytes) 
         Some(Fault::Error(code)) => error = Some(code),
         _ => {}
     }
-    let mut outcome = Outcome {
-        error,
-        told: None,
-        throttle_ms: 0,
-    };
+    let mut outcome = Outcome { error, told: None, throttle_ms: 0 };
     match &after {
         Some(Fault::Throttle(time)) => outcome.throttle_ms = time.as_millis() as i32,
         Some(Fault::Error(code)) => outcome.told = Some(*code),
@@ -144,7 +137,7 @@ async fn answer(shared: &Arc<Shared>, node: i32, connection: u64, frame: Bytes) 
             Reply::Bytes(out)
         }
         Some(Fault::Garbage(bytes)) => Reply::Bytes(BytesMut::from(&bytes[..])),
-        Some(Fault::Mangle(seed)) => Reply::Bytes(mangle(out, seed)),
+        Some(Fault::Mangle(seed)) => Reply::Bytes(mangle(&out, seed)),
         Some(Fault::CutAfter(bytes)) => Reply::Last(BytesMut::from(&out[..bytes.min(out.len())])),
         _ => Reply::Bytes(out),
     })
@@ -157,7 +150,7 @@ fn sized(mut out: BytesMut) -> BytesMut {
 }
 
 /// Changes an answer beyond its length, so that it is still one frame: some bytes flipped, or cut off, or added.
-fn mangle(out: BytesMut, seed: u64) -> BytesMut {
+fn mangle(out: &[u8], seed: u64) -> BytesMut {
     // xorshift64*, enough to spread a seed.
     let mut state = seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = move |bound: usize| {

@@ -19,7 +19,7 @@ pub enum Fault {
     /// Never answered; nothing is applied and the connection stays.
     Silence,
     /// Applied as if nothing were wrong, and then this.
-    ApplyThen(Box<Fault>),
+    ApplyThen(Box<Self>),
     /// Applied, and answered with this throttle time.
     Throttle(Duration),
     /// Answered with these bytes instead.
@@ -51,12 +51,7 @@ impl Rule {
     /// The next request of this kind.
     #[must_use]
     pub fn on(api: Api) -> Self {
-        Self {
-            api,
-            node: None,
-            topic: None,
-            times: 1,
-        }
+        Self { api, node: None, topic: None, times: 1 }
     }
 
     /// Only at this broker.

@@ -59,13 +59,15 @@ pub(super) enum Appended {
 
 impl Log {
     pub(super) fn led_by(leader: i32) -> Self {
-        Self {
-            leader: Some(leader),
-            ..Self::default()
-        }
+        Self { leader: Some(leader), ..Self::default() }
     }
 
-    pub(super) fn append(&mut self, header: &BatchHeader, batch: &Bytes, append_time: Option<i64>) -> Result<Appended, i16> {
+    pub(super) fn append(
+        &mut self,
+        header: &BatchHeader,
+        batch: &Bytes,
+        append_time: Option<i64>,
+    ) -> Result<Appended, i16> {
         let last = advance(header.sequence, header.count - 1);
         if header.producer_id >= 0 {
             if let Some(offset) = self.duplicate(header, last) {
@@ -76,10 +78,10 @@ impl Log {
         let base = self.next;
         self.next += i64::from(header.count);
         if header.producer_id >= 0 {
-            let producer = self.producers.entry(header.producer_id).or_insert_with(|| Producer {
-                epoch: header.epoch,
-                batches: VecDeque::new(),
-            });
+            let producer = self
+                .producers
+                .entry(header.producer_id)
+                .or_insert_with(|| Producer { epoch: header.epoch, batches: VecDeque::new() });
             if producer.epoch != header.epoch {
                 producer.epoch = header.epoch;
                 producer.batches.clear();
@@ -124,11 +126,7 @@ impl Log {
             return if header.sequence == 0 { Ok(()) } else { Err(OUT_OF_ORDER) };
         }
         let expected = producer.batches.back().map(|(_, last, _)| advance(*last, 1));
-        if expected.is_none_or(|expected| expected == header.sequence) {
-            Ok(())
-        } else {
-            Err(OUT_OF_ORDER)
-        }
+        if expected.is_none_or(|expected| expected == header.sequence) { Ok(()) } else { Err(OUT_OF_ORDER) }
     }
 
     pub(super) fn forget_producers(&mut self) {

@@ -156,8 +156,11 @@ impl FakeCluster {
     pub fn records(&self, topic: &str, partition: i32) -> Vec<StoredRecord> {
         let batches = self.batches(topic, partition);
         let decoded = batches.iter().flat_map(|batch| {
-            let records = decode::records(topic, partition, batch.base_offset, batch.append_time, &batch.bytes);
-            records.unwrap_or_else(|error| panic!("the batch at offset {} does not decode: {error}", batch.base_offset))
+            let records =
+                decode::records(topic, partition, batch.base_offset, batch.append_time, &batch.bytes);
+            records.unwrap_or_else(|error| {
+                panic!("the batch at offset {} does not decode: {error}", batch.base_offset)
+            })
         });
         decoded.collect()
     }

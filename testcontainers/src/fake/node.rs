@@ -58,10 +58,7 @@ async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener, cut: watc
             node.open += 1;
             (node.mode, number)
         };
-        let open = Open {
-            shared: shared.clone(),
-            node,
-        };
+        let open = Open { shared: shared.clone(), node };
         shared.changed();
         if mode == Mode::Reset {
             continue;

@@ -69,10 +69,7 @@ impl Topic {
 
 impl Shared {
     pub(super) fn new(state: State) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(state),
-            changed: watch::Sender::new(0),
-        })
+        Arc::new(Self { state: Mutex::new(state), changed: watch::Sender::new(0) })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

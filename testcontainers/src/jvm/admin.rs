@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
-use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use kafka_protocol::messages::alter_partition_reassignments_request::{
+    ReassignablePartition, ReassignableTopic,
+};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
@@ -45,7 +47,7 @@ impl JvmCluster {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.map_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected), |error| error).into())
+        Err(last.unwrap_or_else(|| std::io::ErrorKind::NotConnected.into()).into())
     }
 
     /// Creates a topic with the cluster's replication factor, and waits until each partition has a leader.
@@ -62,7 +64,8 @@ impl JvmCluster {
             .with_num_partitions(partitions)
             .with_replication_factor(-1)
             .with_configs(configs.collect());
-        let request = CreateTopicsRequest::default().with_topics(vec![topic_request]).with_timeout_ms(LIMIT_MS);
+        let request =
+            CreateTopicsRequest::default().with_topics(vec![topic_request]).with_timeout_ms(LIMIT_MS);
         let answer = self.wire().await?.request(&request, 5).await?;
         let code = answer.topics.first().map_or(-1, |topic| topic.error_code);
         refuse(code, || format!("create topic {topic}"))?;
@@ -74,10 +77,7 @@ impl JvmCluster {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Err(JvmError::Refused {
-            what: format!("topic {topic} has no leaders"),
-            code: 5,
-        })
+        Err(JvmError::Refused { what: format!("topic {topic} has no leaders"), code: 5 })
     }
 
     /// Deletes a topic.
@@ -86,7 +86,8 @@ impl JvmCluster {
     ///
     /// If the cluster refuses it.
     pub async fn delete_topic(&self, topic: &str) -> Result<()> {
-        let request = DeleteTopicsRequest::default().with_topic_names(vec![name(topic)]).with_timeout_ms(LIMIT_MS);
+        let request =
+            DeleteTopicsRequest::default().with_topic_names(vec![name(topic)]).with_timeout_ms(LIMIT_MS);
         let answer = self.wire().await?.request(&request, 4).await?;
         refuse(answer.responses.first().map_or(-1, |r| r.error_code), || format!("delete topic {topic}"))
     }
@@ -110,7 +111,8 @@ impl JvmCluster {
     /// If no node answers, or the topic is unknown.
     pub async fn leaders(&self, topic: &str) -> Result<Vec<Option<i32>>> {
         let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
-        let request = MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
+        let request =
+            MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
         let answer = self.wire().await?.request(&request, 4).await?;
         let found = answer.topics.first();
         refuse(found.map_or(-1, |t| t.error_code), || format!("describe topic {topic}"))?;
@@ -128,7 +130,12 @@ impl JvmCluster {
     /// # Errors
     ///
     /// If that takes longer than a minute.
-    pub async fn wait_for_leader(&self, topic: &str, partition: i32, not: Option<i32>) -> Result<(i32, Duration)> {
+    pub async fn wait_for_leader(
+        &self,
+        topic: &str,
+        partition: i32,
+        not: Option<i32>,
+    ) -> Result<(i32, Duration)> {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(60) {
             let leaders = self.leaders(topic).await.unwrap_or_default();
@@ -137,10 +144,7 @@ impl JvmCluster {
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
-        Err(JvmError::Refused {
-            what: format!("wait for a leader of {topic}/{partition}"),
-            code: 5,
-        })
+        Err(JvmError::Refused { what: format!("wait for a leader of {topic}/{partition}"), code: 5 })
     }
 
     /// Makes another node the leader of a partition, by making it the preferred one and electing that.
@@ -151,12 +155,17 @@ impl JvmCluster {
     pub async fn move_leader(&self, topic: &str, partition: i32, node: i32) -> Result<()> {
         let mut replicas: Vec<_> = self.node_ids().map(BrokerId).collect();
         replicas.sort_by_key(|id| id.0 != node);
-        let moved = ReassignablePartition::default().with_partition_index(partition).with_replicas(Some(replicas));
+        let moved =
+            ReassignablePartition::default().with_partition_index(partition).with_replicas(Some(replicas));
         let moved = ReassignableTopic::default().with_name(name(topic)).with_partitions(vec![moved]);
         let request =
             AlterPartitionReassignmentsRequest::default().with_timeout_ms(LIMIT_MS).with_topics(vec![moved]);
         let answer = self.wire().await?.request(&request, 0).await?;
-        let code = answer.responses.first().and_then(|t| t.partitions.first()).map_or(answer.error_code, |p| p.error_code);
+        let code = answer
+            .responses
+            .first()
+            .and_then(|t| t.partitions.first())
+            .map_or(answer.error_code, |p| p.error_code);
         refuse(code, || format!("reassign {topic}/{partition}"))?;
         let elected = TopicPartitions::default().with_topic(name(topic)).with_partitions(vec![partition]);
         let request = ElectLeadersRequest::default()

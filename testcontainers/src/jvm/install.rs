@@ -23,7 +23,8 @@ pub enum Availability {
 }
 
 pub(super) fn availability() -> Availability {
-    let runs = |program: &str| Command::new(program).arg("-version").output().is_ok_and(|o| o.status.success());
+    let runs =
+        |program: &str| Command::new(program).arg("-version").output().is_ok_and(|o| o.status.success());
     if !runs("java") {
         return Availability::Missing {
             what: "Java 17 or later",
@@ -31,10 +32,7 @@ pub(super) fn availability() -> Availability {
         };
     }
     if !is_complete(&home()) && !runs("mvn") {
-        return Availability::Missing {
-            what: "Maven",
-            remedy: "install it, such as Debian's maven",
-        };
+        return Availability::Missing { what: "Maven", remedy: "install it, such as Debian's maven" };
     }
     Availability::Ready
 }
@@ -44,10 +42,8 @@ fn home() -> PathBuf {
     if let Some(home) = std::env::var_os("KAFKA_TESTBED_HOME") {
         return PathBuf::from(home).join(VERSION);
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    );
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
     target.join("kafka-testbed").join(VERSION)
 }
 

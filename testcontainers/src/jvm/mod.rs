@@ -92,13 +92,7 @@ impl JvmCluster {
     /// How to make one.
     #[must_use]
     pub fn builder() -> JvmClusterBuilder {
-        JvmClusterBuilder {
-            nodes: 1,
-            config: BTreeMap::new(),
-            heap_mb: 256,
-            full_jit: false,
-            proxied: false,
-        }
+        JvmClusterBuilder { nodes: 1, config: BTreeMap::new(), heap_mb: 256, full_jit: false, proxied: false }
     }
 
     /// Whether Java and Maven are here.
@@ -215,11 +209,7 @@ impl JvmCluster {
                 return Ok(());
             }
             if Instant::now() > until || !node.is_running() {
-                return Err(JvmError::NotReady {
-                    node: id,
-                    limit: READY_LIMIT,
-                    log: node.log_tail(),
-                });
+                return Err(JvmError::NotReady { node: id, limit: READY_LIMIT, log: node.log_tail() });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -291,18 +281,14 @@ impl JvmClusterBuilder {
         let ports = node::free_ports(count * 3)?;
         let (plain, rest) = ports.split_at(count);
         let (controllers, proxied) = rest.split_at(count);
-        let mut cluster = JvmCluster {
-            nodes: Vec::new(),
-            proxies: Vec::new(),
-            data,
-            libs,
-        };
+        let mut cluster = JvmCluster { nodes: Vec::new(), proxies: Vec::new(), data, libs };
         if self.proxied {
             for port in proxied {
                 cluster.proxies.push(FaultProxy::start(([127, 0, 0, 1], *port).into()).await?);
             }
         }
-        let voters: Vec<_> = controllers.iter().zip(1..).map(|(port, id)| format!("{id}@127.0.0.1:{port}")).collect();
+        let voters: Vec<_> =
+            controllers.iter().zip(1..).map(|(port, id)| format!("{id}@127.0.0.1:{port}")).collect();
         for at in 0..count {
             let mut config = self.defaults(count);
             let mut listeners = vec![format!("PLAINTEXT://127.0.0.1:{}", plain[at])];
@@ -321,10 +307,7 @@ impl JvmClusterBuilder {
             config.insert("controller.quorum.voters".into(), voters.join(","));
             config.extend(self.config.clone());
             let dir = cluster.data.join(format!("node-{}", at + 1));
-            let jvm = node::Jvm {
-                heap_mb: self.heap_mb,
-                full_jit: self.full_jit,
-            };
+            let jvm = node::Jvm { heap_mb: self.heap_mb, full_jit: self.full_jit };
             cluster.nodes.push(Node::new(dir, plain[at], config, jvm)?);
         }
         let libs = cluster.libs.clone();
@@ -382,11 +365,7 @@ async fn join_all<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec
                 }
             }
         }
-        if done.iter().all(Option::is_some) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
+        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
     done.into_iter().flatten().collect()

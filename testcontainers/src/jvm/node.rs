@@ -39,22 +39,23 @@ struct Process {
 const WATCHDOG: &str = r#"exec 3<&0; "$@" </dev/null >>kafka.log 2>&1 & p=$!; echo $p; cat <&3 >/dev/null; kill -9 $p 2>/dev/null"#;
 
 impl Node {
-    pub(super) fn new(dir: PathBuf, port: u16, mut config: BTreeMap<String, String>, jvm: Jvm) -> Result<Self> {
+    pub(super) fn new(
+        dir: PathBuf,
+        port: u16,
+        mut config: BTreeMap<String, String>,
+        jvm: Jvm,
+    ) -> Result<Self> {
         fs::create_dir_all(&dir)?;
         config.insert("log.dirs".into(), dir.join("data").display().to_string());
         let properties: String = config.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         fs::write(dir.join("server.properties"), properties)?;
-        Ok(Self {
-            port,
-            dir,
-            jvm,
-            process: None,
-        })
+        Ok(Self { port, dir, jvm, process: None })
     }
 
     pub(super) async fn format(&self, libs: &Path) -> Result<()> {
         let properties = self.dir.join("server.properties");
-        let args = ["format", "-t", CLUSTER_ID, "-c", &properties.display().to_string(), "--ignore-formatted"];
+        let args =
+            ["format", "-t", CLUSTER_ID, "-c", &properties.display().to_string(), "--ignore-formatted"];
         java(libs, &["-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool"], &args).await.map(drop)
     }
 
@@ -69,8 +70,12 @@ impl Node {
             shell.arg("-XX:TieredStopAtLevel=1");
         }
         shell.arg("-cp").arg(libs.join("*")).arg("kafka.Kafka").arg("server.properties");
-        let mut shell =
-            shell.current_dir(&self.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut shell = shell
+            .current_dir(&self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
         let mut line = String::new();
         if let Some(stdout) = shell.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
@@ -88,10 +93,7 @@ impl Node {
         if status.success() {
             return Ok(());
         }
-        Err(JvmError::Command {
-            command: format!("kill -{signal}"),
-            output: status.to_string(),
-        })
+        Err(JvmError::Command { command: format!("kill -{signal}"), output: status.to_string() })
     }
 
     pub(super) fn kill(&mut self) -> Result<()> {
@@ -155,8 +157,15 @@ pub(super) async fn java(libs: &Path, options: &[&str], args: &[&str]) -> Result
 
 /// Ports that nobody has at the moment.
 pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
-    Ok(held.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?.iter().map(|a| a.port()).collect())
+    let held: Vec<_> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
+    Ok(held
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<std::io::Result<Vec<_>>>()?
+        .iter()
+        .map(|a| a.port())
+        .collect())
 }
 
 /// A folder of its own for each cluster.

@@ -11,8 +11,8 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::wire::Wire;
 use super::{JvmCluster, JvmError, Result, node};
-use crate::decode::{self, BatchHeader};
 use crate::StoredRecord;
+use crate::decode::{self, BatchHeader};
 
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,8 @@ impl JvmCluster {
         let program = self.data.join("Reader.java");
         fs::write(&program, PROGRAM)?;
         let (program, bootstrap) = (program.display().to_string(), self.bootstrap().join(","));
-        let printed = node::java(&self.libs, &["-XX:TieredStopAtLevel=1", &program], &[&bootstrap, topic]).await?;
+        let printed =
+            node::java(&self.libs, &["-XX:TieredStopAtLevel=1", &program], &[&bootstrap, topic]).await?;
         printed.lines().map(|line| of_java(topic, line).ok_or_else(|| garbled(line))).collect()
     }
 
@@ -87,10 +88,8 @@ impl JvmCluster {
     pub async fn read_fast(&self, topic: &str) -> Result<Vec<StoredRecord>> {
         let mut records = Vec::new();
         for (partition, leader) in self.leaders(topic).await?.into_iter().enumerate() {
-            let leader = leader.ok_or(JvmError::Refused {
-                what: format!("read {topic}/{partition}"),
-                code: 5,
-            })?;
+            let leader =
+                leader.ok_or(JvmError::Refused { what: format!("read {topic}/{partition}"), code: 5 })?;
             let address = &self.bootstrap()[leader as usize - 1];
             let mut wire = Wire::connect(address).await?;
             read_partition(&mut wire, topic, partition as i32, &mut records).await?;
@@ -129,7 +128,12 @@ async fn end_of(wire: &mut Wire, topic: &str, partition: i32) -> Result<i64> {
     }
 }
 
-async fn read_partition(wire: &mut Wire, topic: &str, partition: i32, records: &mut Vec<StoredRecord>) -> Result<()> {
+async fn read_partition(
+    wire: &mut Wire,
+    topic: &str,
+    partition: i32,
+    records: &mut Vec<StoredRecord>,
+) -> Result<()> {
     let end = end_of(wire, topic, partition).await?;
     let mut offset = 0;
     while offset < end {

@@ -39,7 +39,8 @@ impl Wire {
         frame[..4].copy_from_slice(&length.to_be_bytes());
         let answer = tokio::time::timeout(LIMIT, self.exchange(&frame)).await??;
         let mut answer = Bytes::from(answer);
-        ResponseHeader::decode(&mut answer, api.response_header_version(version)).map_err(io::Error::other)?;
+        ResponseHeader::decode(&mut answer, api.response_header_version(version))
+            .map_err(io::Error::other)?;
         R::Response::decode(&mut answer, version).map_err(io::Error::other)
     }
 

@@ -34,10 +34,6 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for InitProducerIdResponse {
     fn read_versioned(cursor: &mut Cursor<Vec<u8>>, _: ApiVersion) -> Result<Self, ReadVersionedError> {
         let mut reader = Reader::new(cursor);
         let _throttle_ms = reader.i32()?;
-        Ok(Self {
-            error_code: reader.i16()?,
-            producer_id: reader.i64()?,
-            epoch: reader.i16()?,
-        })
+        Ok(Self { error_code: reader.i16()?, producer_id: reader.i64()?, epoch: reader.i16()? })
     }
 }

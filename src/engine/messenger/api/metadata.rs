@@ -65,11 +65,7 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for MetadataResponse {
         let mut reader = Reader::new(cursor);
         let _throttle_ms = reader.i32()?;
         let brokers = reader.array(12, |r| {
-            let broker = Broker {
-                id: r.i32()?,
-                host: r.string()?,
-                port: r.i32()?,
-            };
+            let broker = Broker { id: r.i32()?, host: r.string()?, port: r.i32()? };
             let _rack = r.nullable_string()?;
             Ok(broker)
         })?;
@@ -83,10 +79,7 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for MetadataResponse {
                     let _internal = r.bool()?;
                     r.array(18, |r| {
                         let _error_code = r.i16()?;
-                        let partition = Partition {
-                            index: r.i32()?,
-                            leader: r.i32()?,
-                        };
+                        let partition = Partition { index: r.i32()?, leader: r.i32()? };
                         if api_version >= version(7) {
                             let _leader_epoch = r.i32()?;
                         }

@@ -10,8 +10,8 @@ use rskafka::protocol::messages::{
 
 use super::{Reader, put_string, request_body, version};
 use crate::Compression;
-use crate::engine::Parcel;
 use crate::engine::Answer;
+use crate::engine::Parcel;
 use crate::record::encode_batch;
 
 /// Batches for one broker, at most one per partition.
@@ -35,7 +35,7 @@ request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=8, flexible fr
 
 impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
     fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
-        let topics = || self.parcels.chunk_by(|a, b| same_topic(a, b));
+        let topics = || self.parcels.chunk_by(same_topic);
         let bytes: usize = self.parcels.iter().map(|p| p.batch.wire_bytes() + 8).sum();
         let names: usize = topics().map(|t| t[0].partition.topic().len() + 6).sum();
         out.reserve(bytes + names + 16);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
-use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+};
 
 use super::{Outcome, get, put};
 use crate::fake::state::Shared;
@@ -25,7 +27,8 @@ pub(super) fn create_topics(
     let request: CreateTopicsRequest = get(body, version)?;
     let mut state = shared.lock();
     let results = request.topics.iter().map(|topic| {
-        let partitions = if topic.num_partitions > 0 { topic.num_partitions } else { state.default_partitions };
+        let partitions =
+            if topic.num_partitions > 0 { topic.num_partitions } else { state.default_partitions };
         let code = match outcome.error {
             Some(code) => code,
             None if node != CONTROLLER => 41,
@@ -35,7 +38,10 @@ pub(super) fn create_topics(
         };
         let result = CreatableTopicResult::default().with_name(topic.name.clone()).with_error_code(code);
         if version >= 5 {
-            return result.with_num_partitions(partitions).with_replication_factor(1).with_configs(Some(Vec::new()));
+            return result
+                .with_num_partitions(partitions)
+                .with_replication_factor(1)
+                .with_configs(Some(Vec::new()));
         }
         result
     });

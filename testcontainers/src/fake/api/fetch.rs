@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
 use kafka_protocol::messages::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse};
 use tokio::time::Instant;
 
@@ -50,9 +52,9 @@ fn read(state: &mut State, request: &FetchRequest, node: i32, outcome: &Outcome)
                 Err(code) => data.with_error_code(code),
                 Ok(log) if !(0..=log.next).contains(&asked.fetch_offset) => data.with_error_code(1),
                 Ok(log) => {
-                    let from = log.batches.partition_point(|b| {
-                        b.base_offset + i64::from(b.records) <= asked.fetch_offset
-                    });
+                    let from = log
+                        .batches
+                        .partition_point(|b| b.base_offset + i64::from(b.records) <= asked.fetch_offset);
                     let mut bytes = BytesMut::new();
                     for batch in &log.batches[from..] {
                         let limit = asked.partition_max_bytes.min(request.max_bytes).max(0) as usize;
@@ -71,7 +73,9 @@ fn read(state: &mut State, request: &FetchRequest, node: i32, outcome: &Outcome)
             found |= data.error_code != 0;
             data
         });
-        FetchableTopicResponse::default().with_topic(topic.topic.clone()).with_partitions(partitions.collect())
+        FetchableTopicResponse::default()
+            .with_topic(topic.topic.clone())
+            .with_partitions(partitions.collect())
     });
     let topics = topics.collect();
     (FetchResponse::default().with_responses(topics), found)
@@ -110,7 +114,9 @@ pub(super) fn list_offsets(
                 }
             }
         });
-        ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
+        ListOffsetsTopicResponse::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
     });
     let topics = topics.collect();
     put(&ListOffsetsResponse::default().with_topics(topics), version, out)

@@ -44,7 +44,13 @@ pub(super) fn handle(
     put(&answer, version, out)
 }
 
-fn describe(state: &mut State, name: &str, may_create: bool, version: i16, outcome: &Outcome) -> MetadataResponseTopic {
+fn describe(
+    state: &mut State,
+    name: &str,
+    may_create: bool,
+    version: i16,
+    outcome: &Outcome,
+) -> MetadataResponseTopic {
     let topic = MetadataResponseTopic::default().with_name(Some(TopicName(text(name))));
     if let Some(code) = outcome.error.or(outcome.told) {
         return topic.with_error_code(code);

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, ProducerId};
+use kafka_protocol::messages::{
+    ApiKey, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, ProducerId,
+};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 pub(super) use self::produce::batches;

@@ -69,7 +69,9 @@ pub(super) fn handle(
         // Kafka answers in another order than it was asked.
         partitions.reverse();
         answer.responses.push(
-            TopicProduceResponse::default().with_name(topic.name.clone()).with_partition_responses(partitions),
+            TopicProduceResponse::default()
+                .with_name(topic.name.clone())
+                .with_partition_responses(partitions),
         );
     }
     drop(state);
@@ -89,11 +91,7 @@ struct Refusal {
 
 impl Refusal {
     fn new(code: i16) -> Self {
-        Self {
-            code,
-            bad_records: Vec::new(),
-            message: None,
-        }
+        Self { code, bad_records: Vec::new(), message: None }
     }
 }
 
@@ -187,9 +185,12 @@ fn answer_of(
                 let bad = refusal.bad_records.iter().map(|index| {
                     BatchIndexAndErrorMessage::default()
                         .with_batch_index(*index)
-                        .with_batch_index_error_message(Some(text("Compacted topic cannot accept message without key")))
+                        .with_batch_index_error_message(Some(text(
+                            "Compacted topic cannot accept message without key",
+                        )))
                 });
-                answer = answer.with_record_errors(bad.collect()).with_error_message(refusal.message.map(text));
+                answer =
+                    answer.with_record_errors(bad.collect()).with_error_message(refusal.message.map(text));
             }
             // KIP-951
             if let (6, true, Some(log)) = (refusal.code, version >= 10, state.log(topic, partition)) {
