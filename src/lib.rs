@@ -1,4 +1,4 @@
-//! A Kafka producer in pure Rust.
+#![doc = include_str!("../README.md")]
 
 /// Consuming setters named after their fields: one way to write a setting, in a section as in the whole.
 macro_rules! setters {

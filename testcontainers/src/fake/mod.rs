@@ -1,8 +1,4 @@
-//! A Kafka cluster in this process: any number of brokers over one state, strict where Kafka is strict, with faults
-//! by script.
-//!
-//! It checks what a real broker checks of a batch (leader, CRC, counts, sizes, codec, idempotent sequences) and
-//! keeps batches whole. It knows no consumer groups, transactions or replication.
+//! A Kafka cluster in this process.
 
 mod api;
 mod builder;
@@ -26,7 +22,25 @@ use self::node::Listening;
 use self::state::{Mode, Shared};
 use crate::{StoredRecord, decode};
 
-/// See the [module](self). Dropping it closes every socket.
+/// A Kafka cluster in this process: any number of brokers over one state, strict where Kafka is strict, with faults
+/// by script.
+///
+/// It checks what a real broker checks of a batch (leader, CRC, counts, sizes, codec, idempotent sequences) and
+/// keeps batches whole. It knows no consumer groups, transactions or replication. Dropping it closes every socket.
+///
+/// ```
+/// # async fn test() -> std::io::Result<()> {
+/// use kafka_testbed::{Api, FakeCluster, Fault, Rule};
+///
+/// let cluster = FakeCluster::builder().brokers(3).topic("events", 3).start().await?;
+/// // The next produce request is stored, and its answer is lost.
+/// cluster.inject(Rule::on(Api::Produce), Fault::Disconnect.after_apply());
+/// # let my_producer = |_| ();
+/// my_producer(cluster.bootstrap());
+/// assert_eq!(cluster.records("events", 0).len(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FakeCluster {
     shared: Arc<Shared>,
