@@ -419,7 +419,7 @@ async fn a_topic_deleted_under_way() {
     fails(&producer, &background, Message::new("v").to("t"), ErrorKind::UnknownTopic, 5 * SECOND).await;
     // Once it is back, it is found.
     cluster.create_topic("t", 1);
-    tokio::time::sleep(SECOND).await;
+    tokio::time::advance(SECOND).await;
     producer.send(&ctx(10 * SECOND), Message::new("v").to("t")).await.unwrap();
 }
 

@@ -3,6 +3,9 @@
 use async_trait::async_trait;
 use kafka_testbed::{FakeCluster, JvmCluster, Reader, StoredRecord};
 
+/// Real clusters take turns: on a small machine two would only slow one another down.
+pub(crate) static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[async_trait]
 pub(crate) trait Cluster: Send + Sync {
     fn bootstrap(&self) -> Vec<String>;

@@ -7,6 +7,10 @@ mod cluster;
 mod conformance;
 mod delivery;
 mod fake;
+#[path = "../../examples/soak/ledger.rs"]
+#[allow(dead_code, reason = "shared with the soak")]
+mod ledger;
 mod lifecycle;
 mod logging;
 mod real;
+mod real_faults;
