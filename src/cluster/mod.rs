@@ -7,6 +7,7 @@ mod topic;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
@@ -24,7 +25,8 @@ const GONE_AFTER: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
+    topics: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,
     settings: TopicSettings,
     refresher: Refresher,
     /// One question for each unknown topic at a time; the answers to recent ones.
