@@ -1,12 +1,7 @@
 //! Ratio and speed of each codec on batches of JSON events: `cargo bench --bench codecs --features zstd`.
 //!
 //! The module is compiled in by path, because it is not public.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the bench uses a part of the module"
-)]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "the bench uses a part of the module")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -55,14 +50,7 @@ fn measure(codec: Compression, events: &[u8], batch_size: usize) -> (f64, f64) {
 /// JSON events of about 200 bytes, with random identifiers in repeating words.
 fn events(bytes: usize) -> Vec<u8> {
     const LOREM: &str = "lorem ipsum dolor sit amet consectetur adipiscing elit";
-    const EVENTS: [&str; 6] = [
-        "page_view",
-        "click",
-        "add_to_cart",
-        "purchase",
-        "search",
-        "scroll",
-    ];
+    const EVENTS: [&str; 6] = ["page_view", "click", "add_to_cart", "purchase", "search", "scroll"];
     const COUNTRIES: [&str; 6] = ["DE", "US", "GB", "FR", "JP", "BR"];
     let mut rng = fastrand::Rng::with_seed(1);
     let mut batch = String::with_capacity(bytes + 300);

@@ -328,9 +328,8 @@ impl Queue {
                 batch.last_error().map_or_else(|| error.clone(), |e| error.clone().with_source(e.clone()));
             expired += batch.expire(now, &error);
         }
-        if self.waiting.back().is_some_and(Batch::is_empty) {
-            self.open = false;
-        }
+        // Receipts are numbered by position: a batch that lost a record takes no more.
+        self.open &= expired == 0;
         self.waiting.retain(|batch| !batch.is_empty());
         for mut batch in std::mem::take(&mut self.resend) {
             if batch.expires > now {

@@ -173,6 +173,14 @@ impl ProducerConfig {
         self
     }
 
+    /// Sets where the time of day comes from, for tests of what a frozen process finds when it thaws. The
+    /// monotonic clock is tokio's.
+    #[must_use]
+    pub fn wall_clock(mut self, now: impl Fn() -> std::time::SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(now);
+        self
+    }
+
     setters! {
         /// Sets [`engine`](Self::engine).
         engine: EngineKind,

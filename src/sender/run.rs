@@ -118,8 +118,11 @@ impl Run {
                 }
                 Gate::FailFast(error) => {
                     self.pause = None;
-                    self.look_at_all();
                     self.core.fail_lane(&self.lane, &error);
+                    // Nothing waits any more; what is in flight comes back by itself.
+                    self.ready.clear();
+                    self.lingering = Timers::default();
+                    self.delayed = Timers::default();
                     break;
                 }
             }

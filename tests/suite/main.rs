@@ -7,6 +7,7 @@ mod cluster;
 mod conformance;
 mod delivery;
 mod fake;
+mod faults;
 #[path = "../../examples/soak/ledger.rs"]
 #[allow(dead_code, reason = "shared with the soak")]
 mod ledger;

@@ -26,11 +26,10 @@ pub(super) async fn serve(
     let (reader, mut writer) = socket.into_split();
     let mut reader = BufReader::with_capacity(64 << 10, reader);
     loop {
+        let length = reader.read_u32().await? as usize;
         if mode(shared, node) == Mode::Deaf {
             until_mode_changes(shared, node, Mode::Deaf).await;
-            continue;
         }
-        let length = reader.read_u32().await? as usize;
         if !(8..=MAX_FRAME).contains(&length) {
             return Err(io::ErrorKind::InvalidData.into());
         }

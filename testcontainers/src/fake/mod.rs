@@ -281,8 +281,11 @@ impl FakeCluster {
     }
 
     /// Ends a broker: its connections close, and new ones are refused.
-    pub fn stop(&self, node: i32) {
-        self.nodes.lock()[node as usize] = None;
+    pub async fn stop(&self, node: i32) {
+        let listening = self.nodes.lock()[node as usize].take();
+        if let Some(listening) = listening {
+            listening.end().await;
+        }
         self.shared.changed();
     }
 

@@ -33,6 +33,13 @@ impl Listening {
         self.address
     }
 
+    /// Closes everything, and returns when it is closed.
+    pub(super) async fn end(mut self) {
+        self.task.abort();
+        // Aborted: that it was is all it has to say.
+        _ = (&mut self.task).await;
+    }
+
     pub(super) fn cut(&self) {
         self.cut.send_replace(());
     }
