@@ -19,6 +19,7 @@ mod compression;
 mod config;
 mod context;
 mod delivery;
+pub mod docs;
 mod engine;
 mod error;
 mod health;

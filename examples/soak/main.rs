@@ -75,7 +75,7 @@ async fn main() -> Result<(), Error> {
 async fn disturb(cluster: &mut JvmCluster, random: &mut fastrand::Rng) -> Result<String, Error> {
     let node = random.i32(1..=3);
     let time = Duration::from_millis(random.u64(200..4_000));
-    let partition = random.i32(..PARTITIONS);
+    let partition = random.i32(0..PARTITIONS);
     let what = match random.u8(..9) {
         0 => {
             cluster.kill(node)?;

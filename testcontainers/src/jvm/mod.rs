@@ -218,6 +218,12 @@ impl JvmCluster {
         }
     }
 
+    /// The folder of Kafka's jars, for programs that use its client.
+    #[must_use]
+    pub fn libs(&self) -> PathBuf {
+        self.libs.clone()
+    }
+
     /// Runs one of Kafka's own command line tools, such as `kafka.admin.ConfigCommand`.
     ///
     /// # Errors

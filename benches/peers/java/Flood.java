@@ -1,0 +1,89 @@
+import java.lang.management.ManagementFactory;
+import java.util.*;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** The Java producer. Arguments as in ../src/lib.rs. */
+public class Flood {
+    static double cpu() {
+        var os = (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        return os.getProcessCpuTime() / 1e9;
+    }
+
+    static double rssMb() throws Exception {
+        for (String line : java.nio.file.Files.readAllLines(java.nio.file.Path.of("/proc/self/status"))) {
+            if (line.startsWith("VmHWM")) {
+                return Double.parseDouble(line.split("\\s+")[1]) / 1024;
+            }
+        }
+        return 0;
+    }
+
+    public static void main(String[] a) throws Exception {
+        boolean latency = a[0].equals("latency");
+        int records = Integer.parseInt(a[3]), size = Integer.parseInt(a[4]);
+        int partitions = Integer.parseInt(a[5]), topics = Integer.parseInt(a[6]), perTopic = partitions / topics;
+        byte[][] payloads = new byte[64][];
+        for (int n = 0; n < 64; n++) {
+            long seed = n * 0x9e3779b97f4a7c15L | 1;
+            StringBuilder text = new StringBuilder("{");
+            while (text.length() < size) {
+                seed ^= seed << 13;
+                seed ^= seed >>> 7;
+                seed ^= seed << 17;
+                text.append("\"id\":").append(Long.toUnsignedString(seed))
+                    .append(",\"event\":\"page_view\",\"country\":\"DE\",\"ok\":true,");
+            }
+            payloads[n] = text.substring(0, size).getBytes();
+        }
+        Properties p = new Properties();
+        p.put("bootstrap.servers", a[1]);
+        p.put("acks", "all");
+        p.put("enable.idempotence", a[8]);
+        p.put("max.in.flight.requests.per.connection", "5");
+        p.put("linger.ms", latency ? "0" : "5");
+        p.put("batch.size", "262144");
+        p.put("max.request.size", "1048576");
+        p.put("buffer.memory", "33554432");
+        p.put("compression.type", a[7]);
+        try (KafkaProducer<byte[], byte[]> producer =
+                new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer())) {
+            java.util.function.IntFunction<ProducerRecord<byte[], byte[]>> record = n -> {
+                int turn = n % partitions;
+                return new ProducerRecord<>(a[2] + "-" + turn / perTopic, turn % perTopic, null, payloads[n % 64]);
+            };
+            for (int n = 0; n < partitions; n++) {
+                producer.send(record.apply(n)).get();
+            }
+            if (latency) {
+                long[] times = new long[records];
+                for (int n = 0; n < records; n++) {
+                    long started = System.nanoTime();
+                    producer.send(record.apply(n)).get();
+                    times[n] = System.nanoTime() - started;
+                }
+                Arrays.sort(times);
+                System.out.printf(Locale.ROOT, "{\"p50_us\":%f,\"p99_us\":%f,\"failed\":0}%n",
+                    times[records / 2] / 1e3, times[(int) ((records - 1) * 0.99)] / 1e3);
+                return;
+            }
+            AtomicLong failed = new AtomicLong();
+            Callback callback = (metadata, error) -> {
+                if (error != null) {
+                    failed.incrementAndGet();
+                }
+            };
+            double cpu = cpu();
+            long started = System.nanoTime();
+            for (int n = 0; n < records; n++) {
+                producer.send(record.apply(n), callback);
+            }
+            producer.flush();
+            double seconds = (System.nanoTime() - started) / 1e9;
+            System.out.printf(Locale.ROOT,
+                "{\"records_per_s\":%f,\"cpu_us\":%f,\"rss_mb\":%f,\"failed\":%d,\"seconds\":%f}%n",
+                records / seconds, (cpu() - cpu) * 1e6 / records, rssMb(), failed.get(), seconds);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What every peer program shares: its arguments, its messages, its clock, its report.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+/// `PROGRAM MODE BOOTSTRAP TOPIC RECORDS SIZE PARTITIONS TOPICS COMPRESSION IDEMPOTENT`
+///
+/// MODE is `flood` (as fast as it goes, every delivery's result looked at) or `latency` (one at a time). The
+/// partitions are spread evenly over topics called TOPIC-0, TOPIC-1, …; record number n goes to partition n modulo
+/// PARTITIONS.
+#[derive(Clone, Debug)]
+pub struct Args {
+    pub latency: bool,
+    pub bootstrap: String,
+    pub topics: Vec<String>,
+    pub records: usize,
+    pub size: usize,
+    pub partitions: usize,
+    pub compression: String,
+    pub idempotent: bool,
+}
+
+impl Args {
+    /// From the command line; `skip` words belong to the program itself.
+    pub fn parse(skip: usize) -> Self {
+        let args: Vec<String> = std::env::args().skip(1 + skip).collect();
+        let number = |at: usize| args[at].parse::<usize>().expect("a number");
+        Self {
+            latency: args[0] == "latency",
+            bootstrap: args[1].clone(),
+            topics: (0..number(6)).map(|n| format!("{}-{n}", args[2])).collect(),
+            records: number(3),
+            size: number(4),
+            partitions: number(5),
+            compression: args[7].clone(),
+            idempotent: args[8] == "true",
+        }
+    }
+
+    /// Topic number and partition of record `n`.
+    pub fn place(&self, n: usize) -> (usize, i32) {
+        let (per_topic, turn) = (self.partitions / self.topics.len(), n % self.partitions);
+        (turn / per_topic, (turn % per_topic) as i32)
+    }
+
+    /// 64 JSON values of this size, in turn.
+    pub fn payloads(&self) -> Vec<Bytes> {
+        let value = |n: u64| {
+            let mut seed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut text = String::from("{");
+            while text.len() < self.size {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                text += &format!(r#""id":{seed},"event":"page_view","country":"DE","ok":true,"#);
+            }
+            text.truncate(self.size);
+            Bytes::from(text)
+        };
+        (0..64).map(value).collect()
+    }
+}
+
+/// Records in flight that a program keeps receipts of before it looks at the oldest.
+pub const WINDOW: usize = 100_000;
+
+/// User and system time of this process, in seconds.
+pub fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().expect("ticks");
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// The largest resident size of this process, in MB.
+pub fn peak_rss() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    let kb: f64 = line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or_default();
+    kb / 1024.0
+}
+
+/// Measures from its making to its report.
+pub struct Meter {
+    started: Instant,
+    cpu: f64,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { started: Instant::now(), cpu: cpu() }
+    }
+}
+
+impl Meter {
+    /// The line that the runner reads.
+    pub fn flood(&self, args: &Args, failed: usize) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let cpu = (cpu() - self.cpu) * 1e6 / args.records as f64;
+        println!(
+            "{}",
+            serde_json::json!({
+                "records_per_s": args.records as f64 / seconds, "cpu_us": cpu, "rss_mb": peak_rss(),
+                "failed": failed, "seconds": seconds,
+            })
+        );
+    }
+}
+
+/// The line that the runner reads, of sends one at a time.
+pub fn latency(mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e6;
+    println!("{}", serde_json::json!({ "p50_us": at(0.5), "p99_us": at(0.99), "failed": 0 }));
+}

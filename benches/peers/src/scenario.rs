@@ -1,0 +1,56 @@
+//! What is measured.
+
+use std::fmt;
+
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub latency: bool,
+    pub records: usize,
+    pub size: usize,
+    pub partitions: usize,
+    pub topics: usize,
+    pub compression: &'static str,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size =
+            if self.size >= 1_000 { format!("{} kB", self.size / 1_000) } else { format!("{} B", self.size) };
+        if self.latency {
+            return write!(f, "one at a time, {size}");
+        }
+        write!(f, "{size}, {} partition{}", self.partitions, if self.partitions == 1 { "" } else { "s" })?;
+        if self.compression != "none" {
+            write!(f, ", {}", self.compression)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn all(quick: bool) -> Vec<Scenario> {
+    let scale = if quick { 1 } else { 4 };
+    let flood = |records: usize, size, partitions, topics, compression| Scenario {
+        latency: false,
+        records: records * scale,
+        size,
+        partitions,
+        topics,
+        compression,
+    };
+    let latency =
+        |size| Scenario { latency: true, records: 500, size, partitions: 1, topics: 1, compression: "none" };
+    let mut all = vec![
+        flood(1_000_000, 100, 1, 1, "none"),
+        flood(1_000_000, 100, 12, 1, "none"),
+        flood(200_000, 1_000, 1, 1, "none"),
+        flood(20_000, 10_000, 1, 1, "none"),
+        latency(100),
+        latency(10_000),
+    ];
+    if !quick {
+        // Creating and deleting a hundred topics for each program takes most of the time.
+        all.push(flood(200_000, 100, 1_000, 100, "none"));
+        all.extend(["gzip", "snappy", "lz4", "zstd"].map(|codec| flood(100_000, 1_000, 1, 1, codec)));
+    }
+    all
+}
