@@ -36,8 +36,9 @@ mod stats;
 pub use accumulator::Receipt;
 pub use compression::Compression;
 pub use config::{
-    Acks, BatchConfig, BufferConfig, BulkheadConfig, EngineKind, Idempotence, ProducerConfig, RetryConfig,
-    TimeoutConfig,
+    Acks, BatchConfig, BufferConfig, BulkheadConfig, Credentials, CredentialsProvider, EngineKind,
+    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret,
+    TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;
 pub use delivery::Delivery;

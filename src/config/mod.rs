@@ -1,7 +1,10 @@
 //! Everything that can be set, and what is refused.
 
 mod address;
+mod sasl;
+mod secret;
 mod sections;
+mod tls;
 mod validate;
 
 use std::fmt;
@@ -9,7 +12,15 @@ use std::fmt;
 use tracing::Dispatch;
 
 pub(crate) use address::Address;
+pub(crate) use sasl::Source;
+pub use sasl::{
+    Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
+};
+pub use secret::Secret;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
+#[cfg_attr(not(feature = "tls"), allow(unused_imports, reason = "used by the TLS module"))]
+pub(crate) use tls::Identity;
+pub use tls::{Pem, TlsConfig, TlsRoots};
 
 use crate::clock::Clock;
 pub(crate) use crate::resilience::OpenCircuit;
@@ -73,6 +84,10 @@ pub struct ProducerConfig {
     /// Whether a message may create its topic, where the cluster allows that. Default off, so that a typo
     /// creates nothing (Kafka: `allow.auto.create.topics`).
     pub allow_auto_create_topics: bool,
+    /// Encrypted connections. Default none (Kafka: `security.protocol`, `ssl.*`).
+    pub tls: Option<TlsConfig>,
+    /// How this producer authenticates. Default not at all (Kafka: `security.protocol`, `sasl.*`).
+    pub sasl: Option<SaslConfig>,
     /// How a message without a partition gets one (Kafka: `partitioner.class`).
     pub partitioning: Partitioning,
     /// How messages are gathered into batches.
@@ -122,6 +137,8 @@ impl Default for ProducerConfig {
             acks: Acks::default(),
             idempotence: Idempotence::default(),
             allow_auto_create_topics: false,
+            tls: None,
+            sasl: None,
             partitioning: Partitioning::default(),
             batch: BatchConfig::default(),
             buffer: BufferConfig::default(),
@@ -163,6 +180,20 @@ impl ProducerConfig {
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
+        self
+    }
+
+    /// Encrypts connections.
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Authenticates connections.
+    #[must_use]
+    pub fn sasl(mut self, sasl: SaslConfig) -> Self {
+        self.sasl = Some(sasl);
         self
     }
 
@@ -239,6 +270,8 @@ impl fmt::Debug for ProducerConfig {
             .field("acks", &self.acks)
             .field("idempotence", &self.idempotence)
             .field("allow_auto_create_topics", &self.allow_auto_create_topics)
+            .field("tls", &self.tls)
+            .field("sasl", &self.sasl)
             .field("partitioning", &self.partitioning)
             .field("batch", &self.batch)
             .field("buffer", &self.buffer)

@@ -20,6 +20,7 @@ pub(super) fn validate(config: &ProducerConfig) -> Result<()> {
     timeouts(config, &mut problems);
     limits(config, &mut problems);
     engine(config, &mut problems);
+    security(config, &mut problems);
     config.circuit_breaker.validate(&mut problems);
     config.rate_limit.validate(&mut problems);
     if problems.is_empty() {
@@ -170,6 +171,21 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     }
     if !able.compresses(config.batch.compression) {
         refuse(&format!("batch.compression (compression.type) {}", config.batch.compression));
+    }
+}
+
+fn security(config: &ProducerConfig, problems: &mut Vec<String>) {
+    if let Some(tls) = &config.tls {
+        if Capabilities::of(config.engine).tls {
+            tls.validate(problems);
+        } else {
+            problems.push(
+                "tls is not possible with the PartitionClient engine; use EngineKind::Messenger".into(),
+            );
+        }
+    }
+    if let Some(sasl) = &config.sasl {
+        sasl.validate(config.tls.is_some(), problems);
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) struct Capabilities {
     pub(crate) ordered_headers: bool,
     /// Topics can be created by asking for their metadata, if so wished, and are not otherwise.
     pub(crate) auto_create: bool,
+    /// Without C, that is.
+    pub(crate) tls: bool,
     compression: fn(Compression) -> bool,
 }
 
@@ -22,6 +24,7 @@ impl Capabilities {
                 acks_leader: true,
                 ordered_headers: true,
                 auto_create: true,
+                tls: true,
                 compression: |_| true,
             },
             EngineKind::PartitionClient => Self {
@@ -29,6 +32,7 @@ impl Capabilities {
                 acks_leader: false,
                 ordered_headers: false,
                 auto_create: false,
+                tls: false,
                 compression: |codec| {
                     matches!(codec, Compression::None | Compression::Gzip | Compression::Snappy)
                 },

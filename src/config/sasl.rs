@@ -1,0 +1,244 @@
+//! Who this producer is, as brokers ask it (SASL).
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Secret;
+
+/// How a producer authenticates (Kafka: `sasl.mechanism` and what belongs to it).
+///
+/// Credentials are asked for anew on every login, so that a provider can rotate them. A session that has an end
+/// is renewed on the live connection before it ends (KIP-368).
+///
+/// ```
+/// use rskafka_producer::{ProducerConfig, SaslConfig};
+///
+/// let config = ProducerConfig::new(["kafka:9094"])
+///     .sasl(SaslConfig::scram_sha_512("alice", std::env::var("KAFKA_PASSWORD").unwrap_or_default()));
+/// ```
+#[derive(Clone)]
+pub struct SaslConfig {
+    pub(crate) mechanism: SaslMechanism,
+    pub(crate) source: Source,
+    pub(crate) allow_plaintext: bool,
+}
+
+/// A SASL mechanism that Kafka knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SaslMechanism {
+    /// User name and password as they are (RFC 4616).
+    Plain,
+    /// Salted challenge and response with SHA-256 (RFC 7677).
+    ScramSha256,
+    /// Salted challenge and response with SHA-512.
+    ScramSha512,
+    /// A token of an OAuth 2 server (RFC 7628, KIP-255).
+    OauthBearer,
+}
+
+impl SaslMechanism {
+    /// The name on the wire and in Kafka's settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OauthBearer => "OAUTHBEARER",
+        }
+    }
+
+    /// Whether whoever reads along can log in afterwards.
+    pub(crate) fn reveals_secret(self) -> bool {
+        matches!(self, Self::Plain | Self::OauthBearer)
+    }
+}
+
+impl fmt::Display for SaslMechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where the credentials of each login come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Password(Arc<dyn CredentialsProvider>),
+    Token(Arc<dyn TokenProvider>),
+}
+
+/// An error of a provider; it becomes the source of the producer's error, so it must hold no secret.
+pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A user's name and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+}
+
+impl Credentials {
+    /// A user's name and password.
+    pub fn new(user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self { user: user.into(), password: password.into() }
+    }
+}
+
+/// Gives user name and password for each login, for passwords that are rotated.
+#[async_trait]
+pub trait CredentialsProvider: Send + Sync {
+    /// Credentials for a login at `broker` (`host:port`). Part of `timeouts.connect`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the provider from answering; the login fails with it and is tried again later.
+    async fn credentials(&self, broker: &str) -> Result<Credentials, ProviderError>;
+}
+
+#[async_trait]
+impl CredentialsProvider for Credentials {
+    async fn credentials(&self, _broker: &str) -> Result<Self, ProviderError> {
+        Ok(self.clone())
+    }
+}
+
+/// A bearer token, and the SASL extensions that some servers want beside it (KIP-342).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    pub(crate) value: Secret,
+    pub(crate) extensions: Vec<(String, String)>,
+}
+
+impl Token {
+    /// A token without extensions.
+    pub fn new(value: impl Into<Secret>) -> Self {
+        Self { value: value.into(), extensions: Vec::new() }
+    }
+
+    /// Adds an extension, such as Confluent Cloud's `logicalCluster`. Its name is made of letters alone, its value
+    /// of printable ASCII.
+    #[must_use]
+    pub fn extension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extensions.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// Gives a bearer token for each login: what signs requests for AWS MSK IAM, or asks an OAuth server.
+///
+/// An `async` closure without arguments is one:
+///
+/// ```
+/// use rskafka_producer::{SaslConfig, Token};
+///
+/// # async fn ask_the_identity_server() -> Result<String, std::io::Error> { Ok(String::new()) }
+/// let sasl = SaslConfig::oauth_bearer(|| async { Ok(Token::new(ask_the_identity_server().await?)) });
+/// ```
+#[async_trait]
+pub trait TokenProvider: Send + Sync {
+    /// A token for a login at `broker` (`host:port`). Part of `timeouts.connect`; it should be good for a minute
+    /// at least.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the provider from answering; the login fails with it and is tried again later.
+    async fn token(&self, broker: &str) -> Result<Token, ProviderError>;
+}
+
+#[async_trait]
+impl<F, Fut> TokenProvider for F
+where
+    F: Fn() -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Token, ProviderError>> + Send,
+{
+    async fn token(&self, _broker: &str) -> Result<Token, ProviderError> {
+        self().await
+    }
+}
+
+impl SaslConfig {
+    /// `PLAIN`: needs TLS, or [`allow_plaintext`](Self::allow_plaintext).
+    pub fn plain(user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::password(SaslMechanism::Plain, Credentials::new(user, password))
+    }
+
+    /// `SCRAM-SHA-256`.
+    pub fn scram_sha_256(user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::password(SaslMechanism::ScramSha256, Credentials::new(user, password))
+    }
+
+    /// `SCRAM-SHA-512`.
+    pub fn scram_sha_512(user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::password(SaslMechanism::ScramSha512, Credentials::new(user, password))
+    }
+
+    /// `OAUTHBEARER`: needs TLS, or [`allow_plaintext`](Self::allow_plaintext).
+    pub fn oauth_bearer(tokens: impl TokenProvider + 'static) -> Self {
+        Self {
+            mechanism: SaslMechanism::OauthBearer,
+            source: Source::Token(Arc::new(tokens)),
+            allow_plaintext: false,
+        }
+    }
+
+    /// Takes name and password from a provider at each login, for a mechanism that has them.
+    ///
+    /// With [`SaslMechanism::OauthBearer`], which has none, validation fails.
+    pub fn password(mechanism: SaslMechanism, credentials: impl CredentialsProvider + 'static) -> Self {
+        Self { mechanism, source: Source::Password(Arc::new(credentials)), allow_plaintext: false }
+    }
+
+    /// Lets `PLAIN` and `OAUTHBEARER` go over a connection without TLS, where everyone on the way can read the
+    /// password or token. Default off.
+    #[must_use]
+    pub fn allow_plaintext(mut self, allow: bool) -> Self {
+        self.allow_plaintext = allow;
+        self
+    }
+
+    /// The mechanism.
+    #[must_use]
+    pub fn mechanism(&self) -> SaslMechanism {
+        self.mechanism
+    }
+
+    pub(super) fn validate(&self, tls: bool, problems: &mut Vec<String>) {
+        let mechanism = self.mechanism;
+        if mechanism == SaslMechanism::OauthBearer && matches!(self.source, Source::Password(_)) {
+            problems.push(
+                "sasl (sasl.mechanism) OAUTHBEARER takes a token, not a password: use SaslConfig::oauth_bearer".into(),
+            );
+        }
+        if mechanism.reveals_secret() && !tls && !self.allow_plaintext {
+            problems.push(format!(
+                "sasl (sasl.mechanism) {mechanism} without tls shows the secret to everyone on the way: set tls, use \
+                 SCRAM, or ask for it with SaslConfig::allow_plaintext(true)"
+            ));
+        }
+    }
+}
+
+impl fmt::Debug for SaslConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslConfig")
+            .field("mechanism", &self.mechanism)
+            .field("allow_plaintext", &self.allow_plaintext)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(***)")
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}

@@ -1,0 +1,191 @@
+//! Whom this producer trusts, and who it says it is (TLS).
+
+use std::fmt;
+use std::path::PathBuf;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+
+use super::Secret;
+
+/// Encrypted connections (Kafka: `security.protocol=SSL` or `SASL_SSL`, `ssl.*`).
+///
+/// Needs a feature: `tls-graviola` (no C; x86_64 and aarch64), `tls-ring` (C), or `tls` with a crypto provider of
+/// your own. Files are read again when a connection is made, so that certificates can be rotated under a producer
+/// that runs.
+///
+/// ```
+/// use rskafka_producer::{Pem, ProducerConfig, TlsConfig};
+///
+/// let tls = TlsConfig::default()
+///     .ca(Pem::file("/etc/kafka/ca.pem"))
+///     .identity(Pem::file("/etc/kafka/client.pem"), Pem::file("/etc/kafka/client.key"));
+/// let config = ProducerConfig::new(["kafka:9093"]).tls(tls);
+/// ```
+#[derive(Clone, Default)]
+pub struct TlsConfig {
+    pub(crate) roots: TlsRoots,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) server_name: Option<String>,
+    #[cfg(feature = "tls")]
+    pub(crate) provider: Option<Arc<rustls::crypto::CryptoProvider>>,
+    #[cfg(feature = "tls")]
+    pub(crate) client_config: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Whose certificates a broker may present.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsRoots {
+    /// The platform's, or Mozilla's where only the feature `tls-webpki-roots` is on.
+    #[default]
+    Default,
+    /// What the operating system trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Feature
+    /// `tls-platform-roots`.
+    Platform,
+    /// Mozilla's list, built into the program. Feature `tls-webpki-roots`.
+    Webpki,
+    /// These alone (Kafka: `ssl.truststore.location` or `ssl.truststore.certificates`, type PEM).
+    Pem(Vec<Pem>),
+}
+
+/// Certificates or a key in PEM format.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pem {
+    /// In a file, read when a connection is made.
+    File(PathBuf),
+    /// As text.
+    Text(Secret),
+}
+
+impl Pem {
+    /// A file, read when a connection is made.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File(path.into())
+    }
+
+    /// The text itself.
+    pub fn text(text: impl Into<Secret>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Text(_) => f.write_str("(text)"),
+        }
+    }
+}
+
+/// What a broker may ask of a client (mTLS).
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "tls"),
+    allow(dead_code, reason = "kept so that a configuration can be read without TLS")
+)]
+pub(crate) struct Identity {
+    pub(crate) certificates: Pem,
+    pub(crate) key: Pem,
+}
+
+impl TlsConfig {
+    /// Trusts this authority; may be called several times (Kafka: `ssl.truststore.location`, type PEM).
+    #[must_use]
+    pub fn ca(mut self, ca: Pem) -> Self {
+        match &mut self.roots {
+            TlsRoots::Pem(pems) => pems.push(ca),
+            roots => *roots = TlsRoots::Pem(vec![ca]),
+        }
+        self
+    }
+
+    /// Chooses whose certificates a broker may present.
+    #[must_use]
+    pub fn roots(mut self, roots: TlsRoots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Presents this certificate chain where a broker asks for one; the key as PKCS#8, PKCS#1 or SEC1, not
+    /// encrypted (Kafka: `ssl.keystore.location`, type PEM).
+    #[must_use]
+    pub fn identity(mut self, certificates: Pem, key: Pem) -> Self {
+        self.identity = Some(Identity { certificates, key });
+        self
+    }
+
+    /// Name that every broker's certificate has to have, instead of the host by which it is reached.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    pub(super) fn validate(&self, problems: &mut Vec<String>) {
+        if !cfg!(feature = "tls") {
+            problems.push(
+                "tls (security.protocol) is not part of this build: enable the feature tls-graviola (no C), tls-ring or \
+                 tls of rskafka-producer"
+                    .into(),
+            );
+        }
+        let missing = |feature| {
+            format!(
+                "tls.roots needs the feature {feature} of rskafka-producer, or an authority by TlsConfig::ca"
+            )
+        };
+        match &self.roots {
+            TlsRoots::Platform if !cfg!(feature = "tls-platform-roots") => {
+                problems.push(missing("tls-platform-roots"));
+            }
+            TlsRoots::Webpki if !cfg!(feature = "tls-webpki-roots") => {
+                problems.push(missing("tls-webpki-roots"))
+            }
+            TlsRoots::Default if !self.finds_roots() => {
+                problems.push(missing("tls-platform-roots or tls-webpki-roots"));
+            }
+            TlsRoots::Pem(pems) if pems.is_empty() => {
+                problems
+                    .push("tls.roots (ssl.truststore) is an empty list: no broker could be trusted".into());
+            }
+            _ => {}
+        }
+    }
+
+    fn finds_roots(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.client_config.is_some() {
+            return true;
+        }
+        cfg!(any(feature = "tls-platform-roots", feature = "tls-webpki-roots"))
+    }
+
+    /// Sets the cryptography, instead of the process's default or the one that a feature brings.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn provider(mut self, provider: Arc<rustls::crypto::CryptoProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Sets rustls's whole configuration, for what has no setting here. Only
+    /// [`server_name`](Self::server_name) counts beside it.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn client_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.client_config = Some(config);
+        self
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("roots", &self.roots)
+            .field("identity", &self.identity.as_ref().map(|i| &i.certificates))
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
+}
