@@ -18,8 +18,6 @@ pub use sasl::{
 };
 pub use secret::Secret;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
-#[cfg_attr(not(feature = "tls"), allow(unused_imports, reason = "used by the TLS module"))]
-pub(crate) use tls::Identity;
 pub use tls::{Pem, TlsConfig, TlsRoots};
 
 use crate::clock::Clock;

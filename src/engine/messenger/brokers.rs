@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Settings};
 use super::dial::HEAD_START;
+use super::handshake::{Answered, Wanted};
+use super::listener::Listener;
 use crate::config::Address;
 use crate::engine::NodeId;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,11 +33,14 @@ pub(super) struct Brokers {
     known: Mutex<HashMap<NodeId, Address>>,
     /// By address, so that a broker of the bootstrap list and the same one of the metadata share a connection.
     slots: Mutex<HashMap<Address, Arc<Slot>>>,
+    /// Whether any broker ever answered.
+    answered: Arc<AtomicBool>,
 }
 
 /// The place of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
+    listener: Arc<Listener>,
     current: Mutex<Option<Arc<Connection>>>,
     /// Held while connecting, so that one attempt serves all who wait.
     attempts: tokio::sync::Mutex<Attempts>,
@@ -47,6 +53,11 @@ struct Attempts {
 }
 
 impl Slot {
+    fn new(answered: Arc<AtomicBool>) -> Self {
+        let listener = Arc::new(Listener::new(answered));
+        Self { listener, current: Mutex::default(), attempts: tokio::sync::Mutex::default() }
+    }
+
     fn fresh(&self, settings: &Settings) -> Option<Arc<Connection>> {
         let mut current = self.current.lock();
         match &*current {
@@ -68,6 +79,7 @@ impl Brokers {
             connecting: Semaphore::new(max_connecting),
             known: Mutex::default(),
             slots: Mutex::default(),
+            answered: Arc::default(),
         }
     }
 
@@ -90,13 +102,23 @@ impl Brokers {
 
     /// The connection to this broker, made if need be.
     pub(super) async fn connection(&self, address: &Address) -> Result<Arc<Connection>> {
-        let slot = self.slots.lock().entry(address.clone()).or_default().clone();
+        self.connection_for(address, None).await.map(|(connection, _)| connection)
+    }
+
+    /// The same; one that has to be made asks for what is wanted as it is made.
+    async fn connection_for(
+        &self,
+        address: &Address,
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<(Arc<Connection>, Answered)> {
+        let slot = || Arc::new(Slot::new(self.answered.clone()));
+        let slot = self.slots.lock().entry(address.clone()).or_insert_with(slot).clone();
         if let Some(connection) = slot.fresh(&self.settings) {
-            return Ok(connection);
+            return Ok((connection, Answered::default()));
         }
         let mut attempts = slot.attempts.lock().await;
         if let Some(connection) = slot.fresh(&self.settings) {
-            return Ok(connection);
+            return Ok((connection, Answered::default()));
         }
         if let Some((until, error)) = &attempts.hold {
             let left = until.saturating_duration_since(Instant::now());
@@ -105,14 +127,14 @@ impl Brokers {
             }
         }
         let permit = self.connecting.acquire().await;
-        let opened = Connection::open(address, &self.settings).await;
+        let opened = Connection::open(address, &slot.listener, &self.settings, wanted).await;
         drop(permit);
         match opened {
-            Ok(connection) => {
+            Ok((connection, answered)) => {
                 *attempts = Attempts::default();
                 let connection = Arc::new(connection);
                 *slot.current.lock() = Some(connection.clone());
-                Ok(connection)
+                Ok((connection, answered))
             }
             Err(error) => {
                 let wait = match error.kind() {
@@ -129,11 +151,12 @@ impl Brokers {
     }
 
     /// A connection that stands, or the first that can be made to any broker: of the bootstrap list, for that
-    /// is what a name server may have changed, and of the last metadata.
-    pub(super) async fn any(&self) -> Result<Arc<Connection>> {
+    /// is what a name server may have changed, and of the last metadata. One that has to be made asks for what is
+    /// wanted as it is made.
+    pub(super) async fn any(&self, wanted: Option<Wanted<'_>>) -> Result<(Arc<Connection>, Answered)> {
         let slots: Vec<_> = self.slots.lock().values().cloned().collect();
         if let Some(connection) = slots.iter().find_map(|slot| slot.fresh(&self.settings)) {
-            return Ok(connection);
+            return Ok((connection, Answered::default()));
         }
         let mut candidates = self.bootstrap.clone();
         for known in self.known.lock().values() {
@@ -141,16 +164,20 @@ impl Brokers {
                 candidates.push(known.clone());
             }
         }
-        self.race(&candidates).await
+        self.race(&candidates, wanted).await
     }
 
-    async fn race(&self, candidates: &[Address]) -> Result<Arc<Connection>> {
+    async fn race(
+        &self,
+        candidates: &[Address],
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<(Arc<Connection>, Answered)> {
         let mut attempts = FuturesUnordered::new();
         let mut waiting = candidates.iter();
         let mut failures = Vec::new();
         loop {
             match waiting.next() {
-                Some(address) => attempts.push(self.connection(address)),
+                Some(address) => attempts.push(self.connection_for(address, wanted)),
                 None if attempts.is_empty() => return Err(none_reachable(&failures)),
                 None => {}
             }
@@ -162,7 +189,7 @@ impl Brokers {
             };
             tokio::select! {
                 Some(done) = attempts.next() => match done {
-                    Ok(connection) => return Ok(connection),
+                    Ok(connected) => return Ok(connected),
                     Err(error) => failures.push(error),
                 },
                 () = head_start => {}
