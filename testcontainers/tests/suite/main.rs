@@ -1,0 +1,8 @@
+//! What kafka-testbed promises.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod sasl;
+mod secured;
+
+/// Real clusters take turns: on a small machine two would only slow one another down.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
