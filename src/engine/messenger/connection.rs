@@ -33,6 +33,15 @@ pub(super) struct Settings {
     pub(super) sasl: Option<SaslConfig>,
 }
 
+impl Settings {
+    pub(super) fn encrypts(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Connection {
     address: Address,

@@ -30,7 +30,12 @@ impl Listener {
 
     /// The error of a connection that ended early: `chance`, or `cause` once it repeats.
     pub(super) fn suspect(&self, chance: Error, cause: impl FnOnce() -> Error) -> Error {
-        if self.answered.load(Relaxed) || self.suspicions.fetch_add(1, Relaxed) == 0 {
+        if self.answered.load(Relaxed) {
+            return chance;
+        }
+        // If pipelines are what it does not like, the next attempt does without.
+        self.go_one_by_one();
+        if self.suspicions.fetch_add(1, Relaxed) == 0 {
             return chance;
         }
         cause().with_source(chance)

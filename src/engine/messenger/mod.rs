@@ -115,6 +115,23 @@ impl MessengerEngine {
         Ok((connection, answered.metadata))
     }
 
+    /// Asks any broker about these topics, and takes over what it says of the brokers.
+    async fn tell_metadata(&self, topics: &[Arc<str>]) -> Result<Vec<api::Topic>> {
+        let response = match self.any(Some(topics)).await? {
+            (_, Some(response)) => response,
+            // Metadata changes nothing, so that its loss leaves nothing in doubt.
+            (connection, None) => self
+                .ask_metadata(&connection, topics)
+                .await
+                .map_err(|error| error.with_fate(Fate::NotPersisted))?,
+        };
+        self.brokers.learn(response.brokers.into_iter().filter_map(|broker| {
+            let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
+            Some((NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
+        }));
+        Ok(response.topics)
+    }
+
     fn address(&self, node: NodeId) -> Result<Address> {
         self.brokers.address(node).ok_or_else(|| {
             Error::new(
@@ -128,23 +145,12 @@ impl MessengerEngine {
 #[async_trait]
 impl Engine for MessengerEngine {
     async fn connect(&self) -> Result<()> {
-        self.any(None).await.map(drop)
+        // A listener that wants a login lets one ask for versions without; metadata it does not tell.
+        self.tell_metadata(&[]).await.map(drop)
     }
 
     async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>> {
-        let response = match self.any(Some(topics)).await? {
-            (_, Some(response)) => response,
-            // Metadata changes nothing, so that its loss leaves nothing in doubt.
-            (connection, None) => self
-                .ask_metadata(&connection, topics)
-                .await
-                .map_err(|error| error.with_fate(Fate::NotPersisted))?,
-        };
-        self.brokers.learn(response.brokers.into_iter().filter_map(|broker| {
-            let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
-            Some((NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
-        }));
-        Ok(response.topics.into_iter().map(topic_metadata).collect())
+        Ok(self.tell_metadata(topics).await?.into_iter().map(topic_metadata).collect())
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {

@@ -11,7 +11,7 @@ use self::scram::{Scram, ScramError};
 use super::api::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
 use super::wire::{RequestFailed, Wire};
 use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token};
-use crate::error::{Error, ErrorKind, Result, printable};
+use crate::error::{BrokerError, Error, ErrorKind, Result, printable};
 
 const UNSUPPORTED_MECHANISM: i16 = 33;
 const ILLEGAL_STATE: i16 = 34;
@@ -127,8 +127,12 @@ impl<'a> Login<'a> {
         match answer.error_code {
             0 => Ok(answer),
             code => {
-                let error = Error::from_broker(code, answer.error_message.as_deref());
-                Err(self.refused(&error.to_string()))
+                let said = printable(answer.error_message.as_deref().unwrap_or("it does not say why"));
+                let remedy = match self.mechanism {
+                    SaslMechanism::OauthBearer => "has the token expired, or is it meant for something else?",
+                    _ => "check user name and password (sasl)",
+                };
+                Err(self.refused(&format!("{} ({said}): {remedy}", BrokerError::new(code))))
             }
         }
     }
