@@ -235,6 +235,27 @@ impl ProducerConfig {
         bulkhead: BulkheadConfig,
     }
 
+    /// Sets what suits a function that is frozen between invocations, and keeps the rest: connections idle for 30 s are
+    /// replaced before use, a connection takes at most 2 s, a request 5 s, a delivery 20 s, nothing lingers, an open
+    /// circuit fails at once, and the buffer is 4 MiB.
+    ///
+    /// Keep the [`Producer`](crate::Producer) in a `static`, make it with [`Producer::new`](crate::Producer::new), and
+    /// let each invocation await what it sent, or [`flush`](crate::Producer::flush), before it returns: nothing happens
+    /// while the process is frozen. See the guide `docs::serverless`.
+    #[must_use]
+    pub fn serverless(mut self) -> Self {
+        let seconds = std::time::Duration::from_secs;
+        self.timeouts.connect = seconds(2);
+        self.timeouts.request = seconds(5);
+        self.timeouts.delivery = seconds(20);
+        self.timeouts.idle = seconds(30);
+        self.batch.linger = std::time::Duration::ZERO;
+        self.buffer.max_bytes = 4 << 20;
+        self.buffer.max_wait = seconds(5);
+        self.circuit_breaker.when_open = OpenCircuit::FailFast;
+        self
+    }
+
     /// Checks every setting, without any I/O.
     ///
     /// # Errors

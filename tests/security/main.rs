@@ -7,6 +7,7 @@ mod matrix;
 mod mismatches;
 mod overheard;
 mod renewal;
+mod round_trips;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kafka_testbed::{JvmCluster, Listener, Mechanism, Reader};
-use rskafka_producer::Producer;
+use rskafka_producer::{EngineKind, Producer};
 
 use crate::overheard::Overheard;
 use crate::{TURN, fitting, limit, providers};
@@ -47,6 +47,15 @@ async fn every_listener_mechanism_and_cryptography_delivers() {
                 expected.insert(case);
             }
         }
+    }
+    for mechanism in Mechanism::ALL {
+        let case = format!("SASL_PLAINTEXT, {}, PartitionClient", mechanism.name());
+        let config = fitting(&cluster, Listener::SaslPlaintext, Some(mechanism), None).topic("matrix");
+        let config = overheard.listen(config.engine(EngineKind::PartitionClient));
+        let producer = Producer::connect(&limit(), config).await.unwrap_or_else(|e| panic!("{case}: {e:?}"));
+        producer.send_message(&limit(), "case", &case).await.unwrap_or_else(|e| panic!("{case}: {e:?}"));
+        producer.close(&limit()).await.unwrap();
+        expected.insert(case);
     }
     let values = |records: Vec<kafka_testbed::StoredRecord>| -> BTreeSet<String> {
         records.into_iter().map(|r| String::from_utf8(r.value.unwrap().to_vec()).unwrap()).collect()
