@@ -241,7 +241,7 @@ impl ProducerConfig {
     ///
     /// Keep the [`Producer`](crate::Producer) in a `static`, make it with [`Producer::new`](crate::Producer::new), and
     /// let each invocation await what it sent, or [`flush`](crate::Producer::flush), before it returns: nothing happens
-    /// while the process is frozen. See the guide `docs::serverless`.
+    /// while the process is frozen. See [`docs::serverless`](crate::docs::serverless).
     #[must_use]
     pub fn serverless(mut self) -> Self {
         let seconds = std::time::Duration::from_secs;

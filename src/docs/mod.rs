@@ -1,5 +1,17 @@
 //! Guides.
 
+#[doc = include_str!("guarantees.md")]
+pub mod guarantees {}
+
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("security.md")]
+pub mod security {}
+
+#[doc = include_str!("serverless.md")]
+pub mod serverless {}
+
 #[doc = include_str!("resilience.md")]
 pub mod resilience {}
 
