@@ -15,7 +15,10 @@ mod sasl;
 mod stored;
 
 pub use certificates::{Certificates, Identity};
-pub use fake::{Api, BatchSeen, FakeCluster, FakeClusterBuilder, Fault, RequestSeen, Rule, StoredBatch};
+pub use fake::{
+    Api, Authentications, BatchSeen, FakeCluster, FakeClusterBuilder, Fault, RequestSeen, Rule, Sasl,
+    StoredBatch,
+};
 pub use jvm::{Availability, JvmCluster, JvmClusterBuilder, JvmError, Listener, Reader};
 pub use proxy::{FaultProxy, Traffic};
 pub use sasl::{Mechanism, PASSWORD, USER, unsecured_token, unsecured_token_at};

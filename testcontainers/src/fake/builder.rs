@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::FakeCluster;
 use super::node::Listening;
+use super::sasl::Sasl;
 use super::state::{Mode, Node, Shared, State};
 
 /// Settings of a [`FakeCluster`]; [`FakeCluster::builder`] begins one.
@@ -17,6 +18,7 @@ pub struct FakeClusterBuilder {
     auto_create: bool,
     default_partitions: i32,
     max_message_bytes: usize,
+    sasl: Option<Sasl>,
 }
 
 impl Default for FakeClusterBuilder {
@@ -28,6 +30,7 @@ impl Default for FakeClusterBuilder {
             auto_create: false,
             default_partitions: 1,
             max_message_bytes: 1_048_588,
+            sasl: None,
         }
     }
 }
@@ -69,6 +72,13 @@ impl FakeClusterBuilder {
         self
     }
 
+    /// Has every broker demand SASL. Default: none.
+    #[must_use]
+    pub fn sasl(mut self, sasl: Sasl) -> Self {
+        self.sasl = Some(sasl);
+        self
+    }
+
     /// Starts the cluster.
     ///
     /// # Errors
@@ -80,6 +90,7 @@ impl FakeClusterBuilder {
             default_partitions: self.default_partitions,
             max_message_bytes: self.max_message_bytes,
             next_producer_id: 1_000,
+            sasl: self.sasl,
             ..State::default()
         });
         let mut nodes = Vec::new();

@@ -55,6 +55,8 @@ async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener, cut: watc
     // Aborted with the task.
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
+        // Where even that fails, the peer is gone.
+        _ = socket.set_nodelay(true);
         while connections.try_join_next().is_some() {}
         let (mode, number) = {
             let mut state = shared.lock();

@@ -3,6 +3,7 @@
 
 mod sasl;
 mod secured;
+mod wire;
 
 /// Real clusters take turns: on a small machine two would only slow one another down.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
