@@ -11,6 +11,7 @@ mod decode;
 mod fake;
 mod jvm;
 mod proxy;
+mod round_trips;
 mod sasl;
 mod stored;
 
@@ -20,6 +21,6 @@ pub use fake::{
     StoredBatch,
 };
 pub use jvm::{Availability, JvmCluster, JvmClusterBuilder, JvmError, Listener, Reader};
-pub use proxy::{FaultProxy, Traffic};
+pub use proxy::{ConnectionTraffic, FaultProxy, Traffic};
 pub use sasl::{Mechanism, PASSWORD, USER, unsecured_token, unsecured_token_at};
 pub use stored::StoredRecord;

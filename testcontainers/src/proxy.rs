@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::round_trips::RoundTrips;
+
 /// A proxy for one upstream. Its knobs can be turned at any time; dropping it closes every connection.
 #[derive(Debug)]
 pub struct FaultProxy {
@@ -27,9 +29,7 @@ struct Shared {
     knobs: watch::Sender<Knobs>,
     accepted: AtomicU64,
     open: AtomicU64,
-    up: AtomicU64,
-    down: AtomicU64,
-    turns: AtomicU64,
+    connections: Mutex<Vec<ConnectionTraffic>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,20 @@ pub struct Traffic {
     pub up: u64,
     /// Bytes from the broker.
     pub down: u64,
-    /// Round trips: how often the broker's turn followed the client's.
+    /// Round trips, of all connections together.
+    pub round_trips: u64,
+}
+
+/// What passed through one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionTraffic {
+    /// Bytes towards the broker.
+    pub up: u64,
+    /// Bytes from the broker.
+    pub down: u64,
+    /// Round trips: one for the connection, and one each time the client speaks first or after the broker. What is
+    /// pipelined counts once.
     pub round_trips: u64,
 }
 
@@ -73,9 +86,7 @@ impl FaultProxy {
                 knobs: watch::Sender::default(),
                 accepted: AtomicU64::new(0),
                 open: AtomicU64::new(0),
-                up: AtomicU64::new(0),
-                down: AtomicU64::new(0),
-                turns: AtomicU64::new(0),
+                connections: Mutex::default(),
             }),
             listener: Mutex::new(None),
         };
@@ -135,14 +146,21 @@ impl FaultProxy {
     /// What passed through.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let connections = self.shared.connections.lock();
+        let sum = |part: fn(&ConnectionTraffic) -> u64| connections.iter().map(part).sum();
         Traffic {
-            accepted: get(&self.shared.accepted),
-            open: get(&self.shared.open),
-            up: get(&self.shared.up),
-            down: get(&self.shared.down),
-            round_trips: get(&self.shared.turns) / 2,
+            accepted: self.shared.accepted.load(Ordering::Relaxed),
+            open: self.shared.open.load(Ordering::Relaxed),
+            up: sum(|connection| connection.up),
+            down: sum(|connection| connection.down),
+            round_trips: sum(|connection| connection.round_trips),
         }
+    }
+
+    /// The same of each connection, closed ones too, in the order in which they reached the broker.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionTraffic> {
+        self.shared.connections.lock().clone()
     }
 
     fn turn(&self, turn: impl FnOnce(&mut Knobs)) {
@@ -192,8 +210,9 @@ async fn carry(client: TcpStream, shared: &Shared) -> io::Result<()> {
     }
     let (client_in, client_out) = client.into_split();
     let (upstream_in, upstream_out) = upstream.into_split();
-    let up = pump(client_in, upstream_out, shared, Direction::Up);
-    let down = pump(upstream_in, client_out, shared, Direction::Down);
+    let counter = Counter::new(shared);
+    let up = pump(client_in, upstream_out, &counter, Direction::Up);
+    let down = pump(upstream_in, client_out, &counter, Direction::Down);
     tokio::select! {
         result = up => result,
         result = down => result,
@@ -207,10 +226,42 @@ enum Direction {
     Down,
 }
 
+/// Where one connection's traffic is counted.
+struct Counter<'a> {
+    shared: &'a Shared,
+    index: usize,
+    trips: Mutex<RoundTrips>,
+}
+
+impl<'a> Counter<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let trips = RoundTrips::connected();
+        let mut connections = shared.connections.lock();
+        connections.push(ConnectionTraffic { up: 0, down: 0, round_trips: trips.count() });
+        Self { shared, index: connections.len() - 1, trips: Mutex::new(trips) }
+    }
+
+    fn count(&self, direction: Direction, bytes: u64) {
+        let mut trips = self.trips.lock();
+        let connection = &mut self.shared.connections.lock()[self.index];
+        match direction {
+            Direction::Up => {
+                trips.client_spoke();
+                connection.up += bytes;
+            }
+            Direction::Down => {
+                trips.server_spoke();
+                connection.down += bytes;
+            }
+        }
+        connection.round_trips = trips.count();
+    }
+}
+
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    shared: &Shared,
+    counter: &Counter<'_>,
     direction: Direction,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 64 << 10];
@@ -221,7 +272,7 @@ async fn pump(
         if read == 0 {
             return Ok(());
         }
-        let knobs = shared.knobs.borrow().clone();
+        let knobs = counter.shared.knobs.borrow().clone();
         if knobs.black_hole {
             continue;
         }
@@ -244,15 +295,7 @@ async fn pump(
             }
         }
         passed += bytes.len() as u64;
-        let (counter, parity) = match direction {
-            Direction::Up => (&shared.up, 0),
-            Direction::Down => (&shared.down, 1),
-        };
-        counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        // Even while it is the client's turn, odd while it is the broker's.
-        if shared.turns.load(Ordering::Relaxed) % 2 == parity {
-            shared.turns.fetch_add(1, Ordering::Relaxed);
-        }
+        counter.count(direction, bytes.len() as u64);
         to.write_all(bytes).await?;
     }
 }

@@ -8,6 +8,7 @@ use super::FakeCluster;
 use super::node::Listening;
 use super::sasl::Sasl;
 use super::state::{Mode, Node, Shared, State};
+use super::tls::Tls;
 
 /// Settings of a [`FakeCluster`]; [`FakeCluster::builder`] begins one.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub struct FakeClusterBuilder {
     default_partitions: i32,
     max_message_bytes: usize,
     sasl: Option<Sasl>,
+    tls: Tls,
 }
 
 impl Default for FakeClusterBuilder {
@@ -31,6 +33,7 @@ impl Default for FakeClusterBuilder {
             default_partitions: 1,
             max_message_bytes: 1_048_588,
             sasl: None,
+            tls: Tls::default(),
         }
     }
 }
@@ -79,6 +82,14 @@ impl FakeClusterBuilder {
         self
     }
 
+    /// Has every broker speak TLS with this configuration, whose crypto provider is yours. Default: plaintext.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, config: std::sync::Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
+        self.tls = Tls::by(config);
+        self
+    }
+
     /// Starts the cluster.
     ///
     /// # Errors
@@ -91,6 +102,7 @@ impl FakeClusterBuilder {
             max_message_bytes: self.max_message_bytes,
             next_producer_id: 1_000,
             sasl: self.sasl,
+            tls: self.tls,
             ..State::default()
         });
         let mut nodes = Vec::new();

@@ -41,8 +41,14 @@ pub(super) async fn serve(
         }
         match answer(shared, node, connection, session.as_mut(), frame.into()).await? {
             Reply::Nothing => {}
-            Reply::Bytes(bytes) => writer.write_all(&bytes).await?,
-            Reply::Last(bytes) => return writer.write_all(&bytes).await,
+            Reply::Bytes(bytes) => {
+                writer.write_all(&bytes).await?;
+                writer.flush().await?;
+            }
+            Reply::Last(bytes) => {
+                writer.write_all(&bytes).await?;
+                return writer.flush().await;
+            }
             // Whatever else comes is read and left unanswered, until the peer goes away.
             Reply::Silence => return tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.map(drop),
         }

@@ -8,6 +8,7 @@ mod log;
 mod node;
 mod sasl;
 mod state;
+mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;

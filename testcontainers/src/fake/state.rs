@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::fault::{Fault, RequestSeen, Rule};
 use super::log::Log;
 use super::sasl::{Authentications, Sasl};
+use super::tls::Tls;
 
 pub(super) type Hook = Arc<dyn Fn(&RequestSeen) -> Option<Fault> + Send + Sync>;
 
@@ -32,6 +33,7 @@ pub(super) struct State {
     pub(super) next_connection: u64,
     pub(super) rules: VecDeque<(Rule, Fault)>,
     pub(super) hook: Option<Hook>,
+    pub(super) tls: Tls,
     pub(super) sasl: Option<Sasl>,
     pub(super) authentications: Authentications,
     pub(super) seen: Vec<RequestSeen>,

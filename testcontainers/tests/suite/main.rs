@@ -1,8 +1,11 @@
 //! What kafka-testbed promises.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod proxy;
 mod sasl;
 mod secured;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;
 
 /// Real clusters take turns: on a small machine two would only slow one another down.
