@@ -13,5 +13,6 @@ mod faults;
 mod ledger;
 mod lifecycle;
 mod logging;
+mod logins;
 mod real;
 mod real_faults;
