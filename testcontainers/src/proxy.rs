@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::round_trips::RoundTrips;
 
@@ -258,15 +259,29 @@ impl<'a> Counter<'a> {
     }
 }
 
+/// Carries bytes one way. Each piece is late by itself: what follows sets out before it has arrived.
 async fn pump(
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    counter: &Counter<'_>,
+    direction: Direction,
+) -> io::Result<()> {
+    let (line, pieces) = mpsc::channel(64);
+    tokio::select! {
+        delivered = deliver(pieces, to, counter.shared, direction) => delivered,
+        Err(error) = take_up(from, line, counter, direction) => Err(error),
+    }
+}
+
+type Piece = (Instant, Vec<u8>);
+
+async fn take_up(
     mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    line: mpsc::Sender<Piece>,
     counter: &Counter<'_>,
     direction: Direction,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 64 << 10];
-    let mut passed = 0u64;
-    let mut limit = None;
     loop {
         let read = from.read(&mut bytes).await?;
         if read == 0 {
@@ -276,26 +291,41 @@ async fn pump(
         if knobs.black_hole {
             continue;
         }
-        if !knobs.latency.is_zero() {
-            tokio::time::sleep(knobs.latency).await;
+        counter.count(direction, read as u64);
+        let piece = (Instant::now() + knobs.latency, bytes[..read].to_vec());
+        if line.send(piece).await.is_err() {
+            return Ok(());
         }
-        let mut bytes = &bytes[..read];
+    }
+}
+
+async fn deliver(
+    mut pieces: mpsc::Receiver<Piece>,
+    mut to: OwnedWriteHalf,
+    shared: &Shared,
+    direction: Direction,
+) -> io::Result<()> {
+    let mut passed = 0u64;
+    let mut limit = None;
+    while let Some((due, piece)) = pieces.recv().await {
+        tokio::time::sleep_until(due).await;
+        let mut bytes = &piece[..];
         if direction == Direction::Down {
+            let cut_after = shared.knobs.borrow().cut_after;
             // A limit that is new counts from here.
-            if limit.map(|(cut, _)| cut) != knobs.cut_after {
-                limit = knobs.cut_after.map(|cut| (cut, passed));
+            if limit.map(|(cut, _)| cut) != cut_after {
+                limit = cut_after.map(|cut| (cut, passed));
             }
             if let Some((cut, since)) = limit {
                 let left = (since + cut).saturating_sub(passed);
                 if (bytes.len() as u64) > left {
                     bytes = &bytes[..left as usize];
-                    to.write_all(bytes).await?;
-                    return Ok(());
+                    return to.write_all(bytes).await;
                 }
             }
         }
         passed += bytes.len() as u64;
-        counter.count(direction, bytes.len() as u64);
         to.write_all(bytes).await?;
     }
+    Ok(())
 }
