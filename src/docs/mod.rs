@@ -21,3 +21,6 @@ pub mod performance {}
 
 #[doc = include_str!("invariants.md")]
 pub mod invariants {}
+
+#[doc = include_str!("comparison.md")]
+pub mod comparison {}
