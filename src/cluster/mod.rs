@@ -112,7 +112,7 @@ impl Cluster {
         for partition in &topic.partitions().all {
             partition.close();
             let failed = partition.fail_waiting(&error);
-            core.stats.failed(failed, Fate::NotPersisted);
+            core.stats.failed(&metadata.name, failed, Fate::NotPersisted, &error);
         }
     }
 

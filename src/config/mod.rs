@@ -17,7 +17,7 @@ pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
 pub use secret::Secret;
-pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
+pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
 pub use tls::{Pem, TlsConfig, TlsRoots};
 
 use crate::clock::Clock;
@@ -102,6 +102,8 @@ pub struct ProducerConfig {
     pub rate_limit: RateLimitConfig,
     /// What keeps one dead topic or broker from stopping the others.
     pub bulkhead: BulkheadConfig,
+    /// What is told of messages beyond events and counters.
+    pub telemetry: TelemetryConfig,
     pub(crate) clock: Clock,
 }
 
@@ -145,6 +147,7 @@ impl Default for ProducerConfig {
             circuit_breaker: CircuitBreakerConfig::default(),
             rate_limit: RateLimitConfig::default(),
             bulkhead: BulkheadConfig::default(),
+            telemetry: TelemetryConfig::default(),
             clock: Clock::default(),
         }
     }
@@ -233,6 +236,8 @@ impl ProducerConfig {
         rate_limit: RateLimitConfig,
         /// Sets [`bulkhead`](Self::bulkhead).
         bulkhead: BulkheadConfig,
+        /// Sets [`telemetry`](Self::telemetry).
+        telemetry: TelemetryConfig,
     }
 
     /// Sets what suits a function that is frozen between invocations, and keeps the rest: connections idle for 30 s are
@@ -299,6 +304,7 @@ impl fmt::Debug for ProducerConfig {
             .field("circuit_breaker", &self.circuit_breaker)
             .field("rate_limit", &self.rate_limit)
             .field("bulkhead", &self.bulkhead)
+            .field("telemetry", &self.telemetry)
             .finish_non_exhaustive()
     }
 }

@@ -169,6 +169,9 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     if config.allow_auto_create_topics && !able.auto_create {
         refuse("allow_auto_create_topics (allow.auto.create.topics)");
     }
+    if config.telemetry.propagator.is_some() && !able.ordered_headers {
+        refuse("telemetry.propagator");
+    }
     if !able.compresses(config.batch.compression) {
         refuse(&format!("batch.compression (compression.type) {}", config.batch.compression));
     }

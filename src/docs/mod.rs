@@ -24,3 +24,9 @@ pub mod invariants {}
 
 #[doc = include_str!("comparison.md")]
 pub mod comparison {}
+
+#[doc = include_str!("telemetry.md")]
+pub mod telemetry {}
+
+#[doc = include_str!("health.md")]
+pub mod health {}

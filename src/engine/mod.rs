@@ -14,9 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub(crate) use capabilities::Capabilities;
-pub(crate) use messenger::MessengerEngine;
 #[cfg(feature = "tls")]
 pub(crate) use messenger::check_tls;
+pub(crate) use messenger::{MessengerEngine, Observer};
 pub(crate) use partition_client::PartitionClientEngine;
 
 use crate::accumulator::{Batch, Partition, ProducerId};

@@ -136,7 +136,7 @@ impl Core {
         let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was sent");
         for partition in self.cluster.partitions() {
             let failed = partition.fail_waiting(&error);
-            self.stats.failed(failed, Fate::NotPersisted);
+            self.stats.failed(partition.topic(), failed, Fate::NotPersisted, &error);
         }
         let in_flight = self.seal();
         // The lanes end, and with them what they have in flight.
@@ -176,8 +176,12 @@ impl Drop for Handle {
         }
         runtime.spawn(async move {
             let limit = Context::timeout(core.config.timeouts.delivery);
-            if core.close(&limit).await.is_err() {
-                core.log.dropped(core.stats.lost() as usize);
+            let before = core.stats.lost();
+            // Messages may also run out of time before the limit does, which is no error of closing.
+            _ = core.close(&limit).await;
+            let lost = core.stats.lost() - before;
+            if lost > 0 {
+                core.log.dropped(lost as usize);
             }
         });
     }

@@ -14,13 +14,14 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
-use crate::engine::{Engine, MessengerEngine, Parcel};
+use crate::engine::{Engine, MessengerEngine, Observer, Parcel};
 use crate::error::{Error, ErrorKind, Fate, Result, Retry};
 use crate::logging::Log;
 use crate::message::millis;
+use crate::metrics::Meters;
 use crate::resilience::{Backoff, Change, RateLimiter, RetryBudget};
 use crate::sender::{Identities, Lane, Lanes};
-use crate::stats::{Counters, Stats};
+use crate::stats::{BrokerStats, Counters, Stats};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -31,7 +32,7 @@ pub(crate) struct Core {
     pub(crate) cluster: Cluster,
     pub(crate) lanes: Lanes,
     pub(crate) identities: Identities,
-    pub(crate) stats: Counters,
+    pub(crate) stats: Arc<Counters>,
     pub(crate) log: Log,
     pub(crate) evidence: Evidence,
     pub(super) default_topic: Option<Arc<str>>,
@@ -49,8 +50,11 @@ pub(crate) struct Core {
 impl Core {
     pub(super) fn new(config: ProducerConfig) -> Arc<Self> {
         let clock = config.clock.clone();
+        let log = Log::new(config.logger.clone(), &config.brokers);
+        let stats = Arc::new(Counters::new(Meters::new(&config.client_id, config.telemetry.topic_labels)));
+        let observer = Observer { log: log.clone(), counters: stats.clone() };
         let engine: Arc<dyn Engine> = match config.engine {
-            EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone())),
+            EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone(), observer)),
             EngineKind::PartitionClient => Arc::new(crate::engine::PartitionClientEngine::new(&config)),
         };
         let idempotent = config.is_idempotent();
@@ -76,8 +80,8 @@ impl Core {
             cluster: Cluster::new(topics),
             lanes: Lanes::new(config.circuit_breaker.clone()),
             identities: Identities::default(),
-            stats: Counters::default(),
-            log: Log::new(config.logger.clone(), &config.brokers),
+            stats,
+            log,
             evidence: Evidence::default(),
             default_topic: config.topic.as_deref().map(Arc::from),
             closing: watch::Sender::default(),
@@ -192,9 +196,13 @@ impl Core {
     }
 
     /// A broker asked to be spared.
-    pub(crate) fn throttled(&self, time: Duration, now: Instant) {
-        self.stats.throttled(time);
-        if let (Some(limiter), false) = (&self.limiter, time.is_zero()) {
+    pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration, now: Instant) {
+        if time.is_zero() {
+            return;
+        }
+        self.stats.throttled(broker, time);
+        self.log.throttled(broker, time, now);
+        if let Some(limiter) = &self.limiter {
             limiter.lock().throttled(now);
         }
     }
@@ -210,13 +218,15 @@ impl Core {
             return;
         };
         let broker = self.engine.name_of(node);
+        let now = Instant::now();
         match change {
             Change::Opened { failures } => {
-                self.stats.breaker_opened();
-                self.log.breaker(&broker, true, u64::from(failures));
+                self.stats.breaker_opened(&broker);
+                self.log.breaker_opened(&broker, failures, lane.retry_after(now).unwrap_or_default());
             }
-            Change::Closed => self.log.breaker(&broker, false, 0),
+            Change::Closed => self.log.breaker_closed(&broker),
         }
+        self.stats.breaker(&broker, lane.breaker_state(now));
     }
 
     /// The error of a message whose time is over.
@@ -234,7 +244,7 @@ impl Core {
     pub(crate) fn fail_waiting(&self, partition: &Partition, error: &Error) {
         let failed = partition.fail_waiting(error);
         if failed > 0 {
-            self.stats.failed(failed, Fate::NotPersisted);
+            self.stats.failed(partition.topic(), failed, Fate::NotPersisted, error);
             let told = error.clone().with_topic(partition.topic().clone()).with_partition(partition.index());
             self.log.batch_failed(&told, failed);
         }
@@ -248,12 +258,27 @@ impl Core {
     }
 
     pub(super) fn snapshot(&self) -> Stats {
+        let now = Instant::now();
         Stats {
             buffer_bytes: self.buffer.used(),
+            buffer_max_bytes: self.buffer.capacity(),
             in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),
             metadata_age: self.cluster.metadata_age(),
+            last_success: self.evidence.age(now),
+            brokers: self.broker_stats(now),
             ..self.stats.snapshot()
         }
+    }
+
+    /// Each broker that leads a partition in use, by name.
+    pub(super) fn broker_stats(&self, now: Instant) -> Vec<BrokerStats> {
+        let lanes = self.lanes.all();
+        let mut brokers: Vec<_> = lanes
+            .iter()
+            .filter_map(|lane| Some(lane.told(self.engine.name_of(lane.node()?).to_string(), now)))
+            .collect();
+        brokers.sort_unstable_by(|a, b| a.broker.cmp(&b.broker));
+        brokers
     }
 }
 

@@ -22,6 +22,7 @@ use crate::engine::{NodeId, Parcel};
 use crate::error::Result;
 use crate::producer::Core;
 use crate::record::REQUEST_OVERHEAD;
+use crate::resilience::BreakerState;
 
 /// Bytes of a request for each batch beside the batch.
 const PARCEL_OVERHEAD: usize = 16;
@@ -70,6 +71,7 @@ impl Run {
             if self.core.is_stopped() {
                 return;
             }
+            self.lane.turn();
             self.ready.extend(self.lane.take_inbox());
             let now = Instant::now();
             self.expire(now);
@@ -84,7 +86,17 @@ impl Run {
                 () = self.lane.woken() => {}
                 () = until(alarm) => {}
             }
-            self.lane.set_in_flight(self.requests());
+            self.tell_in_flight();
+        }
+    }
+
+    fn tell_in_flight(&self) {
+        let requests = self.requests();
+        if self.lane.in_flight() != requests {
+            self.lane.set_in_flight(requests);
+            if let Some(node) = self.lane.node() {
+                self.core.stats.in_flight(|| self.core.engine.name_of(node), requests);
+            }
         }
     }
 
@@ -235,7 +247,7 @@ impl Run {
         } else {
             self.depart(Some(request));
         }
-        self.lane.set_in_flight(self.requests());
+        self.tell_in_flight();
     }
 
     fn depart(&mut self, request: Option<InFlight>) {
@@ -246,6 +258,7 @@ impl Run {
 
     fn land(&mut self, landed: Landed) {
         let throttle = settle(&self.core, &self.lane, landed, &mut self.ready);
+        self.core.stats.levels(self.core.buffer.used(), || self.core.cluster.metadata_age());
         if !throttle.is_zero() {
             self.lane.throttle(Instant::now() + throttle);
         }
@@ -273,6 +286,7 @@ impl Run {
             self.lane.breaker().probe_abandoned();
             return;
         }
+        self.core.stats.breaker(&self.core.engine.name_of(node), BreakerState::HalfOpen);
         let engine = self.core.engine.clone();
         let probe = Box::pin(async move { engine.probe(Some(node)).await });
         self.side = Some((Side::Probe(probe), Vec::new()));
@@ -295,6 +309,9 @@ impl Run {
                 let now = Instant::now();
                 let change = self.lane.breaker().probe_result(result.is_ok(), now);
                 self.core.breaker_changed(&self.lane, change);
+                if let Some(node) = self.lane.node() {
+                    self.core.stats.breaker(&self.core.engine.name_of(node), self.lane.breaker_state(now));
+                }
             }
         }
         self.ready.extend(waiting);
@@ -307,8 +324,9 @@ impl Run {
                 partition.disarm();
                 continue;
             }
-            let expired = partition.expire(now, &self.core.expired());
-            self.core.stats.failed(expired, crate::error::Fate::NotPersisted);
+            let error = self.core.expired();
+            let expired = partition.expire(now, &error);
+            self.core.stats.failed(partition.topic(), expired, crate::error::Fate::NotPersisted, &error);
             if let Some(at) = partition.alarm() {
                 self.expiring.push(at, partition);
             }

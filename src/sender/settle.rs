@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use super::in_flight::Landed;
 use super::lane::Lane;
-use crate::accumulator::{Partition, Verdict};
+use crate::accumulator::{Batch, Partition, Verdict};
 use crate::engine::{Answer, Parcel, Produced};
 use crate::error::{Blame, Error, Fate, Retry, Row};
 use crate::producer::Core;
+use crate::stats::Acked;
 
 /// Applies what came back. Partitions that have more to send are added to `ready`. Returns how long the broker
 /// wants no further request.
@@ -22,27 +23,29 @@ pub(super) fn settle(
     ready: &mut VecDeque<Arc<Partition>>,
 ) -> Duration {
     let now = Instant::now();
-    let Landed { parcels, result } = landed;
-    core.stats.request(result.is_ok());
+    let Landed { parcels, result, took, spans } = landed;
+    let broker = lane.node().map_or_else(Arc::default, |node| core.engine.name_of(node));
+    core.stats.request(&broker, result.is_ok(), took);
+    spans.end(&result);
     match result {
         Ok(Produced { answers, throttle }) => {
             let blamed = answers.iter().any(|a| a.error_code != 0 && of(a).blame == Blame::Broker);
             let clean = answers.iter().all(|a| a.error_code == 0);
             judge(core, lane, clean.then_some(true).or(blamed.then_some(false)), now);
-            core.throttled(throttle, now);
+            core.throttled(&broker, throttle, now);
             for (parcel, answer) in parcels.into_iter().zip(answers) {
                 ready.push_back(parcel.partition.clone());
-                settle_one(core, parcel, &answer, now);
+                settle_one(core, parcel, &answer, &broker, now);
             }
             throttle
         }
         Err(error) => {
             let row = error.row();
             judge(core, lane, (row.blame == Blame::Broker).then_some(false), now);
-            core.log.attempt_failed(&error, parcels.len());
+            core.log.attempt_failed(&broker, &error, parcels.len(), took);
             for parcel in parcels {
                 ready.push_back(parcel.partition.clone());
-                failed(core, parcel, &error, row, now);
+                failed(core, parcel, &error, row, &broker, now);
             }
             error.retry_after().filter(|_| row.blame == Blame::Broker).unwrap_or_default()
         }
@@ -65,16 +68,16 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, now: Instant) {
     core.breaker_changed(lane, change);
 }
 
-fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
+fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<str>, now: Instant) {
     let Parcel { partition, batch, .. } = parcel;
     if answer.error_code == 0 {
-        core.stats.stored(batch.len(), batch.wire_bytes());
+        count_stored(core, &partition, &batch, now);
         partition.stored(batch, answer.base_offset, answer.append_time);
         return;
     }
     let row = of(answer);
     if row.retry == Retry::Stored {
-        core.stats.stored(batch.len(), batch.wire_bytes());
+        count_stored(core, &partition, &batch, now);
         partition.stored(batch, None, None);
         return;
     }
@@ -82,9 +85,18 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
     let error = Error::from_broker(answer.error_code, detail);
     let parcel = Parcel { partition, batch, encoded: None };
     if row.retry == Retry::No && !answer.bad_records.is_empty() && batch_of_many(&parcel) {
-        return drop_bad_records(core, parcel, answer, &error, row, now);
+        return drop_bad_records(core, parcel, answer, &error, row, broker, now);
     }
-    failed(core, parcel, &error, row, now);
+    failed(core, parcel, &error, row, broker, now);
+}
+
+fn count_stored(core: &Core, partition: &Partition, batch: &Batch, now: Instant) {
+    core.stats.stored(&Acked {
+        topic: partition.topic(),
+        records: batch.len(),
+        bytes: batch.wire_bytes(),
+        age: now.saturating_duration_since(batch.opened),
+    });
 }
 
 fn batch_of_many(parcel: &Parcel) -> bool {
@@ -99,6 +111,7 @@ fn drop_bad_records(
     answer: &Answer,
     error: &Error,
     row: Row,
+    broker: &Arc<str>,
     now: Instant,
 ) {
     let bad = |position: usize| {
@@ -108,36 +121,40 @@ fn drop_bad_records(
     };
     let all = (0..parcel.batch.len()).all(|position| bad(position).is_some());
     if all {
-        return failed(core, parcel, error, row, now);
+        return failed(core, parcel, error, row, broker, now);
     }
     let verdict = Verdict { error: error.clone(), fate: row.fate };
-    let dropped = parcel.partition.drop_records(parcel.batch, &verdict, bad);
-    core.stats.failed(dropped, Fate::NotPersisted);
+    let Parcel { partition, batch, .. } = parcel;
+    let dropped = partition.drop_records(batch, &verdict, bad);
+    core.stats.failed(partition.topic(), dropped, Fate::NotPersisted, error);
 }
 
 /// A batch that was not stored, as far as anyone knows.
-fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, now: Instant) {
+fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Arc<str>, now: Instant) {
     let Parcel { partition, batch, .. } = parcel;
     if row.refresh {
         core.cluster.refresh_soon(core);
     }
     let verdict = Verdict { fate: error.fate(), error: error.clone() };
     let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
-    let give_up = |partition: &Partition, batch: crate::accumulator::Batch| {
-        core.stats.failed(batch.len(), batch.fate().max(verdict.fate));
+    let give_up = |partition: &Partition, batch: Batch| {
+        core.stats.failed(partition.topic(), batch.len(), batch.fate().max(verdict.fate), error);
         core.log.batch_failed(&batch.told(error.clone()), batch.len());
         partition.failed(batch, verdict.clone());
     };
     let retry_at = || {
-        core.stats.retried();
-        now + core.retry_delay(batch.attempts, error, row.retry, now)
+        let doubtful = !core.policy.idempotent && verdict.fate == Fate::PossiblyPersisted;
+        core.stats.retried(error, if doubtful { batch.len() } else { 0 });
+        let delay = core.retry_delay(batch.attempts, error, row.retry, now);
+        core.log.batch_retry(broker, &batch.told(error.clone()), delay, now);
+        now + delay
     };
     match row.retry {
         Retry::No | Retry::Stored => give_up(&partition, batch),
         _ if spent => give_up(&partition, batch),
         Retry::Divide => {
             if let Some(alone) = partition.divide(batch, &verdict) {
-                core.stats.failed(alone, verdict.fate);
+                core.stats.failed(partition.topic(), alone, verdict.fate, error);
                 core.log.batch_failed(error, alone);
             }
         }

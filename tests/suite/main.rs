@@ -8,11 +8,15 @@ mod conformance;
 mod delivery;
 mod fake;
 mod faults;
+mod health;
 #[path = "../../examples/soak/ledger.rs"]
 #[allow(dead_code, reason = "shared with the soak")]
 mod ledger;
 mod lifecycle;
 mod logging;
 mod logins;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod real;
 mod real_faults;
+mod telemetry;

@@ -127,16 +127,19 @@ impl Brokers {
             }
         }
         let permit = self.connecting.acquire().await;
+        let (started, name) = (Instant::now(), address.to_string());
         let opened = Connection::open(address, &slot.listener, &self.settings, wanted).await;
         drop(permit);
         match opened {
             Ok((connection, answered)) => {
                 *attempts = Attempts::default();
+                connection.watch(self.settings.observer.opened(name.into(), started));
                 let connection = Arc::new(connection);
                 *slot.current.lock() = Some(connection.clone());
                 Ok((connection, answered))
             }
             Err(error) => {
+                self.settings.observer.failed(&name, started, &error);
                 let wait = match error.kind() {
                     ErrorKind::Authentication => AUTHENTICATION_HOLD,
                     _ => {
@@ -204,7 +207,7 @@ impl Brokers {
     pub(super) fn close(&self) {
         for slot in self.slots.lock().drain() {
             if let Some(connection) = slot.1.current.lock().take() {
-                connection.cut();
+                connection.retire();
             }
         }
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::handshake::{Answered, Wanted, shake_hands};
 use super::listener::Listener;
 use super::session::Session;
+use super::watch::{Observer, Watch};
 use super::wire::{RequestFailed, Wire};
 use crate::clock::Clock;
 use crate::config::{Address, SaslConfig};
@@ -31,6 +32,7 @@ pub(super) struct Settings {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<super::tls::Tls>,
     pub(super) sasl: Option<SaslConfig>,
+    pub(super) observer: Observer,
 }
 
 impl Settings {
@@ -114,6 +116,15 @@ impl Connection {
 
     pub(super) fn cut(&self) {
         self.wire.cut();
+    }
+
+    /// Cuts it although nothing is wrong with it.
+    pub(super) fn retire(&self) {
+        self.wire.retire();
+    }
+
+    pub(super) fn watch(&self, watch: Watch) {
+        self.wire.watch(watch);
     }
 
     /// Makes one request and waits at most `limit` for its answer, the write included. A connection that does

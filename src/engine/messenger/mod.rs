@@ -11,6 +11,7 @@ mod session;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+mod watch;
 mod wire;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use self::connection::{Connection, Settings};
 use self::handshake::Wanted;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
+pub(crate) use self::watch::Observer;
 use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
 use crate::Compression;
 use crate::accumulator::ProducerId;
@@ -56,7 +58,7 @@ enum FirstId {
 }
 
 impl MessengerEngine {
-    pub(crate) fn new(config: &ProducerConfig, clock: Clock) -> Self {
+    pub(crate) fn new(config: &ProducerConfig, clock: Clock, observer: Observer) -> Self {
         let settings = Settings {
             client_id: config.client_id.as_str().into(),
             connect_timeout: config.timeouts.connect,
@@ -65,6 +67,7 @@ impl MessengerEngine {
             #[cfg(feature = "tls")]
             tls: config.tls.clone().map(tls::Tls::new),
             sasl: config.sasl.clone(),
+            observer,
         };
         Self {
             brokers: Brokers::new(config.addresses(), settings, config.bulkhead.max_connecting),

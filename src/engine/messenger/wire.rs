@@ -13,6 +13,7 @@ use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersioned
 use tokio::io::{AsyncRead, AsyncWrite, BufStream};
 
 use super::stream::{Cut, Stream};
+use super::watch::Watch;
 
 /// Largest answer that is read, in bytes; a peer that announces more does not speak Kafka.
 pub(super) const MAX_ANSWER: usize = 16 << 20;
@@ -60,6 +61,16 @@ impl Wire {
         self.cut.cut();
     }
 
+    /// The same, where nothing is wrong with it.
+    pub(super) fn retire(&self) {
+        self.cut.retire();
+    }
+
+    /// Sets who is told of its end.
+    pub(super) fn watch(&self, watch: Watch) {
+        self.cut.watch(watch);
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.cut.has_ended()
     }
@@ -68,7 +79,7 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         // The task that reads holds the socket.
-        self.cut.cut();
+        self.cut.retire();
     }
 }
 
