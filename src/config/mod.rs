@@ -45,7 +45,8 @@ pub enum EngineKind {
     Messenger,
     /// rskafka's stable `PartitionClient`, one connection per partition. It cannot be idempotent, cannot
     /// compress beyond what rskafka offers, and **stores a batch again when the broker throttles it**; it is
-    /// kept as the baseline.
+    /// kept as the baseline. Feature `partition-client`.
+    #[cfg(feature = "partition-client")]
     PartitionClient,
 }
 

@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod messenger;
+#[cfg(feature = "partition-client")]
 mod partition_client;
 
 use std::fmt;
@@ -17,6 +18,7 @@ pub(crate) use capabilities::Capabilities;
 #[cfg(feature = "tls")]
 pub(crate) use messenger::check_tls;
 pub(crate) use messenger::{MessengerEngine, Observer};
+#[cfg(feature = "partition-client")]
 pub(crate) use partition_client::PartitionClientEngine;
 
 use crate::accumulator::{Batch, Partition, ProducerId};

@@ -55,6 +55,7 @@ impl Core {
         let observer = Observer { log: log.clone(), counters: stats.clone() };
         let engine: Arc<dyn Engine> = match config.engine {
             EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone(), observer)),
+            #[cfg(feature = "partition-client")]
             EngineKind::PartitionClient => Arc::new(crate::engine::PartitionClientEngine::new(&config)),
         };
         let idempotent = config.is_idempotent();
