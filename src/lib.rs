@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// Consuming setters named after their fields: one way to write a setting, in a section as in the whole.
 macro_rules! setters {

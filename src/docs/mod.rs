@@ -30,3 +30,9 @@ pub mod telemetry {}
 
 #[doc = include_str!("health.md")]
 pub mod health {}
+
+#[doc = include_str!("static_builds.md")]
+pub mod static_builds {}
+
+#[doc = include_str!("dependencies.md")]
+pub mod dependencies {}

@@ -3,11 +3,15 @@
 //! ```text
 //! KAFKA_BROKERS=127.0.0.1:9092 static-send TOPIC [COUNT [BYTES]]
 //! ```
+//!
+//! `KAFKA_CA=ca.pem` adds TLS (feature `tls`), `KAFKA_USER` and `KAFKA_PASSWORD` add SCRAM-SHA-512.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use rskafka_producer::{Context, Delivery, Message, Producer, ProducerConfig, Result};
+use rskafka_producer::{
+    Context, Delivery, Message, Pem, Producer, ProducerConfig, Result, SaslConfig, TlsConfig,
+};
 
 /// musl's own allocator takes one lock for everything, and is slow.
 #[cfg(feature = "dlmalloc")]
@@ -26,13 +30,20 @@ const USAGE: &str = "usage: KAFKA_BROKERS=HOST:PORT,... static-send TOPIC [COUNT
 /// One thread: the quickest to start, and the smallest.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let brokers = std::env::var("KAFKA_BROKERS").map_err(|_| USAGE)?;
+    let set = |name| std::env::var(name).ok();
+    let brokers = set("KAFKA_BROKERS").ok_or(USAGE)?;
     let mut args = std::env::args().skip(1);
     let topic = args.next().ok_or(USAGE)?;
     let count = args.next().map_or(Ok(1), |count| count.parse())?;
     let bytes = args.next().map_or(Ok(100), |bytes| bytes.parse())?;
 
-    let config = ProducerConfig::new(brokers.split(',')).topic(topic.as_str());
+    let mut config = ProducerConfig::new(brokers.split(',')).topic(topic.as_str());
+    if let Some(ca) = set("KAFKA_CA") {
+        config = config.tls(TlsConfig::default().ca(Pem::file(ca)));
+    }
+    if let (Some(user), Some(password)) = (set("KAFKA_USER"), set("KAFKA_PASSWORD")) {
+        config = config.sasl(SaslConfig::scram_sha_512(user, password));
+    }
     let producer = Producer::connect(&Context::timeout(Duration::from_secs(10)), config).await?;
     let started = Instant::now();
     let stored = send(&producer, count, bytes).await?;

@@ -4,17 +4,18 @@
 //! cargo run -p kafka-testbed --bin with_kafka -- --topic events:3 -- sh -c 'kcat -L -b "$KAFKA_BROKERS"'
 //! ```
 //!
-//! The command finds `host:port,…` in `KAFKA_BROKERS`. The cluster and its data are gone when it ends. Needs Java 17, and
+//! The command finds `host:port,…` in `KAFKA_BROKERS`; with `--secured` also the listener with TLS and SASL in
+//! `KAFKA_SASL_SSL_BROKERS`, its authority in the file `KAFKA_CA`, `KAFKA_USER` and `KAFKA_PASSWORD`. The cluster and its data are gone when it ends. Needs Java 17, and
 //! Maven for the first time.
 
 use std::process::ExitCode;
 
-use kafka_testbed::JvmCluster;
+use kafka_testbed::{JvmCluster, Listener, PASSWORD, USER};
 
 type Error = Box<dyn std::error::Error>;
 
-const USAGE: &str =
-    "usage: with_kafka [--nodes N] [--topic NAME:PARTITIONS]... [--config KEY=VALUE]... -- COMMAND [ARGUMENT]...";
+const USAGE: &str = "usage: with_kafka [--secured] [--nodes N] [--topic NAME:PARTITIONS]... [--config KEY=VALUE]... \
+                     -- COMMAND [ARGUMENT]...";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Error> {
@@ -22,8 +23,13 @@ async fn main() -> Result<ExitCode, Error> {
     let mut args = std::env::args().skip(1);
     loop {
         let flag = args.next().ok_or(USAGE)?;
-        if flag == "--" {
-            break;
+        match flag.as_str() {
+            "--" => break,
+            "--secured" => {
+                builder = builder.secured();
+                continue;
+            }
+            _ => {}
         }
         let value = args.next().ok_or(USAGE)?;
         match flag.as_str() {
@@ -47,6 +53,20 @@ async fn main() -> Result<ExitCode, Error> {
     let status = tokio::process::Command::new(&program)
         .args(args)
         .env("KAFKA_BROKERS", cluster.bootstrap().join(","))
+        .envs(
+            cluster
+                .certificates()
+                .map(|_| {
+                    [
+                        ("KAFKA_SASL_SSL_BROKERS", cluster.bootstrap_at(Listener::SaslSsl).join(",")),
+                        ("KAFKA_CA", cluster.certificates_dir().join("ca.pem").display().to_string()),
+                        ("KAFKA_USER", USER.to_owned()),
+                        ("KAFKA_PASSWORD", PASSWORD.to_owned()),
+                    ]
+                })
+                .into_iter()
+                .flatten(),
+        )
         .status()
         .await
         .map_err(|error| format!("{program}: {error}"))?;
