@@ -9,6 +9,7 @@
 mod certificates;
 mod decode;
 mod fake;
+mod from_env;
 mod jvm;
 mod proxy;
 mod round_trips;
@@ -20,6 +21,7 @@ pub use fake::{
     Api, Authentications, BatchSeen, FakeCluster, FakeClusterBuilder, Fault, RequestSeen, Rule, Sasl,
     StoredBatch,
 };
+pub use from_env::{EnvCluster, cluster_from_env};
 pub use jvm::{Availability, JvmCluster, JvmClusterBuilder, JvmError, Listener, Reader};
 pub use proxy::{ConnectionTraffic, FaultProxy, Traffic};
 pub use sasl::{Mechanism, PASSWORD, USER, unsecured_token, unsecured_token_at};

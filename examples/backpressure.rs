@@ -1,0 +1,71 @@
+//! What happens when brokers take less than is sent: `enqueue` waits for room, `try_enqueue` says no and gives the
+//! message back, and memory stays within `buffer.max_bytes`.
+//!
+//! ```text
+//! cargo run --example backpressure
+//! ```
+
+use std::time::{Duration, Instant};
+
+use kafka_testbed::{Api, FakeCluster, Fault, Rule};
+use rskafka_producer::{BatchConfig, BufferConfig, Context, ErrorKind, Message, Producer, ProducerConfig};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // A broker that takes 20 ms for each request.
+    let cluster = FakeCluster::with_topic("clicks", 1).await?;
+    cluster.inject(Rule::on(Api::Produce).always(), Fault::Delay(Duration::from_millis(20)));
+
+    let config = ProducerConfig::new(cluster.bootstrap())
+        .topic("clicks")
+        .batch(BatchConfig::default().max_bytes(16_000))
+        .buffer(BufferConfig::default().max_bytes(200_000).max_wait(Duration::from_millis(50)));
+    let producer = Producer::connect(&Context::timeout(Duration::from_secs(10)), config).await?;
+    let click = || Message::new(vec![b'x'; 1_000]);
+
+    // Shed: for what may be lost, such as metrics. Never waits.
+    let (mut taken, mut shed) = (Vec::new(), 0);
+    for _ in 0..500 {
+        match producer.try_enqueue(click()) {
+            Ok(receipt) => taken.push(receipt),
+            Err(error) if error.kind() == ErrorKind::BufferFull => shed += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    println!(
+        "try_enqueue: {} accepted, {shed} shed, {} bytes held",
+        taken.len(),
+        producer.stats().buffer_bytes
+    );
+
+    // Wait: for what must arrive. The producer sets the pace, within `buffer.max_wait` and the context.
+    let (started, mut longest, mut most) = (Instant::now(), Duration::ZERO, 0);
+    for _ in 0..500 {
+        let before = Instant::now();
+        taken.push(producer.enqueue(&Context::timeout(Duration::from_secs(5)), click()).await?);
+        longest = longest.max(before.elapsed());
+        most = most.max(producer.stats().buffer_bytes);
+    }
+    println!(
+        "enqueue:     500 accepted in {:?}, longest wait {longest:?}, most held {most}",
+        started.elapsed()
+    );
+
+    // Without end: a broker that never answers. The wait ends by `buffer.max_wait`.
+    cluster.heal();
+    cluster.black_hole(0);
+    let full = loop {
+        match producer.enqueue(&Context::background(), click()).await {
+            Ok(receipt) => taken.push(receipt),
+            Err(error) => break error,
+        }
+    };
+    println!("no answer:   {full} ({})", full.fate());
+
+    cluster.behave(0);
+    cluster.cut_connections(0);
+    producer.close(&Context::timeout(Duration::from_secs(10))).await?;
+    let accepted = taken.len();
+    println!("and then:    {accepted} accepted, {} stored", producer.stats().records_acked);
+    Ok(())
+}
