@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use kafka_testbed::FakeCluster;
 use rskafka_producer::{
-    BufferConfig, BulkheadConfig, CircuitBreakerConfig, Context, ErrorKind, OpenCircuit, Producer,
-    ProducerConfig, RateLimitConfig, RetryConfig, TimeoutConfig,
+    BufferConfig, BulkheadConfig, CircuitBreakerConfig, Context, ErrorKind, HealthCheck, OpenCircuit,
+    Producer, ProducerConfig, RateLimitConfig, RetryConfig, TimeoutConfig,
 };
 
 #[tokio::main]
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .max_open_for(Duration::from_secs(1))
                 .when_open(OpenCircuit::FailFast),
         )
-        .rate_limit(RateLimitConfig::default())
+        .rate_limit(RateLimitConfig::default().records_per_second(Some(10_000.0)))
         .bulkhead(BulkheadConfig::default().topic_share(0.5))
         .buffer(BufferConfig::default().max_wait(Duration::from_secs(1)));
     let producer = Producer::connect(&Context::timeout(Duration::from_secs(10)), config).await?;
@@ -43,45 +43,29 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     cluster.stop(0).await;
     say("the broker is stopped".into());
-    let failed =
-        producer.send_message(&ctx(), "k", "meets a broker that is gone").await.err().ok_or("stored?")?;
-    say(format!("{failed}: {} after {} attempts, {}", failed.kind(), failed.attempts(), failed.fate()));
+    let gone = producer.send_message(&ctx(), "k", "meets a broker that is gone").await;
+    say(format!("failed: {}", gone.err().ok_or("stored?")?));
 
     let before = Instant::now();
     let refused = producer.send_message(&ctx(), "k", "meets an open breaker").await.err().ok_or("stored?")?;
-    say(format!(
-        "{}: refused in {:?}, try again in {:?}",
-        refused.kind(),
-        before.elapsed(),
-        refused.retry_after()
-    ));
-    say(format!(
-        "health: {}",
-        producer.health(&ctx()).await.map_or_else(|e| e.to_string(), |()| "up".into())
-    ));
+    let (kind, again) = (refused.kind(), refused.retry_after());
+    say(format!("{kind}: refused in {:?}, try again in {again:?}", before.elapsed()));
+    say(format!("health: {:?}", producer.check(&ctx()).await));
 
     cluster.start(0)?;
     say("the broker is back".into());
-    loop {
+    let delivery = loop {
         match producer.send_message(&ctx(), "k", "after the breaker has closed").await {
-            Ok(delivery) => {
-                break say(format!("stored at offset {:?}: the breaker has closed", delivery.offset()));
-            }
             Err(error) if error.kind() == ErrorKind::CircuitOpen => {
                 tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_millis(50))).await;
             }
-            Err(error) => return Err(error.into()),
+            result => break result?,
         }
-    }
-    say(format!(
-        "health: {}",
-        producer.health(&ctx()).await.map_or_else(|e| e.to_string(), |()| "up".into())
-    ));
-    say(format!(
-        "opened {} times; {} records in the log",
-        producer.stats().breaker_opened,
-        cluster.records("orders", 0).len()
-    ));
+    };
+    say(format!("stored at offset {:?}: the breaker has closed", delivery.offset()));
+    say(format!("health: {:?}", producer.check(&ctx()).await));
+    let (opened, records) = (producer.stats().breaker_opened, cluster.records("orders", 0).len());
+    say(format!("opened {opened} times; {records} records in the log"));
     producer.close(&Context::timeout(Duration::from_secs(10))).await?;
     Ok(())
 }
