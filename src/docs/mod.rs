@@ -36,3 +36,6 @@ pub mod static_builds {}
 
 #[doc = include_str!("dependencies.md")]
 pub mod dependencies {}
+
+#[doc = include_str!("migrating.md")]
+pub mod migrating {}
