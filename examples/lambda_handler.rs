@@ -10,9 +10,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rskafka_producer::{
-    BatchConfig, BufferConfig, Context, Error, Message, Producer, ProducerConfig, TimeoutConfig,
-};
+use rskafka_producer::{Context, Error, Message, Producer, ProducerConfig};
 
 /// What the platform tells of an invocation.
 struct Invocation {
@@ -28,16 +26,7 @@ static PRODUCER: OnceLock<Producer> = OnceLock::new();
 /// Made while the instance starts. It does no I/O: it connects when it is first used, and replaces connections that
 /// did not survive a freeze before it uses them.
 fn init(brokers: Vec<String>) -> Result<(), Error> {
-    let config = ProducerConfig::new(brokers)
-        .topic("orders")
-        .batch(BatchConfig::default().linger(Duration::ZERO))
-        .buffer(BufferConfig::default().max_bytes(4 << 20))
-        .timeouts(
-            TimeoutConfig::default()
-                .connect(Duration::from_secs(3))
-                .request(Duration::from_secs(5))
-                .delivery(Duration::from_secs(10)),
-        );
+    let config = ProducerConfig::new(brokers).topic("orders").serverless();
     let producer = Producer::new(config)?;
     PRODUCER.get_or_init(|| producer);
     Ok(())

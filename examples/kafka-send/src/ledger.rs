@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 use rskafka_producer::{Delivery, Error, Receipt};
 
+use crate::progress;
 use crate::record::{Failed, Reason};
 
 /// Records whose fate is open, or is known before that of one in front of them. Bounds the memory while one
@@ -163,7 +164,7 @@ impl Ledger {
             file.write_all(&line)
         });
         if let Err(problem) = &written {
-            eprintln!("{}: {problem}", path.display());
+            progress::say(format_args!("{}: {problem}", path.display()));
         }
         written.is_ok()
     }

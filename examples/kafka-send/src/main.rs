@@ -19,13 +19,10 @@ use crate::run::Job;
 async fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
-        Err(answer) if !answer.use_stderr() => {
-            print!("{answer}");
-            return ExitCode::SUCCESS;
-        }
-        Err(mistake) => {
-            eprint!("{mistake}");
-            return ExitCode::from(1);
+        Err(answer) => {
+            // Where it cannot be printed there is nobody to tell.
+            _ = answer.print();
+            return ExitCode::from(u8::from(answer.use_stderr()));
         }
     };
     let result = match Job::new(&options) {
@@ -35,7 +32,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("kafka-send: {failure}");
+            progress::say(format_args!("kafka-send: {failure}"));
             failure.exit_code()
         }
     }

@@ -1,12 +1,15 @@
 //! How far it is, on standard error.
 
+use std::fmt::Display;
+use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use rskafka_producer::{Producer, Stats};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Shows progress until it is dropped: four times a second on a terminal, else a line each second.
-pub(crate) async fn show(producer: Producer, on_terminal: bool) {
+pub(crate) async fn show(producer: Producer) {
+    let on_terminal = stderr().is_terminal();
     let period = Duration::from_millis(if on_terminal { 250 } else { 1_000 });
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -20,11 +23,12 @@ pub(crate) async fn show(producer: Producer, on_terminal: bool) {
     }
 }
 
-/// Makes room for other lines where progress was shown.
-pub(crate) fn clear(on_terminal: bool) {
-    if on_terminal {
+/// Says a line, in place of the progress that a terminal shows.
+pub(crate) fn say(line: impl Display) {
+    if stderr().is_terminal() {
         eprint!("\r\x1b[K");
     }
+    eprintln!("{line}");
 }
 
 pub(crate) fn rate(records: u64, time: Duration) -> f64 {
@@ -43,7 +47,7 @@ pub(crate) fn summary(records: u64, bytes: u64, started: Instant) -> String {
     let time = started.elapsed();
     let (megabytes, rate) = (bytes as f64 / 1e6, rate(records, time));
     format!(
-        "{records} records, {megabytes:.1} MB of input in {:.2} s, {rate:.0} records/s",
+        "{records} records stored, {megabytes:.1} MB of input in {:.2} s, {rate:.0} records/s",
         time.as_secs_f64()
     )
 }

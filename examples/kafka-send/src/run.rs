@@ -106,9 +106,8 @@ impl Job {
             Producer::connect(&stop, self.config.clone()).await.map_err(|error| unreachable(&error))?;
         self.ledger.skip(self.at);
 
-        let on_terminal = io::stderr().is_terminal();
-        let show = on_terminal || options.progress;
-        let shown = show.then(|| tokio::spawn(progress::show(producer.clone(), on_terminal)));
+        let show = options.progress || io::stderr().is_terminal();
+        let shown = show.then(|| tokio::spawn(progress::show(producer.clone())));
         let end = self.feed(&producer, &stop).await;
         // Each message ends by its delivery timeout; after a signal, by the limit of closing.
         _ = producer.flush(&stop).await;
@@ -119,12 +118,11 @@ impl Job {
         signals.abort();
         if let Some(shown) = shown {
             shown.abort();
-            progress::clear(on_terminal);
         }
         self.verdict(end, options)?;
         if show {
             let bytes = self.at.bytes - options.resume_from;
-            eprintln!("stored {}", progress::summary(self.ledger.stored, bytes, started));
+            progress::say(progress::summary(self.ledger.stored, bytes, started));
         }
         Ok(())
     }

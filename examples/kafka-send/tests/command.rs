@@ -52,7 +52,7 @@ async fn each_line_is_a_record_and_a_good_run_says_nothing() {
 async fn a_large_file_arrives_byte_by_byte_with_every_codec() {
     let cluster =
         FakeCluster::builder().topic("none", 1).topic("gzip", 1).topic("lz4", 1).start().await.unwrap();
-    let input: String = (0..200_000).map(|n| format!("line {n} {}\n", "x".repeat(n % 50))).collect();
+    let input: String = (0..50_000).map(|n| format!("line {n} {}\n", "x".repeat(n % 50))).collect();
     for codec in ["none", "gzip", "lz4"] {
         assert_eq!(send(&cluster, &["-t", codec, "-z", codec], &input).await, (Some(0), String::new()));
         assert!(values(&cluster, codec).join("\n") + "\n" == input, "{codec}");
@@ -256,5 +256,5 @@ async fn progress_is_shown_when_asked_for() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let (code, said) = send(&cluster, &["-t", "t", "--progress"], "one\ntwo\n").await;
     assert_eq!(code, Some(0));
-    assert!(said.contains("stored 2 records, 0.0 MB of input in"), "{said}");
+    assert!(said.contains("2 records stored, 0.0 MB of input in"), "{said}");
 }
