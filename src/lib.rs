@@ -40,7 +40,7 @@ pub use accumulator::Receipt;
 pub use compression::Compression;
 pub use config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, Credentials, CredentialsProvider, EngineKind,
-    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret,
+    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret, Setting,
     TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;

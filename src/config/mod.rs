@@ -1,9 +1,14 @@
 //! Everything that can be set, and what is refused.
 
 mod address;
+#[cfg(feature = "serde")]
+mod deserialize;
+mod environment;
+mod properties;
 mod sasl;
 mod secret;
 mod sections;
+mod settings;
 mod tls;
 mod validate;
 
@@ -18,6 +23,7 @@ pub use sasl::{
 };
 pub use secret::Secret;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
+pub use settings::Setting;
 pub use tls::{Pem, TlsConfig, TlsRoots};
 
 use crate::clock::Clock;

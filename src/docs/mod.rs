@@ -1,5 +1,8 @@
 //! Guides.
 
+#[doc = include_str!("configuration.md")]
+pub mod configuration {}
+
 #[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
 

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cluster;
+mod configuration;
 mod conformance;
 mod delivery;
 mod fake;
