@@ -91,7 +91,10 @@ impl ProducerConfig {
                 },
                 Meaning::File(name) => match read_file(value) {
                     Ok(value) => reader.set(var, name, &value),
-                    Err(error) => reader.problem(format!("{var}={value:?} cannot be read: {error}")),
+                    // The path is not shown: it may be the secret itself, by mistake.
+                    Err(error) => {
+                        reader.problem(format!("the file that {var} names cannot be read: {error}"))
+                    }
                 },
                 Meaning::Slip(name) => reader.unknown(var, &[format!("{prefix}{name}")]),
                 Meaning::Foreign => left_alone.push(var.to_owned()),

@@ -100,30 +100,34 @@ impl ProducerConfig {
 
 /// Keys and values by the rules of `java.util.Properties.load`.
 fn parse(text: &str) -> Result<Vec<(String, String)>> {
+    let text = text.replace("\r\n", "\n");
     let mut properties = Vec::new();
-    let mut lines = text.split(['\n', '\r']).map(|line| line.trim_start_matches(BLANK));
-    while let Some(line) = lines.next() {
-        if line.is_empty() || line.starts_with(['#', '!']) {
+    let mut logical = String::new();
+    for line in text.split(['\n', '\r']).map(|line| line.trim_start_matches(BLANK)) {
+        if logical.is_empty() && (line.is_empty() || line.starts_with(['#', '!'])) {
             continue;
         }
-        let mut logical = line.to_owned();
-        while is_continued(&logical) {
+        logical.push_str(line);
+        if is_continued(line) {
             logical.pop();
-            // The break may be two characters; Java skips an empty line here, too.
-            match lines.find(|line| !line.is_empty()) {
-                Some(next) => logical.push_str(next),
-                None => break,
-            }
+            continue;
         }
-        let key_end = end_of_key(&logical);
-        let (key, rest) = logical.split_at(key_end);
-        let rest = rest.trim_start_matches(BLANK);
-        let rest = rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start_matches(BLANK);
-        let key = unescape(key).ok_or_else(|| malformed("a key"))?;
-        let value = unescape(rest).ok_or_else(|| malformed(&format!("the value of {key:?}")))?;
-        properties.push((key, value));
+        properties.push(split(&logical)?);
+        logical.clear();
+    }
+    if !logical.is_empty() {
+        properties.push(split(&logical)?);
     }
     Ok(properties)
+}
+
+fn split(line: &str) -> Result<(String, String)> {
+    let (key, rest) = line.split_at(end_of_key(line));
+    let rest = rest.trim_start_matches(BLANK);
+    let rest = rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start_matches(BLANK);
+    let key = unescape(key).ok_or_else(|| malformed("a key"))?;
+    let value = unescape(rest).ok_or_else(|| malformed(&format!("the value of {key:?}")))?;
+    Ok((key, value))
 }
 
 const BLANK: [char; 3] = [' ', '\t', '\x0c'];
@@ -200,6 +204,8 @@ mod tests {
             ("a=b\\\\\nc=d", vec![("a", "b\\"), ("c", "d")]),
             ("a=b\\\n", vec![("a", "b")]),
             ("a=b\\\n# c", vec![("a", "b# c")]),
+            ("a=b\\\n\nc=d", vec![("a", "b"), ("c", "d")]),
+            ("\\\n# c\na=b", vec![("a", "b")]),
             ("a\\ b\\=c\\:d = e", vec![("a b=c:d", "e")]),
             ("a=\\t\\n\\r\\f\\q\\\"", vec![("a", "\t\n\r\x0cq\"")]),
             ("a=\\u00e4\\uD83D\\uDE00x", vec![("a", "ä😀x")]),

@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Login, String> {
             _ => return Err(format!("has an option other than username and password: {EXPECTED}")),
         }
     }
-    if words.next().is_some() {
+    if words.0.any(|c| !c.is_whitespace()) {
         return Err("has more than one login module".into());
     }
     let username = username.ok_or("has no username")?;
@@ -66,12 +66,8 @@ impl Iterator for Words<'_> {
             '"' | '\'' => loop {
                 match self.0.next()? {
                     c if c == first => return Some(word),
-                    '\\' => word.push(match self.0.next()? {
-                        'n' => '\n',
-                        't' => '\t',
-                        'r' => '\r',
-                        c => c,
-                    }),
+                    '\n' | '\r' => return None,
+                    '\\' => word.push(self.escaped()?),
                     c => word.push(c),
                 }
             },
@@ -89,6 +85,30 @@ impl Iterator for Words<'_> {
     }
 }
 
+impl Words<'_> {
+    /// C's escapes, octal numbers among them.
+    fn escaped(&mut self) -> Option<char> {
+        Some(match self.0.next()? {
+            'a' => '\x07',
+            'b' => '\x08',
+            'f' => '\x0c',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'v' => '\x0b',
+            first @ '0'..='7' => {
+                let mut code = u32::from(first) - 48;
+                for _ in 0..if first <= '3' { 2 } else { 1 } {
+                    let Some(digit) = self.0.next_if(|c| matches!(c, '0'..='7')) else { break };
+                    code = code * 8 + u32::from(digit) - 48;
+                }
+                char::from_u32(code)?
+            }
+            c => c,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -101,7 +121,7 @@ mod tests {
         for (options, username, password) in [
             (r#" required username="alice" password="s3cret";"#, "alice", "s3cret"),
             ("\n  required\n  password='a \"b\"; c=d'\n  username=alice ;\n", "alice", "a \"b\"; c=d"),
-            (r#" REQUIRED username = "a\"b" password="c\\d\te";"#, "a\"b", "c\\d\te"),
+            (r#" REQUIRED username = "a\"b" password="c\\d\te\1012";"#, "a\"b", "c\\d\teA2"),
         ] {
             let login = parse(&format!("{PLAIN}{options}")).unwrap();
             assert_eq!((login.username.as_str(), login.password.expose()), (username, password));
