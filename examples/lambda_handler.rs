@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo run --example lambda_handler
+//! echo paid | KAFKA_BROKERS=host:9092 cargo run --example lambda_handler -- -   # an invocation for each line
 //! ```
 //!
 //! With the crate `lambda_runtime` the loop in `main` is `lambda_runtime::run(service_fn(handler)).await`.
@@ -54,6 +55,14 @@ async fn handler(event: Event, invocation: &Invocation) -> Result<usize, Error> 
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cluster = kafka_testbed::cluster_from_env(&[("orders", 3)]).await?;
     init(cluster.bootstrap())?;
+    if std::env::args().nth(1).as_deref() == Some("-") {
+        for event in std::io::stdin().lines() {
+            let invocation = Invocation { deadline: Instant::now() + Duration::from_secs(10) };
+            let event = Event { records: vec![("order".into(), event?)] };
+            println!("{} stored", handler(event, &invocation).await?);
+        }
+        return Ok(());
+    }
     for n in 0..5 {
         let records = (0..100).map(|r| (format!("order-{r}"), format!("invocation {n}"))).collect();
         let started = Instant::now();

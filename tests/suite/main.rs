@@ -9,6 +9,7 @@ mod conformance;
 mod delivery;
 mod fake;
 mod faults;
+mod freeze;
 mod health;
 #[path = "../../examples/soak/ledger.rs"]
 #[allow(dead_code, reason = "shared with the soak")]
