@@ -81,7 +81,7 @@ impl ProducerConfig {
     /// ```
     /// # use rskafka_producer::ProducerConfig;
     /// let config = ProducerConfig::from_properties_text(r"
-    ///     # the cluster
+    ///     ## the cluster
     ///     bootstrap.servers = kafka-1:9092, \
     ///                         kafka-2:9092
     ///     linger.ms: 20
