@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_testbed::FakeCluster;
-use rskafka_producer::{Context, EngineKind, ErrorCode, Producer, ProducerConfig, Setting};
+use rskafka_producer::{Acks, Context, ErrorCode, Producer, ProducerConfig, Setting};
 
 #[tokio::test(start_paused = true)]
 async fn a_producer_made_from_a_file_and_the_environment_delivers() {
@@ -49,7 +49,7 @@ fn what_reads_well_but_does_not_go_together_is_refused_by_name_before_any_io() {
 
 #[test]
 fn every_default_can_be_written_out_and_read_again() {
-    let defaults = ProducerConfig::new(["kafka:9092"]).engine(EngineKind::PartitionClient);
+    let defaults = ProducerConfig::new(["kafka:9092"]).acks(Acks::Leader);
     let written = Setting::ALL.iter().map(|setting| (setting.name(), setting.value(&defaults)));
     let read = ProducerConfig::from_properties(written.filter(|(_, value)| !value.is_empty())).unwrap();
     assert_eq!(format!("{read:?}"), format!("{defaults:?}"));

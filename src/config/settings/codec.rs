@@ -158,14 +158,17 @@ pub(in crate::config) const IDEMPOTENCE: Codec<Idempotence> = Codec {
 
 pub(in crate::config) const ENGINE: Codec<EngineKind> = Codec {
     unit: "`messenger`, `partition_client`",
-    read: |text, _| {
-        choice(
-            text,
-            &[("messenger", EngineKind::Messenger), ("partition_client", EngineKind::PartitionClient)],
-        )
+    read: |text, _| match text {
+        "messenger" => Ok(EngineKind::Messenger),
+        #[cfg(feature = "partition-client")]
+        "partition_client" => Ok(EngineKind::PartitionClient),
+        #[cfg(not(feature = "partition-client"))]
+        "partition_client" => Err("needs the feature partition-client of rskafka-producer".into()),
+        _ => Err("expected one of messenger, partition_client".into()),
     },
     print: |engine| match engine {
         EngineKind::Messenger => "messenger".into(),
+        #[cfg(feature = "partition-client")]
         EngineKind::PartitionClient => "partition_client".into(),
     },
 };
