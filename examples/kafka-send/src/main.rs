@@ -4,7 +4,6 @@ mod input;
 mod ledger;
 mod options;
 mod progress;
-mod properties;
 mod record;
 mod run;
 

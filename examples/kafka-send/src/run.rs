@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::{Ledger, Position, chain};
 use crate::options::Options;
 use crate::record::Reader;
-use crate::{input, progress, properties};
+use crate::{input, progress};
 
 /// Why not everything is stored.
 pub(crate) enum Failure {
@@ -73,9 +73,10 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
-        let mut config = properties::config(&options.properties()).map_err(Failure::Usage)?;
+        let usage = |error: Error| Failure::Usage(chain(&error));
+        let mut config = ProducerConfig::from_properties(options.properties()).map_err(usage)?;
         config.topic.clone_from(&options.topic);
-        config.validate().map_err(|error| Failure::Usage(error.to_string()))?;
+        config.validate().map_err(usage)?;
         if config.topic.is_none() && !options.json {
             return Err(Failure::Usage("no topic: name one with -t, or in each record with --json".into()));
         }

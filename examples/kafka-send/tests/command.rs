@@ -96,9 +96,9 @@ async fn what_cannot_work_ends_with_1_before_anything_is_sent() {
     for (args, reason) in [
         (&["--no-such-option"][..], "--no-such-option"),
         (&[], "no topic"),
-        (&["-t", "t", "-z", "brotli"], "none, gzip, snappy, lz4 or zstd"),
-        (&["-t", "t", "-X", "linger.ms=soon"], "linger.ms=soon"),
-        (&["-t", "t", "-X", "no.such=1"], "no.such"),
+        (&["-t", "t", "-z", "brotli"], "none, gzip, snappy, lz4, zstd"),
+        (&["-t", "t", "-X", "linger.ms=soon"], "linger.ms=\"soon\""),
+        (&["-t", "t", "-X", "linger.sm=1"], "did you mean linger.ms?"),
         (&["-t", "t", "--batch", "10"], "batch.max_bytes (batch.size) is 10"),
         (&["-t", "t", "/no/such/file"], "/no/such/file"),
         (&["-t", "missing"], "missing"),
