@@ -1,9 +1,8 @@
 //! Throw-away certificates.
 //!
 //! Made by `rcgen` without a crypto backend, its signatures by `p256`: pure Rust, so that a test on a fake broker needs
-//! neither Java nor a C compiler, and a certificate takes no time worth the name. RSA keys are another matter, since
-//! making one takes seconds in a debug build; so [`Certificates::rsa_server`] has a key that lies in this crate for
-//! all to see, signed for anew each time.
+//! neither Java nor a C compiler. An RSA key would need one more crate and a long search for primes; so
+//! [`Certificates::rsa_server`] has a key that lies in this crate for all to see, signed for anew each time.
 
 use std::fs;
 use std::io;

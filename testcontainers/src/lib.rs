@@ -1,13 +1,9 @@
-//! Throw-away Kafka clusters for tests, examples and anyone's own test suite.
-//!
-//! * [`FakeCluster`]: in this process, in memory, ready in a millisecond, with faults by script.
-//! * [`JvmCluster`]: a real Apache Kafka on this machine, from Maven Central.
-//!
-//! Both listen on 127.0.0.1 only, on ports asked of the system, and are gone when they are dropped. Neither shares
-//! code with the producer: what they say was stored, was stored.
+#![doc = include_str!("../README.md")]
 
 mod certificates;
 mod decode;
+#[cfg(feature = "docker")]
+mod docker;
 mod fake;
 mod from_env;
 mod jvm;
@@ -17,6 +13,8 @@ mod sasl;
 mod stored;
 
 pub use certificates::{Certificates, Identity};
+#[cfg(feature = "docker")]
+pub use docker::{DockerCluster, DockerClusterBuilder, DockerError};
 pub use fake::{
     Api, Authentications, BatchSeen, FakeCluster, FakeClusterBuilder, Fault, RequestSeen, Rule, Sasl,
     StoredBatch,

@@ -33,23 +33,74 @@ fn text(text: &str) -> StrBytes {
 }
 
 /// Ids of the brokers that this one knows.
-pub(super) async fn brokers(address: &str) -> Result<Vec<i32>> {
+pub(crate) async fn brokers(address: &str) -> Result<Vec<i32>> {
     let request = MetadataRequest::default().with_topics(Some(Vec::new()));
     let answer = Wire::connect(address).await?.request(&request, 4).await?;
     Ok(answer.brokers.iter().map(|broker| broker.node_id.0).collect())
 }
 
-impl JvmCluster {
-    /// A connection to the first node that answers.
-    pub(super) async fn wire(&self) -> Result<Wire> {
-        let mut last = None;
-        for address in self.bootstrap() {
-            match Wire::connect(&address).await {
-                Ok(wire) => return Ok(wire),
-                Err(error) => last = Some(error),
-            }
+/// A connection to the first of these that answers.
+async fn wire(addresses: &[String]) -> Result<Wire> {
+    let mut last = None;
+    for address in addresses {
+        match Wire::connect(address).await {
+            Ok(wire) => return Ok(wire),
+            Err(error) => last = Some(error),
         }
-        Err(last.unwrap_or_else(|| std::io::ErrorKind::NotConnected.into()).into())
+    }
+    Err(last.unwrap_or_else(|| std::io::ErrorKind::NotConnected.into()).into())
+}
+
+/// Creates a topic, and waits until each partition has a leader.
+pub(crate) async fn create_topic(
+    addresses: &[String],
+    topic: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) -> Result<()> {
+    let configs = configs.iter().map(|(key, value)| {
+        CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
+    });
+    let topic_request = CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(partitions)
+        .with_replication_factor(-1)
+        .with_configs(configs.collect());
+    let request = CreateTopicsRequest::default().with_topics(vec![topic_request]).with_timeout_ms(LIMIT_MS);
+    let answer = wire(addresses).await?.request(&request, 5).await?;
+    let code = answer.topics.first().map_or(-1, |topic| topic.error_code);
+    refuse(code, || format!("create topic {topic}"))?;
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until {
+        let leaders = leaders(addresses, topic).await.unwrap_or_default();
+        if leaders.len() == partitions as usize && leaders.iter().all(Option::is_some) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(JvmError::Refused { what: format!("topic {topic} has no leaders"), code: 5 })
+}
+
+/// Leaders of a topic's partitions; `None` where there is none.
+pub(crate) async fn leaders(addresses: &[String], topic: &str) -> Result<Vec<Option<i32>>> {
+    let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
+    let request =
+        MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
+    let answer = wire(addresses).await?.request(&request, 4).await?;
+    let found = answer.topics.first();
+    refuse(found.map_or(-1, |t| t.error_code), || format!("describe topic {topic}"))?;
+    let mut leaders: Vec<_> = found
+        .iter()
+        .flat_map(|t| &t.partitions)
+        .map(|p| (p.partition_index, Some(p.leader_id.0).filter(|id| *id >= 0)))
+        .collect();
+    leaders.sort_unstable();
+    Ok(leaders.into_iter().map(|(_, leader)| leader).collect())
+}
+
+impl JvmCluster {
+    async fn wire(&self) -> Result<Wire> {
+        wire(&self.bootstrap()).await
     }
 
     /// Creates a topic with the cluster's replication factor, and waits until each partition has a leader.
@@ -58,28 +109,7 @@ impl JvmCluster {
     ///
     /// If the cluster refuses it.
     pub async fn create_topic(&self, topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Result<()> {
-        let configs = configs.iter().map(|(key, value)| {
-            CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
-        });
-        let topic_request = CreatableTopic::default()
-            .with_name(name(topic))
-            .with_num_partitions(partitions)
-            .with_replication_factor(-1)
-            .with_configs(configs.collect());
-        let request =
-            CreateTopicsRequest::default().with_topics(vec![topic_request]).with_timeout_ms(LIMIT_MS);
-        let answer = self.wire().await?.request(&request, 5).await?;
-        let code = answer.topics.first().map_or(-1, |topic| topic.error_code);
-        refuse(code, || format!("create topic {topic}"))?;
-        let until = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < until {
-            let leaders = self.leaders(topic).await.unwrap_or_default();
-            if leaders.len() == partitions as usize && leaders.iter().all(Option::is_some) {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Err(JvmError::Refused { what: format!("topic {topic} has no leaders"), code: 5 })
+        create_topic(&self.bootstrap(), topic, partitions, configs).await
     }
 
     /// Deletes a topic.
@@ -112,19 +142,7 @@ impl JvmCluster {
     ///
     /// If no node answers, or the topic is unknown.
     pub async fn leaders(&self, topic: &str) -> Result<Vec<Option<i32>>> {
-        let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
-        let request =
-            MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
-        let answer = self.wire().await?.request(&request, 4).await?;
-        let found = answer.topics.first();
-        refuse(found.map_or(-1, |t| t.error_code), || format!("describe topic {topic}"))?;
-        let mut leaders: Vec<_> = found
-            .iter()
-            .flat_map(|t| &t.partitions)
-            .map(|p| (p.partition_index, Some(p.leader_id.0).filter(|id| *id >= 0)))
-            .collect();
-        leaders.sort_unstable();
-        Ok(leaders.into_iter().map(|(_, leader)| leader).collect())
+        leaders(&self.bootstrap(), topic).await
     }
 
     /// Waits until a partition has a leader other than `not`; how long that took.

@@ -1,11 +1,11 @@
 //! A real Apache Kafka on this machine: jars from Maven Central, Java 17, KRaft, one or three nodes.
 
-mod admin;
+pub(crate) mod admin;
 mod builder;
 mod install;
 mod listener;
-mod node;
-mod reader;
+pub(crate) mod node;
+pub(crate) mod reader;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -157,7 +157,7 @@ pub(super) async fn java(libs: &Path, options: &[&str], args: &[&str]) -> Result
 }
 
 /// Ports that nobody has, and nobody can take while they are held.
-pub(super) fn hold_ports(count: usize) -> Result<Vec<(u16, TcpListener)>> {
+pub(crate) fn hold_ports(count: usize) -> Result<Vec<(u16, TcpListener)>> {
     let hold = || {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         Ok((listener.local_addr()?.port(), listener))

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, ListOffsetsRequest, Topic
 use kafka_protocol::protocol::StrBytes;
 
 use super::wire::Wire;
-use super::{JvmCluster, JvmError, Result, node};
+use super::{JvmCluster, JvmError, Result, admin, node};
 use crate::StoredRecord;
 use crate::decode::{self, BatchHeader};
 
@@ -86,15 +86,7 @@ impl JvmCluster {
     ///
     /// If a leader does not answer, or a batch does not decode.
     pub async fn read_fast(&self, topic: &str) -> Result<Vec<StoredRecord>> {
-        let mut records = Vec::new();
-        for (partition, leader) in self.leaders(topic).await?.into_iter().enumerate() {
-            let leader =
-                leader.ok_or(JvmError::Refused { what: format!("read {topic}/{partition}"), code: 5 })?;
-            let address = &self.bootstrap()[leader as usize - 1];
-            let mut wire = Wire::connect(address).await?;
-            read_partition(&mut wire, topic, partition as i32, &mut records).await?;
-        }
-        Ok(records)
+        read(&self.bootstrap(), topic).await
     }
 
     /// The offset after the last record of each partition.
@@ -111,6 +103,18 @@ impl JvmCluster {
         }
         Ok(ends)
     }
+}
+
+/// Reads a whole topic of the cluster whose node 1 is at the first of these addresses, 2 at the next, and so on.
+pub(crate) async fn read(addresses: &[String], topic: &str) -> Result<Vec<StoredRecord>> {
+    let mut records = Vec::new();
+    for (partition, leader) in admin::leaders(addresses, topic).await?.into_iter().enumerate() {
+        let leader =
+            leader.ok_or(JvmError::Refused { what: format!("read {topic}/{partition}"), code: 5 })?;
+        let mut wire = Wire::connect(&addresses[leader as usize - 1]).await?;
+        read_partition(&mut wire, topic, partition as i32, &mut records).await?;
+    }
+    Ok(records)
 }
 
 async fn end_of(wire: &mut Wire, topic: &str, partition: i32) -> Result<i64> {

@@ -1,6 +1,8 @@
 //! What kafka-testbed promises.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "docker")]
+mod docker;
 mod proxy;
 mod sasl;
 mod secured;

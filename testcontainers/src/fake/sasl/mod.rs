@@ -101,13 +101,12 @@ enum Step {
     Versions,
     /// A mechanism was chosen.
     Chosen(Mechanism),
-    Scram(Mechanism, ClientName, Exchange),
+    /// The user's first message was answered.
+    Scram(Mechanism, String, Exchange),
     /// The token was refused, which the client has to acknowledge.
     Refused(Mechanism),
     Done,
 }
-
-type ClientName = String;
 
 /// What a broker makes of a request.
 #[derive(Debug, PartialEq, Eq)]
