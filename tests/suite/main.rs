@@ -15,3 +15,4 @@ mod lifecycle;
 mod logging;
 mod real;
 mod real_faults;
+mod regressions;
