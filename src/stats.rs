@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::error::Fate;
+use crate::accumulator::Failed;
 
 /// A snapshot of the producer's counters since it was made, and of what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,12 +62,9 @@ impl Counters {
         self.bytes_acked.fetch_add(bytes as u64, Relaxed);
     }
 
-    pub(crate) fn failed(&self, records: usize, fate: Fate) {
-        let counter = match fate {
-            Fate::NotPersisted => &self.not_persisted,
-            Fate::PossiblyPersisted => &self.possibly_persisted,
-        };
-        counter.fetch_add(records as u64, Relaxed);
+    pub(crate) fn failed(&self, failed: Failed) {
+        self.not_persisted.fetch_add(failed.not_persisted as u64, Relaxed);
+        self.possibly_persisted.fetch_add(failed.possibly_persisted as u64, Relaxed);
     }
 
     pub(crate) fn request(&self, answered: bool) {

@@ -55,7 +55,7 @@ impl Refresher {
             }
         }
         let mut running = Running { core: core.clone(), done: false };
-        tokio::spawn(async move {
+        core.runtime.spawn(async move {
             running.core.cluster.refresher.run(&running.core).await;
             running.done = true;
             drop(running);

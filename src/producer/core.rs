@@ -9,13 +9,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::health::Evidence;
+use super::runtime::Runtime;
 use crate::accumulator::{Buffer, Partition, Policy};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
 use crate::engine::{Engine, MessengerEngine, Parcel};
-use crate::error::{Error, ErrorKind, Fate, Result, Retry};
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::logging::Log;
 use crate::message::millis;
 use crate::resilience::{Backoff, Change, RateLimiter, RetryBudget};
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) stats: Counters,
     pub(crate) log: Log,
     pub(crate) evidence: Evidence,
+    pub(crate) runtime: Runtime,
     pub(super) default_topic: Option<Arc<str>>,
     pub(super) closing: watch::Sender<super::close::Closing>,
     pub(super) draining: AtomicBool,
@@ -79,6 +81,7 @@ impl Core {
             stats: Counters::default(),
             log: Log::new(config.logger.clone(), &config.brokers),
             evidence: Evidence::default(),
+            runtime: Runtime::default(),
             default_topic: config.topic.as_deref().map(Arc::from),
             closing: watch::Sender::default(),
             draining: AtomicBool::new(false),
@@ -96,6 +99,7 @@ impl Core {
 
     /// Reaches a broker and learns the default topic, trying again until `ctx` ends.
     pub(super) async fn connect(self: &Arc<Self>, ctx: &Context) -> Result<()> {
+        self.runtime.here();
         let ctx = match ctx.remaining() {
             Some(_) => ctx.clone(),
             None => ctx.with_timeout(self.config.timeouts.connect * 2),
@@ -127,13 +131,15 @@ impl Core {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Ends every task and connection. What is still in flight is given up by its lane.
-    pub(super) fn stop(self: &Arc<Self>) {
+    /// Ends every task and connection, and gives up what waits. What is in flight is given up by its lane.
+    pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was stored");
+        for partition in self.cluster.partitions() {
+            self.stats.failed(partition.abandon(&error));
+        }
         for lane in self.lanes.all() {
-            if tokio::runtime::Handle::try_current().is_ok() {
-                lane.wake(self);
-            }
+            lane.notify();
         }
         self.engine.close();
     }
@@ -233,10 +239,10 @@ impl Core {
     /// Gives up what waits in a partition.
     pub(crate) fn fail_waiting(&self, partition: &Partition, error: &Error) {
         let failed = partition.fail_waiting(error);
-        if failed > 0 {
-            self.stats.failed(failed, Fate::NotPersisted);
+        if failed.total() > 0 {
+            self.stats.failed(failed);
             let told = error.clone().with_topic(partition.topic().clone()).with_partition(partition.index());
-            self.log.batch_failed(&told, failed);
+            self.log.batch_failed(&told, failed.total());
         }
     }
 

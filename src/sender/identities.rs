@@ -22,6 +22,11 @@ impl Identities {
         self.current.lock().filter(|id| Some(id.id) != spent)
     }
 
+    /// Has whoever needs an id from now on ask for another.
+    pub(crate) fn retire(&self) {
+        *self.current.lock() = None;
+    }
+
     /// The id, asked for if need be, again and again while that can help.
     pub(crate) async fn fetch(&self, core: &Arc<Core>, spent: Option<i64>) -> Result<ProducerId> {
         let _turn = self.asking.lock().await;

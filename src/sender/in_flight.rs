@@ -19,6 +19,8 @@ pub(super) struct InFlight {
 
 /// A request that ended.
 pub(super) struct Landed {
+    /// When it was begun.
+    pub(super) sent: Instant,
     pub(super) parcels: Vec<Parcel>,
     pub(super) result: Result<Produced>,
 }
@@ -48,7 +50,8 @@ impl InFlight {
     pub(super) async fn attempt(mut self, node: NodeId) -> Landed {
         let engine = self.core.engine.clone();
         let mut attempt = engine.produce(node, &self.parcels);
-        let mut checked = Instant::now();
+        let sent = Instant::now();
+        let mut checked = sent;
         let mut expires = self.parcels.iter().map(|p| p.batch.expires).min();
         let result = loop {
             tokio::select! {
@@ -66,15 +69,15 @@ impl InFlight {
         for parcel in &mut parcels {
             parcel.batch.reckon_expiry(checked);
         }
-        Landed { parcels, result }
+        Landed { sent, parcels, result }
     }
 
     fn settle_expired(&self, from: Instant, now: Instant) -> Option<Instant> {
         let error = self.core.expired();
         let settled = self.parcels.iter().map(|p| p.batch.settle_expired(from, now, &error));
         let mut next = None::<Instant>;
-        for (count, at) in settled {
-            self.core.stats.failed(count, Fate::PossiblyPersisted);
+        for (failed, at) in settled {
+            self.core.stats.failed(failed);
             next = Some(next.map_or(at, |next| next.min(at)));
         }
         next
@@ -96,16 +99,14 @@ impl Drop for InFlight {
                 let error = Error::new(kind, text).with_fate(Fate::PossiblyPersisted);
                 Verdict { fate: Fate::PossiblyPersisted, error }
             };
-            if self.core.is_stopped() {
-                self.core.stats.failed(parcel.batch.len(), Fate::PossiblyPersisted);
-                partition.failed(
-                    parcel.batch,
-                    lost(ErrorKind::Closed, "the producer was closed before the broker answered"),
-                );
+            let failed = if self.core.is_stopped() {
+                let verdict = lost(ErrorKind::Closed, "the producer was closed before the broker answered");
+                partition.failed(parcel.batch, verdict)
             } else {
                 let verdict = lost(ErrorKind::ConnectionLost, "the runtime ended before the broker answered");
-                partition.retry(parcel.batch, &verdict, Instant::now());
-            }
+                partition.retry(parcel.batch, &verdict, Instant::now())
+            };
+            self.core.stats.failed(failed);
         }
     }
 }

@@ -28,8 +28,13 @@ const PARCEL_OVERHEAD: usize = 16;
 
 /// Serves `lane` until the producer stops.
 pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
+    let partitions = core.cluster.partitions_of(lane);
+    // A task before this one may have ended with its runtime, and with it its timers and its probe.
+    partitions.iter().for_each(|partition| partition.disarm());
+    lane.breaker().probe_abandoned();
     let mut run = Run {
-        ready: core.cluster.partitions_of(lane).into(),
+        ready: VecDeque::new(),
+        landed: Vec::new(),
         core,
         lane: lane.clone(),
         lingering: Timers::default(),
@@ -40,6 +45,7 @@ pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
         side: None,
         pause: None,
     };
+    partitions.into_iter().for_each(|partition| run.receive(partition));
     run.serve().await;
 }
 
@@ -53,6 +59,8 @@ struct Run {
     core: Arc<Core>,
     lane: Arc<Lane>,
     ready: VecDeque<Arc<Partition>>,
+    /// Partitions of the request that was answered last.
+    landed: Vec<Arc<Partition>>,
     lingering: Timers,
     delayed: Timers,
     expiring: Timers,
@@ -70,7 +78,9 @@ impl Run {
             if self.core.is_stopped() {
                 return;
             }
-            self.ready.extend(self.lane.take_inbox());
+            for partition in self.lane.take_inbox() {
+                self.receive(partition);
+            }
             let now = Instant::now();
             self.expire(now);
             self.fill(now);
@@ -101,7 +111,7 @@ impl Run {
     fn fill(&mut self, now: Instant) {
         let Some(node) = self.lane.node() else {
             // Without a leader there is nothing to send to; the partitions' expiries are kept in mind.
-            self.look_at_all();
+            self.ready.clear();
             return;
         };
         while self.has_slot() {
@@ -199,9 +209,7 @@ impl Run {
 
     /// Files a partition by when it has to be looked at again.
     fn put_off(&mut self, partition: Arc<Partition>, readiness: Readiness) {
-        if let Some(at) = partition.alarm() {
-            self.expiring.push(at, partition.clone());
-        }
+        self.arm(&partition);
         match readiness {
             // A partition that is muted is looked at again when its batch lands.
             Readiness::Empty | Readiness::Muted => {}
@@ -211,19 +219,20 @@ impl Run {
         }
     }
 
-    /// Files everything that is ready, without sending.
-    fn look_at_all(&mut self) {
-        let now = Instant::now();
-        for partition in std::mem::take(&mut self.ready) {
-            if !self.is_mine(&partition) {
-                continue;
-            }
-            if let Some(at) = partition.alarm() {
-                self.expiring.push(at, partition.clone());
-            }
-            if self.lane.node().is_some() && partition.readiness(now, &self.core.policy) != Readiness::Empty {
-                self.delayed.push(now, partition);
-            }
+    /// Takes a partition in that has to be looked at, at once or when something may be sent again.
+    ///
+    /// Its messages' deadlines are kept in mind from here on, and one that has moved is passed on, whatever holds this
+    /// lane back.
+    fn receive(&mut self, partition: Arc<Partition>) {
+        if self.is_mine(&partition) {
+            self.arm(&partition);
+            self.ready.push_back(partition);
+        }
+    }
+
+    fn arm(&mut self, partition: &Arc<Partition>) {
+        if let Some(at) = partition.alarm() {
+            self.expiring.push(at, partition.clone());
         }
     }
 
@@ -245,7 +254,10 @@ impl Run {
     }
 
     fn land(&mut self, landed: Landed) {
-        let throttle = settle(&self.core, &self.lane, landed, &mut self.ready);
+        let mut touched = std::mem::take(&mut self.landed);
+        let throttle = settle(&self.core, &self.lane, landed, &mut touched);
+        touched.drain(..).for_each(|partition| self.receive(partition));
+        self.landed = touched;
         if !throttle.is_zero() {
             self.lane.throttle(Instant::now() + throttle);
         }
@@ -297,7 +309,7 @@ impl Run {
                 self.core.breaker_changed(&self.lane, change);
             }
         }
-        self.ready.extend(waiting);
+        waiting.into_iter().for_each(|partition| self.receive(partition));
     }
 
     /// Gives up what has waited too long.
@@ -307,11 +319,8 @@ impl Run {
                 partition.disarm();
                 continue;
             }
-            let expired = partition.expire(now, &self.core.expired());
-            self.core.stats.failed(expired, crate::error::Fate::NotPersisted);
-            if let Some(at) = partition.alarm() {
-                self.expiring.push(at, partition);
-            }
+            self.core.stats.failed(partition.expire(now, &self.core.expired()));
+            self.arm(&partition);
         }
     }
 

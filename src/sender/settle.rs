@@ -1,6 +1,5 @@
 //! What an answer means for each batch: stored, to be sent again, divided, or given up.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,38 +9,39 @@ use super::in_flight::Landed;
 use super::lane::Lane;
 use crate::accumulator::{Partition, Verdict};
 use crate::engine::{Answer, Parcel, Produced};
-use crate::error::{Blame, Error, Fate, Retry, Row};
+use crate::error::{Blame, Error, Retry, Row};
 use crate::producer::Core;
 
-/// Applies what came back. Partitions that have more to send are added to `ready`. Returns how long the broker
-/// wants no further request.
+/// Applies what came back. The partitions that it was about are added to `touched`. Returns how long the broker wants
+/// no further request.
 pub(super) fn settle(
     core: &Arc<Core>,
     lane: &Lane,
     landed: Landed,
-    ready: &mut VecDeque<Arc<Partition>>,
+    touched: &mut Vec<Arc<Partition>>,
 ) -> Duration {
     let now = Instant::now();
-    let Landed { parcels, result } = landed;
+    let Landed { sent, parcels, result } = landed;
     core.stats.request(result.is_ok());
     match result {
         Ok(Produced { answers, throttle }) => {
             let blamed = answers.iter().any(|a| a.error_code != 0 && of(a).blame == Blame::Broker);
             let clean = answers.iter().all(|a| a.error_code == 0);
-            judge(core, lane, clean.then_some(true).or(blamed.then_some(false)), now);
+            judge(core, lane, clean.then_some(true).or(blamed.then_some(false)), sent, now);
+            let throttle = throttle.min(LONGEST_THROTTLE);
             core.throttled(throttle, now);
             for (parcel, answer) in parcels.into_iter().zip(answers) {
-                ready.push_back(parcel.partition.clone());
+                touched.push(parcel.partition.clone());
                 settle_one(core, parcel, &answer, now);
             }
             throttle
         }
         Err(error) => {
             let row = error.row();
-            judge(core, lane, (row.blame == Blame::Broker).then_some(false), now);
+            judge(core, lane, (row.blame == Blame::Broker).then_some(false), sent, now);
             core.log.attempt_failed(&error, parcels.len());
             for parcel in parcels {
-                ready.push_back(parcel.partition.clone());
+                touched.push(parcel.partition.clone());
                 failed(core, parcel, &error, row, now);
             }
             error.retry_after().filter(|_| row.blame == Blame::Broker).unwrap_or_default()
@@ -53,13 +53,16 @@ fn of(answer: &Answer) -> Row {
     *crate::error::row(answer.error_code)
 }
 
-fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, now: Instant) {
+/// A broker asks for seconds; what asks for more is a broken answer, and is not obeyed.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
+
+fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, sent: Instant, now: Instant) {
     let change = match good {
         Some(true) => {
             core.succeeded(now);
             lane.breaker().on_success(now)
         }
-        Some(false) => lane.breaker().on_failure(now),
+        Some(false) => lane.breaker().on_failure(sent, now),
         None => return,
     };
     core.breaker_changed(lane, change);
@@ -68,13 +71,13 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, now: Instant) {
 fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
     let Parcel { partition, batch, .. } = parcel;
     if answer.error_code == 0 {
-        core.stats.stored(batch.len(), batch.wire_bytes());
+        core.stats.stored(batch.unsettled(), batch.wire_bytes());
         partition.stored(batch, answer.base_offset, answer.append_time);
         return;
     }
     let row = of(answer);
     if row.retry == Retry::Stored {
-        core.stats.stored(batch.len(), batch.wire_bytes());
+        core.stats.stored(batch.unsettled(), batch.wire_bytes());
         partition.stored(batch, None, None);
         return;
     }
@@ -111,8 +114,7 @@ fn drop_bad_records(
         return failed(core, parcel, error, row, now);
     }
     let verdict = Verdict { error: error.clone(), fate: row.fate };
-    let dropped = parcel.partition.drop_records(parcel.batch, &verdict, bad);
-    core.stats.failed(dropped, Fate::NotPersisted);
+    core.stats.failed(parcel.partition.drop_records(parcel.batch, &verdict, bad));
 }
 
 /// A batch that was not stored, as far as anyone knows.
@@ -124,33 +126,35 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, now: Instan
     let verdict = Verdict { fate: error.fate(), error: error.clone() };
     let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
     let give_up = |partition: &Partition, batch: crate::accumulator::Batch| {
-        core.stats.failed(batch.len(), batch.fate().max(verdict.fate));
         core.log.batch_failed(&batch.told(error.clone()), batch.len());
-        partition.failed(batch, verdict.clone());
+        partition.failed(batch, verdict.clone())
     };
     let retry_at = || {
         core.stats.retried();
         now + core.retry_delay(batch.attempts, error, row.retry, now)
     };
-    match row.retry {
+    let failed = match row.retry {
         Retry::No | Retry::Stored => give_up(&partition, batch),
         _ if spent => give_up(&partition, batch),
         Retry::Divide => {
-            if let Some(alone) = partition.divide(batch, &verdict) {
-                core.stats.failed(alone, verdict.fate);
-                core.log.batch_failed(error, alone);
+            let alone = batch.len() == 1;
+            let failed = partition.divide(batch, &verdict);
+            if alone {
+                core.log.batch_failed(error, 1);
             }
+            failed
         }
         Retry::Resequence => {
             let at = retry_at();
             let fenced = error.broker_error().is_some_and(|e| e.code() != OUT_OF_ORDER);
-            partition.out_of_sequence(batch, &verdict, fenced, at);
+            partition.out_of_sequence(batch, &verdict, fenced, at)
         }
         Retry::Backoff | Retry::Soon => {
             let at = retry_at();
-            partition.retry(batch, &verdict, at);
+            partition.retry(batch, &verdict, at)
         }
-    }
+    };
+    core.stats.failed(failed);
 }
 
 /// `OUT_OF_ORDER_SEQUENCE_NUMBER`: the producer id itself is still good.

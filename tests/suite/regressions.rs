@@ -40,7 +40,8 @@ async fn numbers(producer: &Producer, numbers: std::ops::Range<u32>) -> Vec<(u32
 }
 
 fn stored(cluster: &FakeCluster) -> Vec<u32> {
-    let text = |record: kafka_testbed::StoredRecord| String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+    let text =
+        |record: kafka_testbed::StoredRecord| String::from_utf8(record.value.unwrap().to_vec()).unwrap();
     cluster.all_records("t").into_iter().map(|record| text(record).parse().unwrap()).collect()
 }
 
@@ -81,8 +82,11 @@ async fn a_message_that_cannot_leave_is_given_up_at_its_deadline() {
         }
         if let Dead::NoId = dead {
             cluster.inject(Rule::on(Api::InitProducerId).always(), Fault::Error(15));
-        } 
+        }
         let producer = producer(config).await;
+        if !matches!(dead, Dead::NoId) {
+            producer.send(&ctx(SECOND), Message::new("v")).await.unwrap();
+        }
         match dead {
             Dead::Silent => cluster.black_hole(0),
             Dead::Open => {
@@ -96,7 +100,8 @@ async fn a_message_that_cannot_leave_is_given_up_at_its_deadline() {
                 for _ in 0..30 {
                     drop(producer.enqueue(&Context::background(), Message::new("v")).await.unwrap());
                 }
-                tokio::time::sleep(SECOND / 10).await;
+                // They leave together, and have to be paid for until the next may.
+                tokio::time::sleep(2 * SECOND).await;
             }
             Dead::NoId => {}
         }
@@ -108,7 +113,11 @@ async fn a_message_that_cannot_leave_is_given_up_at_its_deadline() {
         let error = tokio::time::timeout(60 * SECOND, receipt).await.expect("given up").unwrap_err();
         let took = started.elapsed();
         assert!((2 * SECOND..=2 * SECOND + LATE).contains(&took), "{dead:?}: {took:?}");
-        assert_eq!((error.kind(), error.fate()), (ErrorKind::DeliveryTimeout, Fate::NotPersisted), "{dead:?}");
+        assert_eq!(
+            (error.kind(), error.fate()),
+            (ErrorKind::DeliveryTimeout, Fate::NotPersisted),
+            "{dead:?}"
+        );
     }
 }
 
@@ -197,14 +206,20 @@ async fn close_ends_even_while_batches_come_back_to_be_sent_again() {
         cluster.inject(Rule::on(Api::Produce).always(), Fault::Error(6));
         let mut receipts = Vec::new();
         for n in 0..40 {
-            receipts.push(producer.enqueue(&Context::background(), Message::new("v").partition(n % 4)).await.unwrap());
+            receipts.push(
+                producer.enqueue(&Context::background(), Message::new("v").partition(n % 4)).await.unwrap(),
+            );
         }
         for _ in 0..random.u32(..20) {
             tokio::task::yield_now().await;
         }
         let limit = Duration::from_millis(random.u64(..100));
         let closed = tokio::time::timeout(10 * SECOND, producer.close(&ctx(limit))).await;
-        assert_eq!(closed.expect("close ends").unwrap_err().kind(), ErrorKind::DeadlineExceeded, "seed {seed}");
+        assert_eq!(
+            closed.expect("close ends").unwrap_err().kind(),
+            ErrorKind::DeadlineExceeded,
+            "seed {seed}"
+        );
         for receipt in receipts {
             let error = receipt.now_or_never().expect("settled when close returns").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Closed, "seed {seed}: {error}");
@@ -302,7 +317,8 @@ fn try_enqueue_needs_no_runtime_on_its_own_thread() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let cluster = runtime.block_on(FakeCluster::with_topic("t", 1)).unwrap();
     let producer = runtime.block_on(producer(config(&cluster)));
-    let receipt = std::thread::spawn(move || producer.try_enqueue(Message::new("v")).unwrap()).join().unwrap();
+    let receipt =
+        std::thread::spawn(move || producer.try_enqueue(Message::new("v")).unwrap()).join().unwrap();
     runtime.block_on(async { tokio::time::timeout(10 * SECOND, receipt).await.expect("answered").unwrap() });
 }
 
@@ -310,7 +326,13 @@ fn try_enqueue_needs_no_runtime_on_its_own_thread() {
 /// under way looked settled, and was dropped with the last handle.
 #[tokio::test(start_paused = true)]
 async fn each_message_is_counted_once_whatever_becomes_of_it() {
-    for fault in [Fault::Delay(3 * SECOND), Fault::Silence, Fault::Silence.after_apply(), Fault::Error(7), Fault::Error(6)] {
+    for fault in [
+        Fault::Delay(3 * SECOND),
+        Fault::Silence,
+        Fault::Silence.after_apply(),
+        Fault::Error(7),
+        Fault::Error(6),
+    ] {
         let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
         let timeouts = TimeoutConfig::default().request(4 * SECOND);
         let producer = producer(config(&cluster).timeouts(timeouts)).await;

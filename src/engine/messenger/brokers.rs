@@ -19,6 +19,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// After a failure no new attempt is made for so long; it doubles up to the second.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// A connection under construction holds its place for so long at most.
+const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
+/// Within this time every broker of a list is being tried, however long the list.
+const WHOLE_HEAD_START: Duration = Duration::from_millis(800);
 /// Refused credentials are not tried again for so long, so that no account is locked.
 const AUTHENTICATION_HOLD: Duration = Duration::from_secs(5);
 
@@ -90,6 +94,10 @@ impl Brokers {
 
     /// The connection to this broker, made if need be.
     pub(super) async fn connection(&self, address: &Address) -> Result<Arc<Connection>> {
+        self.connect(address, Some(&self.connecting)).await
+    }
+
+    async fn connect(&self, address: &Address, places: Option<&Semaphore>) -> Result<Arc<Connection>> {
         let slot = self.slots.lock().entry(address.clone()).or_default().clone();
         if let Some(connection) = slot.fresh(&self.settings) {
             return Ok(connection);
@@ -104,9 +112,7 @@ impl Brokers {
                 return Err(error.clone().with_retry_after(Some(left)));
             }
         }
-        let permit = self.connecting.acquire().await;
-        let opened = Connection::open(address, &self.settings).await;
-        drop(permit);
+        let opened = self.open(address, places).await;
         match opened {
             Ok(connection) => {
                 *attempts = Attempts::default();
@@ -128,6 +134,22 @@ impl Brokers {
         }
     }
 
+    /// Opens a connection, in one of `places`. One that takes long gives its place up: brokers that are silent do not
+    /// keep others from being connected to.
+    async fn open(&self, address: &Address, places: Option<&Semaphore>) -> Result<Connection> {
+        let opening = Connection::open(address, &self.settings);
+        let Some(places) = places else {
+            return opening.await;
+        };
+        let place = places.acquire().await;
+        tokio::pin!(opening);
+        if let Ok(opened) = tokio::time::timeout(LONGEST_IN_PLACE, &mut opening).await {
+            return opened;
+        }
+        drop(place);
+        opening.await
+    }
+
     /// A connection that stands, or the first that can be made to any broker: of the bootstrap list, for that
     /// is what a name server may have changed, and of the last metadata.
     pub(super) async fn any(&self) -> Result<Arc<Connection>> {
@@ -145,19 +167,21 @@ impl Brokers {
     }
 
     async fn race(&self, candidates: &[Address]) -> Result<Arc<Connection>> {
+        let head_start = HEAD_START.min(WHOLE_HEAD_START / candidates.len().max(1) as u32);
         let mut attempts = FuturesUnordered::new();
         let mut waiting = candidates.iter();
         let mut failures = Vec::new();
         loop {
             match waiting.next() {
-                Some(address) => attempts.push(self.connection(address)),
+                // Their number is bounded by the list, and none waits for another.
+                Some(address) => attempts.push(self.connect(address, None)),
                 None if attempts.is_empty() => return Err(none_reachable(&failures)),
                 None => {}
             }
-            let head_start = async {
+            let next = async {
                 match waiting.len() {
                     0 => std::future::pending().await,
-                    _ => tokio::time::sleep(HEAD_START).await,
+                    _ => tokio::time::sleep(head_start).await,
                 }
             };
             tokio::select! {
@@ -165,7 +189,7 @@ impl Brokers {
                     Ok(connection) => return Ok(connection),
                     Err(error) => failures.push(error),
                 },
-                () = head_start => {}
+                () = next => {}
             }
         }
     }
