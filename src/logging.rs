@@ -151,7 +151,7 @@ impl Log {
         });
     }
 
-    pub(crate) fn breaker(&self, broker: &str, open: bool, failures: u64) {
+    pub(crate) fn breaker(&self, scope: &str, broker: &str, open: bool, failures: u64) {
         self.emit(|brokers| {
             if open {
                 tracing::event!(
@@ -159,6 +159,7 @@ impl Log {
                     component = "kafka",
                     event = "breaker.opened",
                     ?brokers,
+                    scope,
                     broker,
                     failures,
                     "a broker is left alone for a while"
@@ -169,6 +170,7 @@ impl Log {
                     component = "kafka",
                     event = "breaker.closed",
                     ?brokers,
+                    scope,
                     broker,
                     "a broker is back"
                 );

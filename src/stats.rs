@@ -1,9 +1,11 @@
 //! What the producer counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::accumulator::Failed;
+use crate::resilience::BreakerState;
 
 /// A snapshot of the producer's counters since it was made, and of what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +29,12 @@ pub struct Stats {
     pub bytes_acked: u64,
     /// Time for which brokers asked to be spared (KIP-219).
     pub throttled: Duration,
-    /// Times that a circuit breaker opened.
+    /// Times that a circuit breaker opened, of a broker or of the cluster.
     pub breaker_opened: u64,
+    /// What the circuit breaker of the whole cluster lets through.
+    pub cluster_breaker: BreakerState,
+    /// What the circuit breaker of each broker lets through, of those that were sent to.
+    pub broker_breakers: Vec<(Arc<str>, BreakerState)>,
     /// Bytes of messages that are accepted but not settled.
     pub buffer_bytes: usize,
     /// Produce requests in flight.

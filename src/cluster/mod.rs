@@ -1,5 +1,6 @@
 //! The topics in use: their partitions, who leads them, and the lane that each is sent by.
 
+mod reach;
 mod refresh;
 mod resolve;
 mod topic;
@@ -18,6 +19,7 @@ use crate::accumulator::Partition;
 use crate::engine::TopicMetadata;
 use crate::error::{Error, ErrorKind};
 use crate::producer::Core;
+use crate::resilience::{Breaker, CircuitBreakerConfig};
 use crate::sender::Lane;
 
 /// A topic that metadata calls unknown so many times in a row was deleted: what is under way to it is given up.
@@ -34,11 +36,14 @@ pub(crate) struct Cluster {
     /// One question for each unknown topic at a time; the answers to recent ones.
     resolving: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
     absent: Mutex<HashMap<Arc<str>, (Instant, Error)>>,
+    /// Of the whole cluster.
+    breaker: Mutex<Breaker>,
 }
 
 impl Cluster {
-    pub(crate) fn new(settings: TopicSettings) -> Self {
+    pub(crate) fn new(settings: TopicSettings, breaker: CircuitBreakerConfig) -> Self {
         Self {
+            breaker: Mutex::new(Breaker::new(breaker)),
             topics: RwLock::default(),
             leaving: Mutex::default(),
             refresher: Refresher::new(settings.metadata_age),

@@ -56,8 +56,13 @@ impl Cluster {
             if let Some(error) = self.known_absent(name) {
                 return Err(error);
             }
-            let asked = core.engine.metadata(std::slice::from_ref(name)).await;
-            let error = match asked {
+            if let Some(error) = self.fail_fast(core, Instant::now()) {
+                return Err(error.with_topic(name.clone()));
+            }
+            let asked = Instant::now();
+            let answer = core.engine.metadata(std::slice::from_ref(name)).await;
+            self.heard(core, asked, &answer);
+            let error = match answer {
                 Ok(metadata) => match self.take_in(core, name, &metadata) {
                     Ok(topic) => return Ok(topic),
                     Err(error) => error,

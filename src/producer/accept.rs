@@ -144,8 +144,9 @@ impl Core {
 
     fn check_circuit(&self, partition: &Partition) -> Result<()> {
         let lane = partition.lane();
-        let (Some(node), now) = (lane.node(), Instant::now()) else {
-            return Ok(());
+        let now = Instant::now();
+        let Some(node) = lane.node() else {
+            return self.cluster.fail_fast(self, now).map_or(Ok(()), Err);
         };
         match lane.breaker_state(now) {
             BreakerState::Open => {

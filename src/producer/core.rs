@@ -19,7 +19,7 @@ use crate::engine::{Engine, MessengerEngine, Parcel};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::logging::Log;
 use crate::message::millis;
-use crate::resilience::{Backoff, Change, RateLimiter, RetryBudget};
+use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
 use crate::sender::{Identities, Lane, Lanes};
 use crate::stats::{Counters, Stats};
 
@@ -75,7 +75,7 @@ impl Core {
                 max_batch_bytes: config.batch.max_bytes,
             },
             buffer,
-            cluster: Cluster::new(topics),
+            cluster: Cluster::new(topics, config.circuit_breaker.clone()),
             lanes: Lanes::new(config.circuit_breaker.clone()),
             identities: Identities::default(),
             stats: Counters::default(),
@@ -211,17 +211,21 @@ impl Core {
         self.budget.lock().deposit(now);
     }
 
-    pub(crate) fn breaker_changed(&self, lane: &Lane, change: Option<Change>) {
-        let (Some(change), Some(node)) = (change, lane.node()) else {
-            return;
-        };
-        let broker = self.engine.name_of(node);
+    pub(crate) fn lane_breaker_changed(&self, lane: &Lane, change: Option<Change>) {
+        if let Some(node) = lane.node().filter(|_| change.is_some()) {
+            self.breaker_changed("broker", &self.engine.name_of(node), change);
+        }
+    }
+
+    /// `scope`: `broker` or `cluster`.
+    pub(crate) fn breaker_changed(&self, scope: &str, broker: &str, change: Option<Change>) {
         match change {
-            Change::Opened { failures } => {
+            None => {}
+            Some(Change::Opened { failures }) => {
                 self.stats.breaker_opened();
-                self.log.breaker(&broker, true, u64::from(failures));
+                self.log.breaker(scope, broker, true, u64::from(failures));
             }
-            Change::Closed => self.log.breaker(&broker, false, 0),
+            Some(Change::Closed) => self.log.breaker(scope, broker, false, 0),
         }
     }
 
@@ -253,11 +257,24 @@ impl Core {
         }
     }
 
+    fn breakers(&self, now: Instant) -> Vec<(Arc<str>, BreakerState)> {
+        let lanes = self.lanes.all();
+        let states = lanes
+            .iter()
+            .filter_map(|lane| Some((self.engine.name_of(lane.node()?), lane.breaker_state(now))));
+        let mut states: Vec<_> = states.collect();
+        states.sort_by(|a, b| a.0.cmp(&b.0));
+        states
+    }
+
     pub(super) fn snapshot(&self) -> Stats {
+        let now = Instant::now();
         Stats {
             buffer_bytes: self.buffer.used(),
             in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),
             metadata_age: self.cluster.metadata_age(),
+            cluster_breaker: self.cluster.breaker_state(now),
+            broker_breakers: self.breakers(now),
             ..self.stats.snapshot()
         }
     }

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When a broker that fails is left alone for a while. There is one breaker for each broker.
+/// When a broker that fails is left alone for a while. There is one breaker for each broker, and one for the whole
+/// cluster, which opens when nobody answers questions about it.
 ///
+/// Requests that are lost with one connection are one failure.
 /// Only failures of the broker count: connections that cannot be made or break, requests that are not answered. What
 /// a broker refuses says nothing about its health.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,10 +107,11 @@ impl CircuitBreakerConfig {
 }
 
 /// What a circuit breaker lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BreakerState {
     /// Everything.
+    #[default]
     Closed,
     /// Nothing.
     Open,

@@ -35,7 +35,13 @@ impl Identities {
             if let Some(id) = self.current(spent) {
                 return Ok(id);
             }
-            match core.engine.producer_id().await {
+            if let Some(error) = core.cluster.fail_fast(core, Instant::now()) {
+                return Err(error);
+            }
+            let asked = Instant::now();
+            let answer = core.engine.producer_id().await;
+            core.cluster.heard(core, asked, &answer);
+            match answer {
                 Ok(id) => *self.current.lock() = Some(id),
                 Err(error) if error.row().retry == Retry::No => return Err(explain(error)),
                 Err(error) => {

@@ -306,7 +306,7 @@ impl Run {
             Done::Probe(result) => {
                 let now = Instant::now();
                 let change = self.lane.breaker().probe_result(result.is_ok(), now);
-                self.core.breaker_changed(&self.lane, change);
+                self.core.lane_breaker_changed(&self.lane, change);
             }
         }
         waiting.into_iter().for_each(|partition| self.receive(partition));

@@ -65,7 +65,7 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, sent: Instant, now: 
         Some(false) => lane.breaker().on_failure(sent, now),
         None => return,
     };
-    core.breaker_changed(lane, change);
+    core.lane_breaker_changed(lane, change);
 }
 
 fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tracing::Dispatch;
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -23,7 +23,7 @@ impl Write for Lines {
 }
 
 impl Lines {
-    fn logger(&self) -> Dispatch {
+    pub(crate) fn logger(&self) -> Dispatch {
         let lines = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -34,11 +34,15 @@ impl Lines {
         Dispatch::new(subscriber)
     }
 
+    /// Every event.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
+    }
+
     /// The events of one operation.
     fn of(&self, operation: &str) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        events.filter(|event| event["operation"] == operation).collect()
+        self.events().into_iter().filter(|event| event["operation"] == operation).collect()
     }
 }
 

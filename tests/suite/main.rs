@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_input;
+mod breaker;
 mod cluster;
 mod conformance;
 mod delivery;
+mod error_table;
 mod fake;
 mod faults;
 #[path = "../../examples/soak/ledger.rs"]
