@@ -292,7 +292,8 @@ impl Batch {
     pub(crate) fn reckon_expiry(&mut self, now: Instant) {
         if self.expires <= now {
             let later = self.records.iter().map(|r| self.expiry(r)).filter(|at| *at > now);
-            self.expires = later.min().unwrap_or(self.opened + FAR);
+            // Nobody waits for it any more: it is over, not to be sent for ever.
+            self.expires = later.min().unwrap_or(now);
         }
     }
 
