@@ -1,45 +1,59 @@
-//! Keeps an in-memory cluster running, to try clients against.
+//! Keeps a cluster running, to try clients against: one in memory, or with `--real` an Apache Kafka.
 //!
 //! ```text
 //! cargo run --example dev_broker -- --port 9092 --topic events:3
 //! kcat -P -b 127.0.0.1:9092 -t events
 //! ```
 //!
-//! It is a test double: one process, loopback only, nothing is kept. Topics that are asked for are created.
+//! Both listen on the loopback only, and nothing is kept. In memory, topics that are asked for are created; a real one
+//! needs Java 17 and Maven, and chooses its port.
 
-use kafka_testbed::FakeCluster;
+use kafka_testbed::{FakeCluster, JvmCluster};
 
-const USAGE: &str = "usage: dev_broker [--port PORT] [--brokers N] [--topic NAME:PARTITIONS]... [--print]";
+type Error = Box<dyn std::error::Error>;
+
+const USAGE: &str =
+    "usage: dev_broker [--real] [--port PORT] [--brokers N] [--topic NAME:PARTITIONS]... [--print]";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut builder = FakeCluster::builder().port(9092).auto_create(3);
-    let mut print = false;
+async fn main() -> Result<(), Error> {
+    let (mut real, mut print, mut port, mut brokers, mut topics) = (false, false, 9092, 1, Vec::new());
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
         let mut value = || args.next().ok_or(USAGE);
-        builder = match flag.as_str() {
-            "--port" => builder.port(value()?.parse()?),
-            "--brokers" => builder.brokers(value()?.parse()?),
+        match flag.as_str() {
+            "--real" => real = true,
+            "--print" => print = true,
+            "--port" => port = value()?.parse()?,
+            "--brokers" => brokers = value()?.parse()?,
             "--topic" => {
                 let topic = value()?;
                 let (name, partitions) = topic.split_once(':').unwrap_or((&topic, "1"));
-                builder.topic(name, partitions.parse()?)
-            }
-            "--print" => {
-                print = true;
-                builder
+                topics.push((name.to_owned(), partitions.parse()?));
             }
             _ => return Err(USAGE.into()),
-        };
+        }
     }
+    if real {
+        let cluster = JvmCluster::builder().nodes(brokers).full_jit().heap_mb(512).start().await?;
+        for (name, partitions) in topics {
+            cluster.create_topic(&name, partitions, &[]).await?;
+        }
+        return until_interrupted(&cluster.bootstrap()).await;
+    }
+    let builder = FakeCluster::builder().brokers(brokers).port(port).auto_create(3);
+    let builder = topics.into_iter().fold(builder, |builder, (name, n)| builder.topic(name, n));
     let cluster = builder.start().await?;
-    println!("listening on {} (in memory, loopback only; end with Ctrl-C)", cluster.bootstrap().join(","));
+    let bootstrap = cluster.bootstrap();
     tokio::select! {
-        () = watch(&cluster), if print => {}
-        ended = tokio::signal::ctrl_c() => ended?,
+        () = watch(&cluster), if print => Ok(()),
+        ended = until_interrupted(&bootstrap) => ended,
     }
-    Ok(())
+}
+
+async fn until_interrupted(bootstrap: &[String]) -> Result<(), Error> {
+    println!("listening on {} (loopback only; end with Ctrl-C)", bootstrap.join(","));
+    Ok(tokio::signal::ctrl_c().await?)
 }
 
 /// Prints each record as it is stored.

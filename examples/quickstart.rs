@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-use kafka_testbed::FakeCluster;
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::UnknownTopicHandling;
 use rskafka_producer::{Context, Message, Producer, ProducerConfig};
@@ -20,16 +19,12 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let topic = std::env::var("KAFKA_TOPIC").unwrap_or_else(|_| "quickstart".into());
-    // Kept until the end: dropping it ends the cluster.
-    let mut embedded = None;
-    let brokers: Vec<String> = match std::env::var("KAFKA_BROKERS") {
-        Ok(list) => list.split(',').map(str::to_owned).collect(),
-        Err(_) => {
-            let cluster = FakeCluster::builder().brokers(3).topic(&topic, 3).start().await?;
-            println!("no KAFKA_BROKERS set: started an in-memory cluster of 3 brokers in this process");
-            embedded.insert(cluster).bootstrap()
-        }
-    };
+    // Kept until the end: dropping it ends the cluster in this process.
+    let cluster = kafka_testbed::cluster_from_env(&[(&topic, 3)]).await?;
+    if cluster.fake().is_some() {
+        println!("no KAFKA_BROKERS set: started an in-memory cluster of 3 brokers in this process");
+    }
+    let brokers = cluster.bootstrap();
     println!("brokers: {}", brokers.join(", "));
 
     let config = ProducerConfig::new(brokers.clone()).topic(&topic);

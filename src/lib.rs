@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// Consuming setters named after their fields: one way to write a setting, in a section as in the whole.
 macro_rules! setters {
@@ -25,8 +26,10 @@ mod error;
 mod health;
 mod logging;
 mod message;
+mod metrics;
 mod partitioner;
 mod producer;
+mod propagation;
 mod record;
 mod resilience;
 mod routing;
@@ -37,15 +40,19 @@ pub use accumulator::Receipt;
 pub use compression::Compression;
 pub use config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, Credentials, CredentialsProvider, EngineKind,
-    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret,
-    TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
+    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret, Setting,
+    TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;
 pub use delivery::Delivery;
 pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result};
-pub use health::{CheckReport, Health, HealthCheck, HealthRegistry, HealthReport, Registration, Status};
+pub use health::{
+    CheckReport, Health, HealthCheck, HealthDetail, HealthKind, HealthRegistry, HealthReport, HealthValue,
+    Registration, Status,
+};
 pub use message::{Header, Message};
 pub use partitioner::{PartitionInput, Partitioner, Partitioning};
-pub use producer::Producer;
+pub use producer::{Liveness, Producer};
+pub use propagation::{Propagator, TraceHeaders};
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
-pub use stats::Stats;
+pub use stats::{BrokerStats, Distribution, Stats, TopicStats};

@@ -132,7 +132,7 @@ impl Cluster {
         let partitions = topic.partitions();
         self.leaving.lock().extend(partitions.all.iter().cloned());
         for partition in &partitions.all {
-            core.stats.failed(partition.abandon(&error));
+            core.stats.failed(&metadata.name, partition.abandon(&error), &error);
         }
     }
 

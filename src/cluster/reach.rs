@@ -32,7 +32,8 @@ impl Cluster {
             };
             (change, matches!(breaker.state(now), BreakerState::Open | BreakerState::HalfOpen))
         };
-        core.breaker_changed("cluster", "every broker", change);
+        let left = self.breaker.lock().retry_after(now);
+        core.breaker_changed(&Arc::from("cluster"), self.breaker_state(now), left, change);
         if good && shut {
             // The next probe.
             self.refresh_soon(core);

@@ -1,9 +1,14 @@
 //! Everything that can be set, and what is refused.
 
 mod address;
+#[cfg(feature = "serde")]
+mod deserialize;
+mod environment;
+mod properties;
 mod sasl;
 mod secret;
 mod sections;
+mod settings;
 mod tls;
 mod validate;
 
@@ -17,9 +22,8 @@ pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
 pub use secret::Secret;
-pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
-#[cfg_attr(not(feature = "tls"), allow(unused_imports, reason = "used by the TLS module"))]
-pub(crate) use tls::Identity;
+pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
+pub use settings::Setting;
 pub use tls::{Pem, TlsConfig, TlsRoots};
 
 use crate::clock::Clock;
@@ -47,7 +51,8 @@ pub enum EngineKind {
     Messenger,
     /// rskafka's stable `PartitionClient`, one connection per partition. It cannot be idempotent, cannot
     /// compress beyond what rskafka offers, and **stores a batch again when the broker throttles it**; it is
-    /// kept as the baseline.
+    /// kept as the baseline. Feature `partition-client`.
+    #[cfg(feature = "partition-client")]
     PartitionClient,
 }
 
@@ -104,6 +109,8 @@ pub struct ProducerConfig {
     pub rate_limit: RateLimitConfig,
     /// What keeps one dead topic or broker from stopping the others.
     pub bulkhead: BulkheadConfig,
+    /// What is told of messages beyond events and counters.
+    pub telemetry: TelemetryConfig,
     pub(crate) clock: Clock,
 }
 
@@ -147,6 +154,7 @@ impl Default for ProducerConfig {
             circuit_breaker: CircuitBreakerConfig::default(),
             rate_limit: RateLimitConfig::default(),
             bulkhead: BulkheadConfig::default(),
+            telemetry: TelemetryConfig::default(),
             clock: Clock::default(),
         }
     }
@@ -235,6 +243,29 @@ impl ProducerConfig {
         rate_limit: RateLimitConfig,
         /// Sets [`bulkhead`](Self::bulkhead).
         bulkhead: BulkheadConfig,
+        /// Sets [`telemetry`](Self::telemetry).
+        telemetry: TelemetryConfig,
+    }
+
+    /// Sets what suits a function that is frozen between invocations, and keeps the rest: connections idle for 30 s are
+    /// replaced before use, a connection takes at most 2 s, a request 5 s, a delivery 20 s, nothing lingers, an open
+    /// circuit fails at once, and the buffer is 4 MiB.
+    ///
+    /// Keep the [`Producer`](crate::Producer) in a `static`, make it with [`Producer::new`](crate::Producer::new), and
+    /// let each invocation await what it sent, or [`flush`](crate::Producer::flush), before it returns: nothing happens
+    /// while the process is frozen. See [`docs::serverless`](crate::docs::serverless).
+    #[must_use]
+    pub fn serverless(mut self) -> Self {
+        let seconds = std::time::Duration::from_secs;
+        self.timeouts.connect = seconds(2);
+        self.timeouts.request = seconds(5);
+        self.timeouts.delivery = seconds(20);
+        self.timeouts.idle = seconds(30);
+        self.batch.linger = std::time::Duration::ZERO;
+        self.buffer.max_bytes = 4 << 20;
+        self.buffer.max_wait = seconds(5);
+        self.circuit_breaker.when_open = OpenCircuit::FailFast;
+        self
     }
 
     /// Checks every setting, without any I/O.
@@ -280,6 +311,7 @@ impl fmt::Debug for ProducerConfig {
             .field("circuit_breaker", &self.circuit_breaker)
             .field("rate_limit", &self.rate_limit)
             .field("bulkhead", &self.bulkhead)
+            .field("telemetry", &self.telemetry)
             .finish_non_exhaustive()
     }
 }

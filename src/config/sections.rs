@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Compression;
+use crate::propagation::{Propagator, TraceHeaders};
 
 /// How messages are gathered into record batches.
 ///
@@ -183,5 +184,31 @@ impl BulkheadConfig {
         topic_share: f64,
         /// Sets [`max_connecting`](Self::max_connecting).
         max_connecting: usize,
+    }
+}
+
+/// What is told of messages beyond events and counters; see [`docs::telemetry`](crate::docs::telemetry).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TelemetryConfig {
+    /// Adds the headers of the current trace to each message that has none. Default none; needs
+    /// [`EngineKind::Messenger`](crate::EngineKind::Messenger).
+    pub propagator: Option<Propagator>,
+    /// Whether the metrics of messages have the label `topic`; each topic is then a series of its own. Default off;
+    /// without the feature `metrics` without effect.
+    pub topic_labels: bool,
+}
+
+impl TelemetryConfig {
+    /// Sets [`propagator`](Self::propagator).
+    #[must_use]
+    pub fn propagator(mut self, inject: impl Fn(&mut TraceHeaders) + Send + Sync + 'static) -> Self {
+        self.propagator = Some(Propagator::new(inject));
+        self
+    }
+
+    setters! {
+        /// Sets [`topic_labels`](Self::topic_labels).
+        topic_labels: bool,
     }
 }

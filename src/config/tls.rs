@@ -152,6 +152,10 @@ impl TlsConfig {
             }
             _ => {}
         }
+        #[cfg(feature = "tls")]
+        if let Err(problem) = crate::engine::check_tls(self) {
+            problems.push(problem);
+        }
     }
 
     fn finds_roots(&self) -> bool {

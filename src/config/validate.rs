@@ -154,6 +154,7 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     }
     let name = match config.engine {
         EngineKind::Messenger => "Messenger",
+        #[cfg(feature = "partition-client")]
         EngineKind::PartitionClient => "PartitionClient",
     };
     let able = Capabilities::of(config.engine);
@@ -168,6 +169,9 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     }
     if config.allow_auto_create_topics && !able.auto_create {
         refuse("allow_auto_create_topics (allow.auto.create.topics)");
+    }
+    if config.telemetry.propagator.is_some() && !able.ordered_headers {
+        refuse("telemetry.propagator");
     }
     if !able.compresses(config.batch.compression) {
         refuse(&format!("batch.compression (compression.type) {}", config.batch.compression));
@@ -208,8 +212,17 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         good().validate().unwrap();
-        good().engine(EngineKind::PartitionClient).validate().unwrap();
         good().acks(Acks::Leader).validate().unwrap();
+    }
+
+    #[cfg(feature = "partition-client")]
+    #[test]
+    fn what_the_baseline_engine_cannot_do_is_refused_by_its_name() {
+        let baseline = || good().engine(EngineKind::PartitionClient);
+        baseline().validate().unwrap();
+        for config in [baseline().idempotence(true), baseline().acks(Acks::Leader)] {
+            assert!(problem(&config).contains("PartitionClient"), "{}", problem(&config));
+        }
     }
 
     #[test]
@@ -241,8 +254,6 @@ mod tests {
             (good().bulkhead(BulkheadConfig::default().topic_share(0.001)), "topic_share"),
             (good().bulkhead(BulkheadConfig::default().max_connecting(0)), "max_connecting"),
             (good().idempotence(true).acks(Acks::Leader), "acks(Acks::All)"),
-            (good().idempotence(true).engine(EngineKind::PartitionClient), "PartitionClient"),
-            (good().acks(Acks::Leader).engine(EngineKind::PartitionClient), "PartitionClient"),
         ] {
             assert!(problem(&config).contains(expected), "{expected}: {}", problem(&config));
         }

@@ -27,6 +27,7 @@ impl Capabilities {
                 tls: true,
                 compression: |_| true,
             },
+            #[cfg(feature = "partition-client")]
             EngineKind::PartitionClient => Self {
                 idempotence: false,
                 acks_leader: false,

@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod messenger;
+#[cfg(feature = "partition-client")]
 mod partition_client;
 
 use std::fmt;
@@ -14,7 +15,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub(crate) use capabilities::Capabilities;
-pub(crate) use messenger::MessengerEngine;
+#[cfg(feature = "tls")]
+pub(crate) use messenger::check_tls;
+pub(crate) use messenger::{MessengerEngine, Observer};
+#[cfg(feature = "partition-client")]
 pub(crate) use partition_client::PartitionClientEngine;
 
 use crate::accumulator::{Batch, Partition, ProducerId};

@@ -153,6 +153,7 @@ pub(crate) fn connection_row(kind: ErrorKind, fate: Fate) -> Row {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     #[test]
@@ -160,6 +161,45 @@ mod tests {
         assert!(ROWS.windows(2).all(|w| w[0].code < w[1].code));
         for expected in ROWS {
             assert_eq!(row(expected.code).name, expected.name);
+        }
+    }
+
+    /// The guide's table, as it should be.
+    fn guide() -> String {
+        let mut rows = String::from(
+            "| code | name | kind | fate | what the producer does | remedy |\n|--|--|--|--|--|--|\n",
+        );
+        for row in ROWS {
+            let does = match row.retry {
+                No => "fails the message",
+                Backoff => "sends it again, after a delay",
+                Soon => "asks who leads now, and sends it again",
+                Divide => "divides the batch until the culprit stands alone",
+                Resequence => "numbers what is left anew, and sends it again",
+                Stored => "takes it for stored",
+            };
+            let (code, name, kind, fate, remedy) = (row.code, row.name, row.kind, row.fate, row.remedy);
+            rows.push_str(&format!("| {code} | `{name}` | `{kind}` | {fate} | {does} | {remedy} |\n"));
+        }
+        rows
+    }
+
+    /// With `UPDATE_GUIDES=1` it is written instead.
+    #[test]
+    fn the_guide_to_errors_lists_every_code_and_every_kind() {
+        const MARK: &str = "<!-- codes -->\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/docs/errors.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, found) = text.split_once(MARK).unwrap();
+        if std::env::var_os("UPDATE_GUIDES").is_some() {
+            std::fs::write(path, [before, MARK, &guide()].concat()).unwrap();
+            return;
+        }
+        assert_eq!(found, guide());
+        for kind in ErrorKind::ALL {
+            let code = super::super::code_of(kind);
+            let row = format!("| `{kind}` | `{code}` |");
+            assert!(before.contains(&row), "{row} is missing");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::HealthDetail;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 
@@ -16,6 +17,11 @@ pub trait HealthCheck: Send + Sync {
 
     /// How it is. Should end with `ctx`; the registry ends it otherwise.
     async fn check(&self, ctx: &Context) -> Health;
+
+    /// What else is known, asked for after each [`check`](Self::check). Must not wait. Default nothing.
+    fn details(&self) -> Vec<HealthDetail> {
+        Vec::new()
+    }
 }
 
 /// How something is.
@@ -37,6 +43,16 @@ pub enum Health {
 }
 
 impl Health {
+    /// Why it is not up.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Up => None,
+            Self::Degraded(reason) => Some(reason.clone()),
+            Self::Down { reason, code: Some(code) } => Some(format!("{code}: {reason}")),
+            Self::Down { reason, code: None } => Some(reason.clone()),
+        }
+    }
+
     /// Down, for the reason that an error gives.
     #[must_use]
     pub fn down(error: &Error) -> Self {

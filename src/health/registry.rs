@@ -4,17 +4,17 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tracing::Dispatch;
 
-use super::report::{CheckReport, HealthReport, Status};
+use super::group::{Group, Registered};
+use super::report::HealthReport;
 use super::{Health, HealthCheck};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::logging::Log;
 
 /// Longest time for one check, unless said otherwise. Kubernetes gives a probe one second by default: raise its
 /// `timeoutSeconds`, or lower this.
@@ -24,16 +24,18 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The checks of a service.
 ///
-/// Checks run at the same time, each within its time limit; one that panics is down. Callers who come while a
-/// report is being made wait for that one, and for a second it is served again, so that probes cannot stampede.
+/// Checks run at the same time, each within its time limit; one that panics is down. Callers who come while a run is
+/// under way wait for that one, and for a second its report is served again, so that probes cannot stampede. Each
+/// change of a check's status leaves one event, `health.changed`.
 ///
-/// Use it for readiness. Liveness must not depend on Kafka: restarting a service mends no broker.
+/// [`report`](Self::report) is for readiness. [`liveness`](Self::liveness) runs only the checks that were registered
+/// for it, and must not look at Kafka: restarting a service mends no broker.
 ///
 /// ```
 /// # use rskafka_producer::{Context, Health, HealthRegistry};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> rskafka_producer::Result<()> {
-/// let registry = HealthRegistry::new();
+/// let registry = HealthRegistry::new().service_id("orders");
 /// registry.register_fn("disk", |_ctx| async { Health::Up })?;
 /// let report = registry.report(&Context::background()).await;
 /// assert_eq!(report.http_status(), 200);
@@ -42,8 +44,22 @@ const FRESH: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Default)]
 pub struct HealthRegistry {
-    checks: Mutex<Vec<Registered>>,
-    last: tokio::sync::Mutex<Option<(Instant, Arc<HealthReport>)>>,
+    readiness: Arc<Group>,
+    liveness: Arc<Group>,
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) service_id: Option<String>,
+    pub(super) fresh: Duration,
+    pub(super) log: Log,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { service_id: None, fresh: FRESH, log: Log::new(None, &[]) }
+    }
 }
 
 /// How a check is registered.
@@ -54,11 +70,23 @@ pub struct Registration {
     pub critical: bool,
     /// Longest time that it may take. Default 2 s.
     pub timeout: Duration,
+    /// What it is asked for. Default [`HealthKind::Readiness`].
+    pub kind: HealthKind,
+}
+
+/// What a check is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HealthKind {
+    /// Whether the service can do its work now. One that is not ready gets no requests, and is left running.
+    #[default]
+    Readiness,
+    /// Whether the process itself makes progress. One that is not alive is restarted: only for what a restart mends.
+    Liveness,
 }
 
 impl Default for Registration {
     fn default() -> Self {
-        Self { critical: true, timeout: CHECK_TIMEOUT }
+        Self { critical: true, timeout: CHECK_TIMEOUT, kind: HealthKind::Readiness }
     }
 }
 
@@ -68,14 +96,9 @@ impl Registration {
         critical: bool,
         /// Sets [`timeout`](Self::timeout).
         timeout: Duration,
+        /// Sets [`kind`](Self::kind).
+        kind: HealthKind,
     }
-}
-
-#[derive(Clone)]
-struct Registered {
-    name: String,
-    check: Arc<dyn HealthCheck>,
-    how: Registration,
 }
 
 impl HealthRegistry {
@@ -83,6 +106,27 @@ impl HealthRegistry {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets the name of the service in reports.
+    #[must_use]
+    pub fn service_id(mut self, service_id: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.settings).service_id = Some(service_id.into());
+        self
+    }
+
+    /// Sets for how long a report is served again. Default 1 s.
+    #[must_use]
+    pub fn cached_for(mut self, time: Duration) -> Self {
+        Arc::make_mut(&mut self.settings).fresh = time;
+        self
+    }
+
+    /// Sets where the events go; without it, to the subscriber that is current where a run ends.
+    #[must_use]
+    pub fn logger(mut self, logger: Dispatch) -> Self {
+        Arc::make_mut(&mut self.settings).log = Log::new(Some(logger), &[]);
+        self
     }
 
     /// Adds a check under its own name.
@@ -94,20 +138,22 @@ impl HealthRegistry {
         self.register_with(Registration::default(), check)
     }
 
-    /// Adds a check under its own name, with its own time limit and weight.
+    /// Adds a check under its own name, with its own time limit, weight and kind.
     ///
     /// # Errors
     ///
     /// `KAFKA_INVALID_CONFIG` if the name is taken.
     pub fn register_with(&self, how: Registration, check: impl HealthCheck + 'static) -> Result<()> {
+        let group = match how.kind {
+            HealthKind::Readiness => &self.readiness,
+            HealthKind::Liveness => &self.liveness,
+        };
         let name = check.name().to_owned();
-        let mut checks = self.checks.lock();
-        if checks.iter().any(|registered| registered.name == name) {
-            let text = format!("a health check named {name:?} is registered already");
-            return Err(Error::new(ErrorKind::InvalidConfig, text));
+        if group.add(Registered { name: name.clone(), check: Arc::new(check), how }) {
+            return Ok(());
         }
-        checks.push(Registered { name, check: Arc::new(check), how });
-        Ok(())
+        let text = format!("a health check named {name:?} is registered already");
+        Err(Error::new(ErrorKind::InvalidConfig, text))
     }
 
     /// Adds a function as a check.
@@ -123,71 +169,35 @@ impl HealthRegistry {
         self.register(FnCheck { name: name.into(), check: Box::new(move |ctx| Box::pin(check(ctx))) })
     }
 
-    /// Runs every check, or serves a report of the last second. When `ctx` ends first, what has not answered is
-    /// down.
+    /// Readiness: runs every check of that kind, or serves a report of the last second.
+    ///
+    /// When `ctx` ends first, the last report is served if it is not older than ten seconds; else every check is
+    /// down. The run goes on, and the next caller has its report.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops the checks that it started.
+    /// Dropping the future ends only the waiting.
     pub async fn report(&self, ctx: &Context) -> Arc<HealthReport> {
-        let mut last = self.last.lock().await;
-        if let Some((at, report)) = &*last {
-            if at.elapsed() < FRESH {
-                return report.clone();
-            }
-        }
-        let report = Arc::new(self.run(ctx).await);
-        *last = Some((Instant::now(), report.clone()));
-        report
+        self.readiness.report(&self.settings, ctx).await
     }
 
-    async fn run(&self, ctx: &Context) -> HealthReport {
-        let checks = self.checks.lock().clone();
-        let mut running = JoinSet::new();
-        for (place, registered) in checks.iter().cloned().enumerate() {
-            let ctx = ctx.with_timeout(registered.how.timeout);
-            running.spawn(async move { (place, check(&registered, &ctx).await) });
-        }
-        let mut reports: Vec<Option<CheckReport>> = vec![None; checks.len()];
-        while let Some(done) = running.join_next().await {
-            // A check that panicked leaves its place empty.
-            if let Ok((place, report)) = done {
-                reports[place] = Some(report);
-            }
-        }
-        let reports = reports.into_iter().zip(checks).map(|(report, registered)| {
-            report.unwrap_or_else(|| CheckReport {
-                name: registered.name,
-                critical: registered.how.critical,
-                health: Health::down_because("the check panicked"),
-                took: Duration::ZERO,
-                at: SystemTime::now(),
-            })
-        });
-        HealthReport::new(reports.collect())
+    /// Liveness: the same for the checks that were registered with [`HealthKind::Liveness`]. Without any it is up,
+    /// which says that this code runs.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends only the waiting.
+    pub async fn liveness(&self, ctx: &Context) -> Arc<HealthReport> {
+        self.liveness.report(&self.settings, ctx).await
     }
 }
 
-async fn check(registered: &Registered, ctx: &Context) -> CheckReport {
-    let started = Instant::now();
-    let health = match ctx.bound(registered.check.check(ctx)).await {
-        Ok(health) => health,
-        Err(_) => Health::down_because(format!("no answer within {:?}", started.elapsed())),
-    };
-    CheckReport {
-        name: registered.name.clone(),
-        critical: registered.how.critical,
-        health,
-        took: started.elapsed(),
-        at: SystemTime::now(),
-    }
-}
+/// What the future of a function returns.
+pub(super) type Answer = Pin<Box<dyn Future<Output = Health> + Send>>;
 
-type Answer = Pin<Box<dyn Future<Output = Health> + Send>>;
-
-struct FnCheck {
-    name: String,
-    check: Box<dyn Fn(Context) -> Answer + Send + Sync>,
+pub(super) struct FnCheck {
+    pub(super) name: String,
+    pub(super) check: Box<dyn Fn(Context) -> Answer + Send + Sync>,
 }
 
 #[async_trait]
@@ -203,100 +213,9 @@ impl HealthCheck for FnCheck {
 
 impl fmt::Debug for HealthRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.checks.lock().iter().map(|c| c.name.clone()).collect();
-        f.debug_struct("HealthRegistry").field("checks", &names).finish_non_exhaustive()
-    }
-}
-
-/// What the worst of all checks makes of the whole.
-pub(super) fn overall(reports: &[CheckReport]) -> Status {
-    let status = reports.iter().map(|report| match (&report.health, report.critical) {
-        (Health::Up, _) => Status::Pass,
-        (Health::Down { .. }, true) => Status::Fail,
-        _ => Status::Warn,
-    });
-    status.max().unwrap_or(Status::Pass)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn checks_run_together_and_a_slow_one_is_down_in_its_time() {
-        let registry = HealthRegistry::new();
-        for name in ["a", "b", "c"] {
-            registry
-                .register_fn(name, |_| async {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    Health::Up
-                })
-                .unwrap();
-        }
-        registry.register_fn("stuck", |_| std::future::pending()).unwrap();
-        let started = Instant::now();
-        let report = registry.report(&Context::background()).await;
-        assert!(started.elapsed() < Duration::from_millis(2_010));
-        assert_eq!(report.status(), Status::Fail);
-        assert_eq!(report.checks().iter().filter(|c| c.health == Health::Up).count(), 3);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_panic_is_contained_and_the_check_is_down() {
-        let registry = HealthRegistry::new();
-        registry.register_fn("bad", |_| async { panic!("on purpose") }).unwrap();
-        registry.register_fn("good", |_| async { Health::Up }).unwrap();
-        let report = registry.report(&Context::background()).await;
-        assert_eq!(report.http_status(), 503);
-        assert_eq!(report.checks()[1].health, Health::Up);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stampede_makes_one_check() {
-        static RUNS: AtomicUsize = AtomicUsize::new(0);
-        let registry = Arc::new(HealthRegistry::new());
-        registry
-            .register_fn("counted", |_| async {
-                RUNS.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                Health::Up
-            })
-            .unwrap();
-        let callers: Vec<_> = (0..50)
-            .map(|_| {
-                let registry = registry.clone();
-                tokio::spawn(async move { registry.report(&Context::background()).await.http_status() })
-            })
-            .collect();
-        for caller in callers {
-            assert_eq!(caller.await.unwrap(), 200);
-        }
-        assert_eq!(RUNS.load(Ordering::SeqCst), 1);
-        tokio::time::advance(Duration::from_secs(2)).await;
-        registry.report(&Context::background()).await;
-        assert_eq!(RUNS.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn a_check_that_is_not_critical_only_degrades() {
-        let registry = HealthRegistry::new();
-        let cache = FnCheck {
-            name: "cache".into(),
-            check: Box::new(|_| Box::pin(async { Health::down_because("cold") })),
-        };
-        registry.register_with(Registration::default().critical(false), cache).unwrap();
-        let report = registry.report(&Context::background()).await;
-        assert_eq!((report.status(), report.http_status()), (Status::Warn, 200));
-    }
-
-    #[test]
-    fn a_name_can_be_registered_once() {
-        let registry = HealthRegistry::new();
-        registry.register_fn("a", |_| async { Health::Up }).unwrap();
-        let error = registry.register_fn("a", |_| async { Health::Up }).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        f.debug_struct("HealthRegistry")
+            .field("readiness", &self.readiness.names())
+            .field("liveness", &self.liveness.names())
+            .finish_non_exhaustive()
     }
 }

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use super::Health;
-use super::registry::overall;
+use super::{Health, HealthDetail, HealthValue};
 
-/// The whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How a check, a detail or the whole is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Everything is up.
+    #[default]
     Pass,
     /// Something is degraded, or something that is not critical is down.
     Warn,
@@ -29,22 +29,47 @@ pub struct CheckReport {
     pub critical: bool,
     /// What it found.
     pub health: Health,
+    /// What else it shows.
+    pub details: Vec<HealthDetail>,
     /// How long it took.
     pub took: Duration,
     /// When it was done.
     pub at: SystemTime,
+    /// Since when its status is what it is.
+    pub since: SystemTime,
+    /// How many times in a row it was down.
+    pub consecutive_failures: u32,
 }
 
 /// What all checks found.
 #[derive(Clone, Debug)]
 pub struct HealthReport {
+    service_id: Option<String>,
     status: Status,
+    at: SystemTime,
     checks: Vec<CheckReport>,
 }
 
+impl CheckReport {
+    pub(super) fn new(name: &str, critical: bool, health: Health, took: Duration, at: SystemTime) -> Self {
+        let details = Vec::new();
+        Self { name: name.into(), critical, health, details, took, at, since: at, consecutive_failures: 0 }
+    }
+
+    /// What it found, in one word.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self.health {
+            Health::Up => Status::Pass,
+            Health::Degraded(_) => Status::Warn,
+            Health::Down { .. } => Status::Fail,
+        }
+    }
+}
+
 impl HealthReport {
-    pub(super) fn new(checks: Vec<CheckReport>) -> Self {
-        Self { status: overall(&checks), checks }
+    pub(super) fn new(service_id: Option<String>, checks: Vec<CheckReport>) -> Self {
+        Self { service_id, status: overall(&checks), at: SystemTime::now(), checks }
     }
 
     /// The media type of [`to_json`](Self::to_json).
@@ -62,6 +87,12 @@ impl HealthReport {
         &self.checks
     }
 
+    /// How long ago it was made: a report may be served again.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.at.elapsed().unwrap_or_default()
+    }
+
     /// 200 while the service can work, 503 where it cannot.
     #[must_use]
     pub fn http_status(&self) -> u16 {
@@ -71,38 +102,72 @@ impl HealthReport {
         }
     }
 
-    /// The report as `application/health+json`.
+    /// The report as `application/health+json`. `since`, `consecutiveFailures` and `critical` of a check are ours, as
+    /// the draft allows.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let checks: Map<String, Value> = self
-            .checks
-            .iter()
-            .map(|check| (format!("{}:responseTime", check.name), json!([check_json(check)])))
-            .collect();
-        json!({ "status": self.status.as_str(), "checks": checks }).to_string()
+        let mut checks = Map::new();
+        for check in &self.checks {
+            checks.insert(format!("{}:responseTime", check.name), json!([check_json(check)]));
+            for detail in &check.details {
+                let name = format!("{}:{}", check.name, detail.measurement);
+                let all = checks.entry(name).or_insert_with(|| json!([]));
+                if let Some(all) = all.as_array_mut() {
+                    all.push(detail_json(detail, check.at));
+                }
+            }
+        }
+        let mut json = json!({ "status": self.status.as_str(), "checks": checks });
+        put(&mut json, "serviceId", self.service_id.clone());
+        json.to_string()
     }
 }
 
 fn check_json(check: &CheckReport) -> Value {
-    let (status, output) = match &check.health {
-        Health::Up => ("pass", None),
-        Health::Degraded(reason) => ("warn", Some(reason.clone())),
-        Health::Down { reason, code } => {
-            let output = code.map_or_else(|| reason.clone(), |code| format!("{code}: {reason}"));
-            ("fail", Some(output))
-        }
-    };
     let mut json = json!({
         "componentType": "datastore",
-        "status": status,
+        "status": check.status().as_str(),
         "observedValue": check.took.as_millis() as u64,
         "observedUnit": "ms",
         "time": rfc3339(check.at),
+        "since": rfc3339(check.since),
+        "critical": check.critical,
     });
-    if let (Some(output), Some(object)) = (output, json.as_object_mut()) {
-        object.insert("output".into(), output.into());
-    }
+    put(&mut json, "output", check.health.reason());
+    put(&mut json, "consecutiveFailures", Some(check.consecutive_failures).filter(|failures| *failures > 0));
     json
+}
+
+fn detail_json(detail: &HealthDetail, at: SystemTime) -> Value {
+    let value = match &detail.value {
+        HealthValue::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => json!(*number as i64),
+        HealthValue::Number(number) => json!(number),
+        HealthValue::Text(text) => json!(text),
+    };
+    let mut json = json!({
+        "componentType": "datastore",
+        "observedValue": value,
+        "status": detail.status.as_str(),
+        "time": rfc3339(at),
+    });
+    put(&mut json, "componentId", detail.component.clone());
+    put(&mut json, "observedUnit", detail.unit);
+    json
+}
+
+fn put(json: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+    if let (Some(value), Some(object)) = (value, json.as_object_mut()) {
+        object.insert(name.into(), value.into());
+    }
+}
+
+/// What the worst of all checks makes of the whole.
+fn overall(checks: &[CheckReport]) -> Status {
+    let status = checks.iter().map(|check| match check.status() {
+        Status::Fail if !check.critical => Status::Warn,
+        status => status,
+    });
+    status.max().unwrap_or(Status::Pass)
 }
 
 impl Status {
@@ -142,23 +207,32 @@ mod tests {
 
     #[test]
     fn the_json_is_that_of_the_draft() {
-        let check = |name: &str, health| CheckReport {
-            name: name.into(),
-            critical: true,
-            health,
-            took: Duration::from_millis(12),
-            at: UNIX_EPOCH + Duration::from_secs(1_795_521_000),
-        };
+        let at = UNIX_EPOCH + Duration::from_secs(1_795_521_000);
+        let check = |name: &str, health| CheckReport::new(name, true, health, Duration::from_millis(12), at);
         let down = Error::new(ErrorKind::Unreachable, "cannot reach \"b:9092\"");
-        let report =
-            HealthReport::new(vec![check("kafka-producer", Health::down(&down)), check("disk", Health::Up)]);
+        let mut kafka = check("kafka-producer", Health::down(&down));
+        kafka.consecutive_failures = 3;
+        kafka.details = vec![
+            HealthDetail::new("circuitBreaker", "closed").of("a:9092"),
+            HealthDetail::new("circuitBreaker", "open").of("b:9092").status(Status::Warn),
+            HealthDetail::time("metadataAge", Duration::from_millis(1_500)),
+        ];
+        let checks = vec![kafka, check("disk", Health::Up)];
+        let report = HealthReport::new(Some("orders".into()), checks);
         let json: Value = serde_json::from_str(&report.to_json()).unwrap();
         assert_eq!(json["status"], "fail");
         let kafka = &json["checks"]["kafka-producer:responseTime"][0];
         assert_eq!(kafka["output"], "KAFKA_BROKERS_UNAVAILABLE: cannot reach \"b:9092\"");
         assert_eq!(kafka["observedValue"], 12);
         assert_eq!(kafka["time"], "2026-11-24T11:50:00Z");
+        assert_eq!(kafka["consecutiveFailures"], 3);
+        let breakers = &json["checks"]["kafka-producer:circuitBreaker"];
+        assert_eq!((&breakers[0]["componentId"], &breakers[0]["status"]), (&json!("a:9092"), &json!("pass")));
+        assert_eq!((&breakers[1]["observedValue"], &breakers[1]["status"]), (&json!("open"), &json!("warn")));
+        let age = &json["checks"]["kafka-producer:metadataAge"][0];
+        assert_eq!((&age["observedValue"], &age["observedUnit"]), (&json!(1.5), &json!("s")));
         assert!(json["checks"]["disk:responseTime"][0].get("output").is_none());
+        assert_eq!(json["serviceId"], "orders");
     }
 
     #[test]

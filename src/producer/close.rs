@@ -192,13 +192,20 @@ struct LastWords {
 }
 
 impl LastWords {
+    fn tell(&self, before: u64) {
+        let lost = self.core.stats.lost() - before;
+        if lost > 0 {
+            self.core.log.dropped(lost as usize);
+        }
+    }
+
     async fn deliver(mut self) {
         let limit = Context::timeout(self.core.config.timeouts.delivery);
         let before = self.core.stats.lost();
-        if self.core.close(&limit).await.is_err() {
-            self.core.log.dropped((self.core.stats.lost() - before) as usize);
-        }
+        // Messages may also run out of time before the limit does, which is no error of closing.
+        _ = self.core.close(&limit).await;
         self.done = true;
+        self.tell(before);
     }
 }
 
@@ -207,7 +214,7 @@ impl Drop for LastWords {
         if !self.done {
             let before = self.core.stats.lost();
             self.core.stop();
-            self.core.log.dropped((self.core.stats.lost() - before) as usize);
+            self.tell(before);
         }
     }
 }

@@ -15,13 +15,14 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
-use crate::engine::{Engine, MessengerEngine, Parcel};
+use crate::engine::{Engine, MessengerEngine, Observer, Parcel};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::logging::Log;
 use crate::message::millis;
+use crate::metrics::Meters;
 use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
 use crate::sender::{Identities, Lane, Lanes};
-use crate::stats::{Counters, Stats};
+use crate::stats::{BrokerStats, Counters, Stats};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -32,7 +33,7 @@ pub(crate) struct Core {
     pub(crate) cluster: Cluster,
     pub(crate) lanes: Lanes,
     pub(crate) identities: Identities,
-    pub(crate) stats: Counters,
+    pub(crate) stats: Arc<Counters>,
     pub(crate) log: Log,
     pub(crate) evidence: Evidence,
     pub(crate) runtime: Runtime,
@@ -51,8 +52,12 @@ pub(crate) struct Core {
 impl Core {
     pub(super) fn new(config: ProducerConfig) -> Arc<Self> {
         let clock = config.clock.clone();
+        let log = Log::new(config.logger.clone(), &config.brokers);
+        let stats = Arc::new(Counters::new(Meters::new(&config.client_id, config.telemetry.topic_labels)));
+        let observer = Observer { log: log.clone(), counters: stats.clone() };
         let engine: Arc<dyn Engine> = match config.engine {
-            EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone())),
+            EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone(), observer)),
+            #[cfg(feature = "partition-client")]
             EngineKind::PartitionClient => Arc::new(crate::engine::PartitionClientEngine::new(&config)),
         };
         let idempotent = config.is_idempotent();
@@ -78,8 +83,8 @@ impl Core {
             cluster: Cluster::new(topics, config.circuit_breaker.clone()),
             lanes: Lanes::new(config.circuit_breaker.clone()),
             identities: Identities::default(),
-            stats: Counters::default(),
-            log: Log::new(config.logger.clone(), &config.brokers),
+            stats,
+            log,
             evidence: Evidence::default(),
             runtime: Runtime::default(),
             default_topic: config.topic.as_deref().map(Arc::from),
@@ -136,7 +141,7 @@ impl Core {
         self.stopped.store(true, Ordering::Release);
         let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was stored");
         for partition in self.cluster.partitions() {
-            self.stats.failed(partition.abandon(&error));
+            self.stats.failed(partition.topic(), partition.abandon(&error), &error);
         }
         for lane in self.lanes.all() {
             lane.notify();
@@ -198,9 +203,13 @@ impl Core {
     }
 
     /// A broker asked to be spared.
-    pub(crate) fn throttled(&self, time: Duration, now: Instant) {
-        self.stats.throttled(time);
-        if let (Some(limiter), false) = (&self.limiter, time.is_zero()) {
+    pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration, now: Instant) {
+        if time.is_zero() {
+            return;
+        }
+        self.stats.throttled(broker, time);
+        self.log.throttled(broker, time, now);
+        if let Some(limiter) = &self.limiter {
             limiter.lock().throttled(now);
         }
     }
@@ -212,21 +221,30 @@ impl Core {
     }
 
     pub(crate) fn lane_breaker_changed(&self, lane: &Lane, change: Option<Change>) {
-        if let Some(node) = lane.node().filter(|_| change.is_some()) {
-            self.breaker_changed("broker", &self.engine.name_of(node), change);
-        }
+        let (Some(_), Some(node)) = (change, lane.node()) else {
+            return;
+        };
+        let (broker, now) = (self.engine.name_of(node), Instant::now());
+        self.breaker_changed(&broker, lane.breaker_state(now), lane.retry_after(now), change);
     }
 
-    /// `scope`: `broker` or `cluster`.
-    pub(crate) fn breaker_changed(&self, scope: &str, broker: &str, change: Option<Change>) {
+    /// `broker`: its name, or what stands for the whole cluster.
+    pub(crate) fn breaker_changed(
+        &self,
+        broker: &Arc<str>,
+        state: BreakerState,
+        retry_after: Option<Duration>,
+        change: Option<Change>,
+    ) {
         match change {
-            None => {}
+            None => return,
             Some(Change::Opened { failures }) => {
-                self.stats.breaker_opened();
-                self.log.breaker(scope, broker, true, u64::from(failures));
+                self.stats.breaker_opened(broker);
+                self.log.breaker_opened(broker, failures, retry_after.unwrap_or_default());
             }
-            Some(Change::Closed) => self.log.breaker(scope, broker, false, 0),
+            Some(Change::Closed) => self.log.breaker_closed(broker),
         }
+        self.stats.breaker(broker, state);
     }
 
     /// The error of a message whose time is over.
@@ -244,7 +262,7 @@ impl Core {
     pub(crate) fn fail_waiting(&self, partition: &Partition, error: &Error) {
         let failed = partition.fail_waiting(error);
         if failed.total() > 0 {
-            self.stats.failed(failed);
+            self.stats.failed(partition.topic(), failed, error);
             let told = error.clone().with_topic(partition.topic().clone()).with_partition(partition.index());
             self.log.batch_failed(&told, failed.total());
         }
@@ -257,26 +275,29 @@ impl Core {
         }
     }
 
-    fn breakers(&self, now: Instant) -> Vec<(Arc<str>, BreakerState)> {
-        let lanes = self.lanes.all();
-        let states = lanes
-            .iter()
-            .filter_map(|lane| Some((self.engine.name_of(lane.node()?), lane.breaker_state(now))));
-        let mut states: Vec<_> = states.collect();
-        states.sort_by(|a, b| a.0.cmp(&b.0));
-        states
-    }
-
     pub(super) fn snapshot(&self) -> Stats {
         let now = Instant::now();
         Stats {
             buffer_bytes: self.buffer.used(),
+            buffer_max_bytes: self.buffer.capacity(),
             in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),
             metadata_age: self.cluster.metadata_age(),
             cluster_breaker: self.cluster.breaker_state(now),
-            broker_breakers: self.breakers(now),
+            last_success: self.evidence.age(now),
+            brokers: self.broker_stats(now),
             ..self.stats.snapshot()
         }
+    }
+
+    /// Each broker that leads a partition in use, by name.
+    pub(super) fn broker_stats(&self, now: Instant) -> Vec<BrokerStats> {
+        let lanes = self.lanes.all();
+        let mut brokers: Vec<_> = lanes
+            .iter()
+            .filter_map(|lane| Some(lane.told(self.engine.name_of(lane.node()?).to_string(), now)))
+            .collect();
+        brokers.sort_unstable_by(|a, b| a.broker.cmp(&b.broker));
+        brokers
     }
 }
 

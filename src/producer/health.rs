@@ -11,7 +11,7 @@ use super::core::gave_up;
 use super::{Core, Producer, at_startup};
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::health::{Health, HealthCheck};
+use crate::health::{Health, HealthCheck, HealthDetail, Status};
 use crate::logging::Operation;
 use crate::resilience::BreakerState;
 
@@ -26,6 +26,8 @@ const BUSY: f64 = 0.8;
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     last: Mutex<Option<Moment>>,
+    /// What the last probe came to. Held while one is under way.
+    probe: tokio::sync::Mutex<Option<(Moment, Result<()>)>>,
 }
 
 impl Evidence {
@@ -33,7 +35,7 @@ impl Evidence {
         *self.last.lock() = Some(now);
     }
 
-    fn age(&self, now: Moment) -> Option<Duration> {
+    pub(super) fn age(&self, now: Moment) -> Option<Duration> {
         self.last.lock().map(|at| now.saturating_duration_since(at))
     }
 }
@@ -59,6 +61,13 @@ impl Producer {
         core.log.operation(Operation::Health, started.elapsed(), result.as_ref().copied());
         result
     }
+
+    /// A check of whether the producer's tasks make progress, for liveness; the producer itself is the check for
+    /// readiness.
+    #[must_use]
+    pub fn liveness(&self) -> Liveness {
+        Liveness { producer: self.clone() }
+    }
 }
 
 impl Core {
@@ -78,15 +87,28 @@ impl Core {
             Some(_) => ctx.clone(),
             None => ctx.with_timeout(PROBE_LIMIT),
         };
-        match ctx.bound(self.engine.probe(None)).await {
-            Ok(Ok(())) => {
-                self.evidence.delivered(now);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(at_startup(error)),
+        match ctx.bound(self.probe_once(now)).await {
+            Ok(result) => result,
             Err(ended) => Err(gave_up(ended, None, "no broker answered the health check")
                 .with_code(ErrorCode::BrokersUnavailable)),
         }
+    }
+
+    /// One probe at a time: who came while one was under way takes its answer.
+    async fn probe_once(&self, came: Moment) -> Result<()> {
+        let mut last = self.evidence.probe.lock().await;
+        if let Some((at, result)) = &*last {
+            if *at >= came {
+                return result.clone();
+            }
+        }
+        let result = self.engine.probe(None).await.map_err(at_startup);
+        let now = Moment::now();
+        if result.is_ok() {
+            self.evidence.delivered(now);
+        }
+        *last = Some((now, result.clone()));
+        result
     }
 
     /// Old evidence says nothing while requests are failing.
@@ -126,8 +148,42 @@ impl Core {
                 return Some(format!("{} throttles this producer", self.engine.name_of(node)));
             }
         }
-        let used = self.buffer.used() as f64 / self.buffer.capacity() as f64;
+        let used = self.buffer_in_use();
         (used > BUSY).then(|| format!("{:.0} % of the buffer are in use", used * 100.0))
+    }
+
+    fn buffer_in_use(&self) -> f64 {
+        self.buffer.used() as f64 / self.buffer.capacity() as f64
+    }
+
+    fn details(&self, now: Moment) -> Vec<HealthDetail> {
+        let warn = |if_so: bool| if if_so { Status::Warn } else { Status::Pass };
+        let used = self.buffer_in_use();
+        let mut details = vec![
+            HealthDetail::new("bufferUtilization", (used * 1_000.0).round() / 10.0)
+                .unit("percent")
+                .status(warn(used > BUSY)),
+            HealthDetail::new("unsettledMessages", self.stats.unsettled() as f64),
+        ];
+        details.extend(self.cluster.metadata_age().map(|age| HealthDetail::time("metadataAge", age)));
+        details.extend(self.evidence.age(now).map(|age| HealthDetail::time("lastSuccess", age)));
+        for broker in self.broker_stats(now) {
+            let name = broker.broker;
+            let sound = matches!(broker.breaker, BreakerState::Closed | BreakerState::Disabled);
+            details.extend([
+                HealthDetail::new("circuitBreaker", broker.breaker.as_str()).of(&*name).status(warn(!sound)),
+                HealthDetail::new("consecutiveFailures", broker.consecutive_failures)
+                    .of(&*name)
+                    .status(warn(broker.consecutive_failures > 0)),
+                HealthDetail::new("requestsInFlight", broker.in_flight as f64).of(&*name),
+            ]);
+            details.extend(
+                broker
+                    .throttled_for
+                    .map(|left| HealthDetail::time("throttled", left).of(&*name).status(Status::Warn)),
+            );
+        }
+        details
     }
 }
 
@@ -144,6 +200,42 @@ impl HealthCheck for Producer {
                 Some(reason) => Health::Degraded(reason),
                 None => Health::Up,
             },
+        }
+    }
+
+    fn details(&self) -> Vec<HealthDetail> {
+        self.core().details(Moment::now())
+    }
+}
+
+/// Whether the producer's tasks make progress, whatever the brokers do: a check for
+/// [`HealthKind::Liveness`](crate::HealthKind::Liveness), which never looks at Kafka. Made by
+/// [`Producer::liveness`].
+#[derive(Clone, Debug)]
+pub struct Liveness {
+    producer: Producer,
+}
+
+/// Between two looks at whether a task has run.
+const TICK: Duration = Duration::from_millis(5);
+
+#[async_trait]
+impl HealthCheck for Liveness {
+    fn name(&self) -> &str {
+        "kafka-producer-tasks"
+    }
+
+    /// Wakes every task and waits until each has run; one that does not is told by the time limit.
+    async fn check(&self, _ctx: &Context) -> Health {
+        let core = self.producer.core();
+        let mut asleep: Vec<_> =
+            core.lanes.all().into_iter().filter_map(|lane| Some((lane.rouse()?, lane))).collect();
+        loop {
+            asleep.retain(|(turn, lane)| !lane.has_turned(*turn));
+            if asleep.is_empty() || core.is_stopped() {
+                return Health::Up;
+            }
+            tokio::time::sleep(TICK).await;
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(crate) use self::core::Core;
+pub use self::health::Liveness;
 use crate::config::ProducerConfig;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant as Moment, timeout};
 
 use super::accept::{Offer, closed};
 use super::core::gave_up;
@@ -55,7 +55,7 @@ impl Producer {
     pub async fn send(&self, ctx: &Context, message: Message) -> Result<Delivery> {
         let started = Instant::now();
         let core = self.core();
-        let result = core.send(ctx, message).await;
+        let result = core.send(ctx, core.traced(message)).await;
         if result.is_err() || core.log.sends_are_heard() {
             core.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
         }
@@ -79,7 +79,7 @@ impl Producer {
     /// If the future does not resolve, the message was not accepted.
     pub async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
         let core = self.core();
-        match core.offer(message, ctx.deadline(), None)? {
+        match core.offer(core.traced(message), ctx.deadline(), None)? {
             Offer::Accepted(receipt, sealed) => {
                 // Lets the sender run where it shares this thread; batches are full seldom enough.
                 if sealed {
@@ -101,7 +101,7 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue); `BufferFull` where there is no room. The message is handed back.
     pub fn try_enqueue(&self, message: Message) -> Result<Receipt> {
         let core = self.core();
-        match core.offer(message, None, None)? {
+        match core.offer(core.traced(message), None, None)? {
             Offer::Accepted(receipt, _) => Ok(receipt),
             Offer::NoRoom(message, ..) => Err(core.no_room().with_message(message)),
             Offer::UnknownTopic(message, topic) => {
@@ -118,10 +118,19 @@ impl Producer {
     }
 }
 
+const LONG_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 /// A round trip to a broker, generously.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
 
 impl Core {
+    /// The message with the headers of the current trace, where that is wanted.
+    fn traced(&self, mut message: Message) -> Message {
+        if let Some(propagator) = &self.config.telemetry.propagator {
+            propagator.inject(&mut message);
+        }
+        message
+    }
+
     async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
         // Kept to be handed back should the context end while the message is in flight.
         let copy = (!ctx.is_unbounded()).then(|| message.clone());
@@ -162,7 +171,7 @@ impl Core {
         });
         if let Some(partition) = partition {
             if let Some(failed) = partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {
-                self.stats.failed(failed);
+                self.stats.failed(partition.topic(), failed, &withdrawn);
                 return receipt.await;
             }
         }
@@ -216,7 +225,17 @@ impl Core {
         }
     }
 
+    /// A full buffer is how a flood is paced, and no news; a long wait is.
+    fn tell_backpressure(&self, started: Moment) {
+        let now = Moment::now();
+        let waited = now.saturating_duration_since(started);
+        if waited >= LONG_WAIT {
+            self.log.backpressure(waited, self.buffer.used(), now);
+        }
+    }
+
     fn no_room(&self) -> Error {
+        self.stats.rejected();
         Error::new(
             ErrorKind::BufferFull,
             format!(

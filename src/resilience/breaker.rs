@@ -121,6 +121,19 @@ pub enum BreakerState {
     Disabled,
 }
 
+impl BreakerState {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// A change of state that is worth an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {

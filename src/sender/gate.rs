@@ -28,6 +28,9 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
         return Gate::Until(at);
     }
     let wait = core.rate_wait(now);
+    if let Some(held) = lane.rate_limited(!wait.is_zero(), now) {
+        core.stats.rate_limited(held);
+    }
     if !wait.is_zero() {
         return Gate::Until(now + wait);
     }

@@ -1,14 +1,17 @@
 //! One request on its way: what it carries, and what comes of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::accumulator::Verdict;
 use crate::engine::{NodeId, Parcel, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::logging::{Sending, Spans};
 use crate::producer::Core;
 use crate::record::encode_batch;
+use crate::stats::Sent;
 
 /// Batches whose request is on its way. However it ends, even with the runtime that it ran on, they get back to
 /// their partitions.
@@ -23,6 +26,8 @@ pub(super) struct Landed {
     pub(super) sent: Instant,
     pub(super) parcels: Vec<Parcel>,
     pub(super) result: Result<Produced>,
+    pub(super) took: Duration,
+    pub(super) spans: Spans,
 }
 
 impl InFlight {
@@ -49,9 +54,10 @@ impl InFlight {
     /// since others share it and its sequence must be accounted for.
     pub(super) async fn attempt(mut self, node: NodeId) -> Landed {
         let engine = self.core.engine.clone();
+        let started = Instant::now();
+        let spans = self.departs(node, started);
         let mut attempt = engine.produce(node, &self.parcels);
-        let sent = Instant::now();
-        let mut checked = sent;
+        let mut checked = started;
         let mut expires = self.parcels.iter().map(|p| p.batch.expires).min();
         let result = loop {
             tokio::select! {
@@ -69,15 +75,37 @@ impl InFlight {
         for parcel in &mut parcels {
             parcel.batch.reckon_expiry(checked);
         }
-        Landed { sent, parcels, result }
+        Landed { sent: started, parcels, result, took: started.elapsed(), spans }
+    }
+
+    /// Counts what leaves, and opens its spans.
+    fn departs(&self, node: NodeId, now: Instant) -> Spans {
+        for Parcel { partition, batch, .. } in &self.parcels {
+            let first = batch.attempts == 1;
+            self.core.stats.sent(&Sent {
+                topic: partition.topic(),
+                records: batch.len(),
+                bytes: batch.wire_bytes(),
+                waited: first.then(|| now.saturating_duration_since(batch.opened)),
+            });
+        }
+        let batches = self.parcels.iter().map(|Parcel { partition, batch, .. }| Sending {
+            topic: partition.topic(),
+            partition: partition.index(),
+            messages: batch.len(),
+            bytes: batch.wire_bytes(),
+            attempt: batch.attempts,
+        });
+        let broker = || self.core.engine.name_of(node);
+        self.core.log.spans(&self.core.config.client_id, broker, batches)
     }
 
     fn settle_expired(&self, from: Instant, now: Instant) -> Option<Instant> {
         let error = self.core.expired();
-        let settled = self.parcels.iter().map(|p| p.batch.settle_expired(from, now, &error));
         let mut next = None::<Instant>;
-        for (failed, at) in settled {
-            self.core.stats.failed(failed);
+        for Parcel { partition, batch, .. } in &self.parcels {
+            let (failed, at) = batch.settle_expired(from, now, &error);
+            self.core.stats.failed(partition.topic(), failed, &error);
             next = Some(next.map_or(at, |next| next.min(at)));
         }
         next
@@ -99,14 +127,18 @@ impl Drop for InFlight {
                 let error = Error::new(kind, text).with_fate(Fate::PossiblyPersisted);
                 Verdict { fate: Fate::PossiblyPersisted, error }
             };
-            let failed = if self.core.is_stopped() {
-                let verdict = lost(ErrorKind::Closed, "the producer was closed before the broker answered");
-                partition.failed(parcel.batch, verdict)
-            } else {
-                let verdict = lost(ErrorKind::ConnectionLost, "the runtime ended before the broker answered");
-                partition.retry(parcel.batch, &verdict, Instant::now())
+            let topic = partition.topic().clone();
+            let (kind, why) = match self.core.is_stopped() {
+                true => (ErrorKind::Closed, "the producer was closed before the broker answered"),
+                false => (ErrorKind::ConnectionLost, "the runtime ended before the broker answered"),
             };
-            self.core.stats.failed(failed);
+            let verdict = lost(kind, why);
+            let error = verdict.error.clone();
+            let failed = match kind {
+                ErrorKind::Closed => partition.failed(parcel.batch, verdict),
+                _ => partition.retry(parcel.batch, &verdict, Instant::now()),
+            };
+            self.core.stats.failed(&topic, failed, &error);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The way to one broker: who wants to be sent there, and the task that serves them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use crate::accumulator::Partition;
 use crate::engine::NodeId;
 use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState};
+use crate::stats::BrokerStats;
 
 /// See the [module](self). Partitions without a leader share a lane that leads nowhere: there they only wait
 /// for one, or for their deadline.
@@ -23,9 +24,13 @@ pub(crate) struct Lane {
     wake: Notify,
     running: AtomicBool,
     in_flight: AtomicUsize,
+    /// How often its task has come round.
+    turns: AtomicU64,
     breaker: Mutex<Breaker>,
     /// The broker wants no request before this time (KIP-219).
     throttled: Mutex<Option<Instant>>,
+    /// Since when the rate limit holds back the next request.
+    rate_limited: Mutex<Option<Instant>>,
 }
 
 impl Lane {
@@ -36,8 +41,10 @@ impl Lane {
             wake: Notify::new(),
             running: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
             breaker: Mutex::new(breaker),
             throttled: Mutex::default(),
+            rate_limited: Mutex::default(),
         })
     }
 
@@ -75,6 +82,21 @@ impl Lane {
         self.wake.notified().await;
     }
 
+    pub(super) fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Wakes its task, if there is one; the turn after which it has run.
+    pub(crate) fn rouse(&self) -> Option<u64> {
+        let turn = self.turns.load(Ordering::Relaxed);
+        self.wake.notify_one();
+        self.running.load(Ordering::Acquire).then_some(turn)
+    }
+
+    pub(crate) fn has_turned(&self, after: u64) -> bool {
+        self.turns.load(Ordering::Relaxed) != after || !self.running.load(Ordering::Acquire)
+    }
+
     pub(super) fn set_in_flight(&self, requests: usize) {
         self.in_flight.store(requests, Ordering::Relaxed);
     }
@@ -93,6 +115,16 @@ impl Lane {
         self.throttled.lock().filter(|until| *until > now)
     }
 
+    /// Notes whether the rate limit holds back the next request; how long it did, once it no longer does.
+    pub(super) fn rate_limited(&self, held: bool, now: Instant) -> Option<Duration> {
+        let mut since = self.rate_limited.lock();
+        if held {
+            since.get_or_insert(now);
+            return None;
+        }
+        since.take().map(|since| now.saturating_duration_since(since))
+    }
+
     pub(super) fn breaker(&self) -> parking_lot::MutexGuard<'_, Breaker> {
         self.breaker.lock()
     }
@@ -107,6 +139,20 @@ impl Lane {
     /// When the breaker lets a probe through.
     pub(crate) fn retry_after(&self, now: Instant) -> Option<Duration> {
         self.breaker.lock().retry_after(now)
+    }
+
+    /// How its broker does.
+    pub(crate) fn told(&self, broker: String, now: Instant) -> BrokerStats {
+        let breaker = self.breaker.lock();
+        let state = breaker.state(now);
+        BrokerStats {
+            broker,
+            breaker: state,
+            breaker_retry_after: breaker.retry_after(now).filter(|_| state == BreakerState::Open),
+            consecutive_failures: breaker.consecutive_failures(),
+            in_flight: self.in_flight(),
+            throttled_for: self.throttled_until(now).map(|until| until.saturating_duration_since(now)),
+        }
     }
 
     pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {

@@ -22,6 +22,7 @@ use crate::engine::{NodeId, Parcel};
 use crate::error::Result;
 use crate::producer::Core;
 use crate::record::REQUEST_OVERHEAD;
+use crate::resilience::BreakerState;
 
 /// Bytes of a request for each batch beside the batch.
 const PARCEL_OVERHEAD: usize = 16;
@@ -78,6 +79,7 @@ impl Run {
             if self.core.is_stopped() {
                 return;
             }
+            self.lane.turn();
             for partition in self.lane.take_inbox() {
                 self.receive(partition);
             }
@@ -94,7 +96,17 @@ impl Run {
                 () = self.lane.woken() => {}
                 () = until(alarm) => {}
             }
-            self.lane.set_in_flight(self.requests());
+            self.tell_in_flight();
+        }
+    }
+
+    fn tell_in_flight(&self) {
+        let requests = self.requests();
+        if self.lane.in_flight() != requests {
+            self.lane.set_in_flight(requests);
+            if let Some(node) = self.lane.node() {
+                self.core.stats.in_flight(|| self.core.engine.name_of(node), requests);
+            }
         }
     }
 
@@ -244,7 +256,7 @@ impl Run {
         } else {
             self.depart(Some(request));
         }
-        self.lane.set_in_flight(self.requests());
+        self.tell_in_flight();
     }
 
     fn depart(&mut self, request: Option<InFlight>) {
@@ -256,6 +268,7 @@ impl Run {
     fn land(&mut self, landed: Landed) {
         let mut touched = std::mem::take(&mut self.landed);
         let throttle = settle(&self.core, &self.lane, landed, &mut touched);
+        self.core.stats.levels(self.core.buffer.used(), || self.core.cluster.metadata_age());
         touched.drain(..).for_each(|partition| self.receive(partition));
         self.landed = touched;
         if !throttle.is_zero() {
@@ -285,6 +298,7 @@ impl Run {
             self.lane.breaker().probe_abandoned();
             return;
         }
+        self.core.stats.breaker(&self.core.engine.name_of(node), BreakerState::HalfOpen);
         let engine = self.core.engine.clone();
         let probe = Box::pin(async move { engine.probe(Some(node)).await });
         self.side = Some((Side::Probe(probe), Vec::new()));
@@ -307,6 +321,9 @@ impl Run {
                 let now = Instant::now();
                 let change = self.lane.breaker().probe_result(result.is_ok(), now);
                 self.core.lane_breaker_changed(&self.lane, change);
+                if let Some(node) = self.lane.node() {
+                    self.core.stats.breaker(&self.core.engine.name_of(node), self.lane.breaker_state(now));
+                }
             }
         }
         waiting.into_iter().for_each(|partition| self.receive(partition));
@@ -319,7 +336,9 @@ impl Run {
                 partition.disarm();
                 continue;
             }
-            self.core.stats.failed(partition.expire(now, &self.core.expired()));
+            let error = self.core.expired();
+            let expired = partition.expire(now, &error);
+            self.core.stats.failed(partition.topic(), expired, &error);
             self.arm(&partition);
         }
     }

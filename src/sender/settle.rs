@@ -7,10 +7,11 @@ use tokio::time::Instant;
 
 use super::in_flight::Landed;
 use super::lane::Lane;
-use crate::accumulator::{Partition, Verdict};
+use crate::accumulator::{Batch, Partition, Verdict};
 use crate::engine::{Answer, Parcel, Produced};
-use crate::error::{Blame, Error, Retry, Row};
+use crate::error::{Blame, Error, Fate, Retry, Row};
 use crate::producer::Core;
+use crate::stats::Acked;
 
 /// Applies what came back. The partitions that it was about are added to `touched`. Returns how long the broker wants
 /// no further request.
@@ -21,28 +22,30 @@ pub(super) fn settle(
     touched: &mut Vec<Arc<Partition>>,
 ) -> Duration {
     let now = Instant::now();
-    let Landed { sent, parcels, result } = landed;
-    core.stats.request(result.is_ok());
+    let Landed { sent, parcels, result, took, spans } = landed;
+    let broker = lane.node().map_or_else(Arc::default, |node| core.engine.name_of(node));
+    core.stats.request(&broker, result.is_ok(), took);
+    spans.end(&result);
     match result {
         Ok(Produced { answers, throttle }) => {
             let blamed = answers.iter().any(|a| a.error_code != 0 && of(a).blame == Blame::Broker);
             let clean = answers.iter().all(|a| a.error_code == 0);
             judge(core, lane, clean.then_some(true).or(blamed.then_some(false)), sent, now);
             let throttle = throttle.min(LONGEST_THROTTLE);
-            core.throttled(throttle, now);
+            core.throttled(&broker, throttle, now);
             for (parcel, answer) in parcels.into_iter().zip(answers) {
                 touched.push(parcel.partition.clone());
-                settle_one(core, parcel, &answer, now);
+                settle_one(core, parcel, &answer, &broker, now);
             }
             throttle
         }
         Err(error) => {
             let row = error.row();
             judge(core, lane, (row.blame == Blame::Broker).then_some(false), sent, now);
-            core.log.attempt_failed(&error, parcels.len());
+            core.log.attempt_failed(&broker, &error, parcels.len(), took);
             for parcel in parcels {
                 touched.push(parcel.partition.clone());
-                failed(core, parcel, &error, row, now);
+                failed(core, parcel, &error, row, &broker, now);
             }
             error.retry_after().filter(|_| row.blame == Blame::Broker).unwrap_or_default()
         }
@@ -68,16 +71,16 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, sent: Instant, now: 
     core.lane_breaker_changed(lane, change);
 }
 
-fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
+fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<str>, now: Instant) {
     let Parcel { partition, batch, .. } = parcel;
     if answer.error_code == 0 {
-        core.stats.stored(batch.unsettled(), batch.wire_bytes());
+        count_stored(core, &partition, &batch, now);
         partition.stored(batch, answer.base_offset, answer.append_time);
         return;
     }
     let row = of(answer);
     if row.retry == Retry::Stored {
-        core.stats.stored(batch.unsettled(), batch.wire_bytes());
+        count_stored(core, &partition, &batch, now);
         partition.stored(batch, None, None);
         return;
     }
@@ -85,9 +88,18 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, now: Instant) {
     let error = Error::from_broker(answer.error_code, detail);
     let parcel = Parcel { partition, batch, encoded: None };
     if row.retry == Retry::No && !answer.bad_records.is_empty() && batch_of_many(&parcel) {
-        return drop_bad_records(core, parcel, answer, &error, row, now);
+        return drop_bad_records(core, parcel, answer, &error, row, broker, now);
     }
-    failed(core, parcel, &error, row, now);
+    failed(core, parcel, &error, row, broker, now);
+}
+
+fn count_stored(core: &Core, partition: &Partition, batch: &Batch, now: Instant) {
+    core.stats.stored(&Acked {
+        topic: partition.topic(),
+        records: batch.unsettled(),
+        bytes: batch.wire_bytes(),
+        age: now.saturating_duration_since(batch.opened),
+    });
 }
 
 fn batch_of_many(parcel: &Parcel) -> bool {
@@ -102,6 +114,7 @@ fn drop_bad_records(
     answer: &Answer,
     error: &Error,
     row: Row,
+    broker: &Arc<str>,
     now: Instant,
 ) {
     let bad = |position: usize| {
@@ -111,27 +124,32 @@ fn drop_bad_records(
     };
     let all = (0..parcel.batch.len()).all(|position| bad(position).is_some());
     if all {
-        return failed(core, parcel, error, row, now);
+        return failed(core, parcel, error, row, broker, now);
     }
     let verdict = Verdict { error: error.clone(), fate: row.fate };
-    core.stats.failed(parcel.partition.drop_records(parcel.batch, &verdict, bad));
+    let Parcel { partition, batch, .. } = parcel;
+    let dropped = partition.drop_records(batch, &verdict, bad);
+    core.stats.failed(partition.topic(), dropped, error);
 }
 
 /// A batch that was not stored, as far as anyone knows.
-fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, now: Instant) {
+fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Arc<str>, now: Instant) {
     let Parcel { partition, batch, .. } = parcel;
     if row.refresh {
         core.cluster.refresh_soon(core);
     }
     let verdict = Verdict { fate: error.fate(), error: error.clone() };
     let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
-    let give_up = |partition: &Partition, batch: crate::accumulator::Batch| {
+    let give_up = |partition: &Partition, batch: Batch| {
         core.log.batch_failed(&batch.told(error.clone()), batch.len());
         partition.failed(batch, verdict.clone())
     };
     let retry_at = || {
-        core.stats.retried();
-        now + core.retry_delay(batch.attempts, error, row.retry, now)
+        let doubtful = !core.policy.idempotent && verdict.fate == Fate::PossiblyPersisted;
+        core.stats.retried(error, if doubtful { batch.len() } else { 0 });
+        let delay = core.retry_delay(batch.attempts, error, row.retry, now);
+        core.log.batch_retry(broker, &batch.told(error.clone()), delay, now);
+        now + delay
     };
     let failed = match row.retry {
         Retry::No | Retry::Stored => give_up(&partition, batch),
@@ -154,7 +172,7 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, now: Instan
             partition.retry(batch, &verdict, at)
         }
     };
-    core.stats.failed(failed);
+    core.stats.failed(partition.topic(), failed, error);
 }
 
 /// `OUT_OF_ORDER_SEQUENCE_NUMBER`: the producer id itself is still good.

@@ -10,8 +10,11 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::round_trips::RoundTrips;
 
 /// A proxy for one upstream. Its knobs can be turned at any time; dropping it closes every connection.
 #[derive(Debug)]
@@ -27,9 +30,7 @@ struct Shared {
     knobs: watch::Sender<Knobs>,
     accepted: AtomicU64,
     open: AtomicU64,
-    up: AtomicU64,
-    down: AtomicU64,
-    turns: AtomicU64,
+    connections: Mutex<Vec<ConnectionTraffic>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,7 +55,20 @@ pub struct Traffic {
     pub up: u64,
     /// Bytes from the broker.
     pub down: u64,
-    /// Round trips: how often the broker's turn followed the client's.
+    /// Round trips, of all connections together.
+    pub round_trips: u64,
+}
+
+/// What passed through one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionTraffic {
+    /// Bytes towards the broker.
+    pub up: u64,
+    /// Bytes from the broker.
+    pub down: u64,
+    /// Round trips: one for the connection, and one each time the client speaks first or after the broker. What is
+    /// pipelined counts once.
     pub round_trips: u64,
 }
 
@@ -73,9 +87,7 @@ impl FaultProxy {
                 knobs: watch::Sender::default(),
                 accepted: AtomicU64::new(0),
                 open: AtomicU64::new(0),
-                up: AtomicU64::new(0),
-                down: AtomicU64::new(0),
-                turns: AtomicU64::new(0),
+                connections: Mutex::default(),
             }),
             listener: Mutex::new(None),
         };
@@ -135,14 +147,21 @@ impl FaultProxy {
     /// What passed through.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let connections = self.shared.connections.lock();
+        let sum = |part: fn(&ConnectionTraffic) -> u64| connections.iter().map(part).sum();
         Traffic {
-            accepted: get(&self.shared.accepted),
-            open: get(&self.shared.open),
-            up: get(&self.shared.up),
-            down: get(&self.shared.down),
-            round_trips: get(&self.shared.turns) / 2,
+            accepted: self.shared.accepted.load(Ordering::Relaxed),
+            open: self.shared.open.load(Ordering::Relaxed),
+            up: sum(|connection| connection.up),
+            down: sum(|connection| connection.down),
+            round_trips: sum(|connection| connection.round_trips),
         }
+    }
+
+    /// The same of each connection, closed ones too, in the order in which they reached the broker.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionTraffic> {
+        self.shared.connections.lock().clone()
     }
 
     fn turn(&self, turn: impl FnOnce(&mut Knobs)) {
@@ -192,8 +211,9 @@ async fn carry(client: TcpStream, shared: &Shared) -> io::Result<()> {
     }
     let (client_in, client_out) = client.into_split();
     let (upstream_in, upstream_out) = upstream.into_split();
-    let up = pump(client_in, upstream_out, shared, Direction::Up);
-    let down = pump(upstream_in, client_out, shared, Direction::Down);
+    let counter = Counter::new(shared);
+    let up = pump(client_in, upstream_out, &counter, Direction::Up);
+    let down = pump(upstream_in, client_out, &counter, Direction::Down);
     tokio::select! {
         result = up => result,
         result = down => result,
@@ -207,52 +227,105 @@ enum Direction {
     Down,
 }
 
+/// Where one connection's traffic is counted.
+struct Counter<'a> {
+    shared: &'a Shared,
+    index: usize,
+    trips: Mutex<RoundTrips>,
+}
+
+impl<'a> Counter<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let trips = RoundTrips::connected();
+        let mut connections = shared.connections.lock();
+        connections.push(ConnectionTraffic { up: 0, down: 0, round_trips: trips.count() });
+        Self { shared, index: connections.len() - 1, trips: Mutex::new(trips) }
+    }
+
+    fn count(&self, direction: Direction, bytes: u64) {
+        let mut trips = self.trips.lock();
+        let connection = &mut self.shared.connections.lock()[self.index];
+        match direction {
+            Direction::Up => {
+                trips.client_spoke();
+                connection.up += bytes;
+            }
+            Direction::Down => {
+                trips.server_spoke();
+                connection.down += bytes;
+            }
+        }
+        connection.round_trips = trips.count();
+    }
+}
+
+/// Carries bytes one way. Each piece is late by itself: what follows sets out before it has arrived.
 async fn pump(
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    counter: &Counter<'_>,
+    direction: Direction,
+) -> io::Result<()> {
+    let (line, pieces) = mpsc::channel(64);
+    tokio::select! {
+        delivered = deliver(pieces, to, counter.shared, direction) => delivered,
+        Err(error) = take_up(from, line, counter, direction) => Err(error),
+    }
+}
+
+type Piece = (Instant, Vec<u8>);
+
+async fn take_up(
     mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    shared: &Shared,
+    line: mpsc::Sender<Piece>,
+    counter: &Counter<'_>,
     direction: Direction,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 64 << 10];
-    let mut passed = 0u64;
-    let mut limit = None;
     loop {
         let read = from.read(&mut bytes).await?;
         if read == 0 {
             return Ok(());
         }
-        let knobs = shared.knobs.borrow().clone();
+        let knobs = counter.shared.knobs.borrow().clone();
         if knobs.black_hole {
             continue;
         }
-        if !knobs.latency.is_zero() {
-            tokio::time::sleep(knobs.latency).await;
+        counter.count(direction, read as u64);
+        let piece = (Instant::now() + knobs.latency, bytes[..read].to_vec());
+        if line.send(piece).await.is_err() {
+            return Ok(());
         }
-        let mut bytes = &bytes[..read];
+    }
+}
+
+async fn deliver(
+    mut pieces: mpsc::Receiver<Piece>,
+    mut to: OwnedWriteHalf,
+    shared: &Shared,
+    direction: Direction,
+) -> io::Result<()> {
+    let mut passed = 0u64;
+    let mut limit = None;
+    while let Some((due, piece)) = pieces.recv().await {
+        tokio::time::sleep_until(due).await;
+        let mut bytes = &piece[..];
         if direction == Direction::Down {
+            let cut_after = shared.knobs.borrow().cut_after;
             // A limit that is new counts from here.
-            if limit.map(|(cut, _)| cut) != knobs.cut_after {
-                limit = knobs.cut_after.map(|cut| (cut, passed));
+            if limit.map(|(cut, _)| cut) != cut_after {
+                limit = cut_after.map(|cut| (cut, passed));
             }
             if let Some((cut, since)) = limit {
                 let left = (since + cut).saturating_sub(passed);
                 if (bytes.len() as u64) > left {
                     bytes = &bytes[..left as usize];
-                    to.write_all(bytes).await?;
-                    return Ok(());
+                    return to.write_all(bytes).await;
                 }
             }
         }
         passed += bytes.len() as u64;
-        let (counter, parity) = match direction {
-            Direction::Up => (&shared.up, 0),
-            Direction::Down => (&shared.down, 1),
-        };
-        counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        // Even while it is the client's turn, odd while it is the broker's.
-        if shared.turns.load(Ordering::Relaxed) % 2 == parity {
-            shared.turns.fetch_add(1, Ordering::Relaxed);
-        }
         to.write_all(bytes).await?;
     }
+    Ok(())
 }

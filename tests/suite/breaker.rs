@@ -39,7 +39,7 @@ async fn the_states_of_a_breaker_are_seen_in_health_stats_and_events() {
     let name = cluster.bootstrap()[0].clone();
     let state = || {
         let stats = producer.stats();
-        stats.broker_breakers.iter().find(|(broker, _)| **broker == *name).map(|(_, state)| *state).unwrap()
+        stats.brokers.iter().find(|broker| broker.broker == name).map(|broker| broker.breaker).unwrap()
     };
     assert_eq!((state(), producer.check(&ctx(SECOND)).await), (BreakerState::Closed, Health::Up));
     cluster.stop(0).await;
@@ -52,8 +52,8 @@ async fn the_states_of_a_breaker_are_seen_in_health_stats_and_events() {
     cluster.start(0).unwrap();
     receipt.await.unwrap();
     assert_eq!((state(), producer.check(&ctx(SECOND)).await), (BreakerState::Closed, Health::Up));
-    let events = lines.events();
-    let of = |event: &str| events.iter().filter(|e| e["event"] == event && e["scope"] == "broker").count();
+    let events = lines.all();
+    let of = |event: &str| events.iter().filter(|e| e["event"] == event && e["broker"] == *name).count();
     assert_eq!((of("breaker.opened"), of("breaker.closed")), (1, 1));
     let opened = events.iter().find(|e| e["event"] == "breaker.opened").unwrap();
     assert_eq!((opened["broker"].as_str(), opened["level"].as_str()), (Some(&*name), Some("WARN")));
@@ -122,8 +122,8 @@ async fn the_breaker_of_the_cluster_opens_when_nobody_answers_and_closes_by_itse
     tokio::time::sleep(SECOND).await;
     assert_eq!(producer.stats().cluster_breaker, BreakerState::Closed);
     producer.health(&ctx(SECOND)).await.unwrap();
-    let events = lines.events();
-    let of = |event: &str| events.iter().filter(|e| e["event"] == event && e["scope"] == "cluster").count();
+    let events = lines.all();
+    let of = |event: &str| events.iter().filter(|e| e["event"] == event && e["broker"] == "cluster").count();
     assert_eq!((of("breaker.opened"), of("breaker.closed")), (1, 1));
     assert_eq!(cluster.requests(Api::Produce), 1, "no record was a probe");
 }
@@ -138,5 +138,5 @@ async fn one_that_is_disabled_says_so_and_never_opens() {
     producer.send(&ctx(100 * SECOND), to(0)).await.unwrap();
     let stats = producer.stats();
     assert_eq!((stats.breaker_opened, stats.cluster_breaker), (0, BreakerState::Disabled));
-    assert_eq!(stats.broker_breakers[0].1, BreakerState::Disabled);
+    assert_eq!(stats.brokers[0].breaker, BreakerState::Disabled);
 }

@@ -28,6 +28,7 @@ impl Lines {
         let subscriber = tracing_subscriber::fmt()
             .json()
             .flatten_event(true)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
             .with_max_level(tracing::Level::DEBUG)
             .with_writer(move || lines.clone())
             .finish();
@@ -35,14 +36,14 @@ impl Lines {
     }
 
     /// Every event.
-    pub(crate) fn events(&self) -> Vec<Value> {
+    pub(crate) fn all(&self) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
     }
 
     /// The events of one operation.
     fn of(&self, operation: &str) -> Vec<Value> {
-        self.events().into_iter().filter(|event| event["operation"] == operation).collect()
+        self.all().into_iter().filter(|event| event["operation"] == operation).collect()
     }
 }
 

@@ -5,18 +5,24 @@
 mod bad_input;
 mod breaker;
 mod cluster;
+mod configuration;
 mod conformance;
 mod deadlines;
 mod delivery;
 mod error_table;
 mod fake;
 mod faults;
+mod health;
 #[path = "../../examples/soak/ledger.rs"]
 #[allow(dead_code, reason = "shared with the soak")]
 mod ledger;
 mod lifecycle;
 mod logging;
+mod logins;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod real;
 mod real_faults;
 mod regressions;
 mod schedules;
+mod telemetry;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Settings};
 use super::dial::HEAD_START;
+use super::handshake::{Answered, Wanted};
+use super::listener::Listener;
 use crate::config::Address;
 use crate::engine::NodeId;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,11 +37,14 @@ pub(super) struct Brokers {
     known: Mutex<HashMap<NodeId, Address>>,
     /// By address, so that a broker of the bootstrap list and the same one of the metadata share a connection.
     slots: Mutex<HashMap<Address, Arc<Slot>>>,
+    /// Whether any broker ever answered.
+    answered: Arc<AtomicBool>,
 }
 
 /// The place of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
+    listener: Arc<Listener>,
     current: Mutex<Option<Arc<Connection>>>,
     /// Held while connecting, so that one attempt serves all who wait.
     attempts: tokio::sync::Mutex<Attempts>,
@@ -51,6 +57,11 @@ struct Attempts {
 }
 
 impl Slot {
+    fn new(answered: Arc<AtomicBool>) -> Self {
+        let listener = Arc::new(Listener::new(answered));
+        Self { listener, current: Mutex::default(), attempts: tokio::sync::Mutex::default() }
+    }
+
     fn fresh(&self, settings: &Settings) -> Option<Arc<Connection>> {
         let mut current = self.current.lock();
         match &*current {
@@ -72,6 +83,7 @@ impl Brokers {
             connecting: Semaphore::new(max_connecting),
             known: Mutex::default(),
             slots: Mutex::default(),
+            answered: Arc::default(),
         }
     }
 
@@ -94,17 +106,24 @@ impl Brokers {
 
     /// The connection to this broker, made if need be.
     pub(super) async fn connection(&self, address: &Address) -> Result<Arc<Connection>> {
-        self.connect(address, Some(&self.connecting)).await
+        self.connection_for(address, None, Some(&self.connecting)).await.map(|(connection, _)| connection)
     }
 
-    async fn connect(&self, address: &Address, places: Option<&Semaphore>) -> Result<Arc<Connection>> {
-        let slot = self.slots.lock().entry(address.clone()).or_default().clone();
+    /// The same; one that has to be made asks for what is wanted as it is made, and is made in one of `places`.
+    async fn connection_for(
+        &self,
+        address: &Address,
+        wanted: Option<Wanted<'_>>,
+        places: Option<&Semaphore>,
+    ) -> Result<(Arc<Connection>, Answered)> {
+        let slot = || Arc::new(Slot::new(self.answered.clone()));
+        let slot = self.slots.lock().entry(address.clone()).or_insert_with(slot).clone();
         if let Some(connection) = slot.fresh(&self.settings) {
-            return Ok(connection);
+            return Ok((connection, Answered::default()));
         }
         let mut attempts = slot.attempts.lock().await;
         if let Some(connection) = slot.fresh(&self.settings) {
-            return Ok(connection);
+            return Ok((connection, Answered::default()));
         }
         if let Some((until, error)) = &attempts.hold {
             let left = until.saturating_duration_since(Instant::now());
@@ -112,15 +131,19 @@ impl Brokers {
                 return Err(error.clone().with_retry_after(Some(left)));
             }
         }
-        let opened = self.open(address, places).await;
+        let (started, name) = (Instant::now(), address.to_string());
+        let opening = Connection::open(address, &slot.listener, &self.settings, wanted);
+        let opened = in_place(opening, places).await;
         match opened {
-            Ok(connection) => {
+            Ok((connection, answered)) => {
                 *attempts = Attempts::default();
+                connection.watch(self.settings.observer.opened(name.into(), started));
                 let connection = Arc::new(connection);
                 *slot.current.lock() = Some(connection.clone());
-                Ok(connection)
+                Ok((connection, answered))
             }
             Err(error) => {
+                self.settings.observer.failed(&name, started, &error);
                 let wait = match error.kind() {
                     ErrorKind::Authentication => AUTHENTICATION_HOLD,
                     _ => {
@@ -134,28 +157,13 @@ impl Brokers {
         }
     }
 
-    /// Opens a connection, in one of `places`. One that takes long gives its place up: brokers that are silent do not
-    /// keep others from being connected to.
-    async fn open(&self, address: &Address, places: Option<&Semaphore>) -> Result<Connection> {
-        let opening = Connection::open(address, &self.settings);
-        let Some(places) = places else {
-            return opening.await;
-        };
-        let place = places.acquire().await;
-        tokio::pin!(opening);
-        if let Ok(opened) = tokio::time::timeout(LONGEST_IN_PLACE, &mut opening).await {
-            return opened;
-        }
-        drop(place);
-        opening.await
-    }
-
     /// A connection that stands, or the first that can be made to any broker: of the bootstrap list, for that
-    /// is what a name server may have changed, and of the last metadata.
-    pub(super) async fn any(&self) -> Result<Arc<Connection>> {
+    /// is what a name server may have changed, and of the last metadata. One that has to be made asks for what is
+    /// wanted as it is made.
+    pub(super) async fn any(&self, wanted: Option<Wanted<'_>>) -> Result<(Arc<Connection>, Answered)> {
         let slots: Vec<_> = self.slots.lock().values().cloned().collect();
         if let Some(connection) = slots.iter().find_map(|slot| slot.fresh(&self.settings)) {
-            return Ok(connection);
+            return Ok((connection, Answered::default()));
         }
         let mut candidates = self.bootstrap.clone();
         for known in self.known.lock().values() {
@@ -163,10 +171,14 @@ impl Brokers {
                 candidates.push(known.clone());
             }
         }
-        self.race(&candidates).await
+        self.race(&candidates, wanted).await
     }
 
-    async fn race(&self, candidates: &[Address]) -> Result<Arc<Connection>> {
+    async fn race(
+        &self,
+        candidates: &[Address],
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<(Arc<Connection>, Answered)> {
         let head_start = HEAD_START.min(WHOLE_HEAD_START / candidates.len().max(1) as u32);
         let mut attempts = FuturesUnordered::new();
         let mut waiting = candidates.iter();
@@ -174,7 +186,7 @@ impl Brokers {
         loop {
             match waiting.next() {
                 // Their number is bounded by the list, and none waits for another.
-                Some(address) => attempts.push(self.connect(address, None)),
+                Some(address) => attempts.push(self.connection_for(address, wanted, None)),
                 None if attempts.is_empty() => return Err(none_reachable(&failures)),
                 None => {}
             }
@@ -186,7 +198,7 @@ impl Brokers {
             };
             tokio::select! {
                 Some(done) = attempts.next() => match done {
-                    Ok(connection) => return Ok(connection),
+                    Ok(connected) => return Ok(connected),
                     Err(error) => failures.push(error),
                 },
                 () = next => {}
@@ -201,10 +213,25 @@ impl Brokers {
     pub(super) fn close(&self) {
         for slot in self.slots.lock().drain() {
             if let Some(connection) = slot.1.current.lock().take() {
-                connection.cut();
+                connection.retire();
             }
         }
     }
+}
+
+/// Opens a connection in one of `places`. One that takes long gives its place up: brokers that are silent do not keep
+/// others from being connected to.
+async fn in_place<T>(opening: impl Future<Output = T>, places: Option<&Semaphore>) -> T {
+    let Some(places) = places else {
+        return opening.await;
+    };
+    let place = places.acquire().await;
+    tokio::pin!(opening);
+    if let Ok(opened) = tokio::time::timeout(LONGEST_IN_PLACE, &mut opening).await {
+        return opened;
+    }
+    drop(place);
+    opening.await
 }
 
 /// One error for all brokers: the cause that someone has to act on wins over a broker that is merely away.

@@ -1,89 +1,103 @@
 //! One connection to one broker: versions known, authenticated, every request within its time.
 
+use std::future::poll_fn;
 use std::io::Cursor;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use rskafka::messenger::{Messenger, RequestError, SyncVersionsError};
-use rskafka::protocol::frame::ReadError;
+use rskafka::messenger::RequestError;
 use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersionedType};
-use tokio::io::BufStream;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::dial::dial;
-use super::stream::{Cut, NotKafka, Stream};
+use super::handshake::{Answered, Wanted, shake_hands};
+use super::listener::Listener;
+use super::session::Session;
+use super::watch::{Observer, Watch};
+use super::wire::{RequestFailed, Wire};
 use crate::clock::Clock;
-use crate::config::Address;
+use crate::config::{Address, SaslConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
-/// Largest answer that is read, in bytes; a peer that announces more does not speak Kafka.
-pub(super) const MAX_ANSWER: usize = 16 << 20;
-
-/// Small frames leave in one write; larger ones pass the buffer by.
-const WRITE_BUFFER: usize = 64 << 10;
-const READ_BUFFER: usize = 8 << 10;
-
 /// What every connection needs to know.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Settings {
     pub(super) client_id: Arc<str>,
     pub(super) connect_timeout: Duration,
     pub(super) idle: Duration,
     pub(super) clock: Clock,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::tls::Tls>,
+    pub(super) sasl: Option<SaslConfig>,
+    pub(super) observer: Observer,
+}
+
+impl Settings {
+    pub(super) fn encrypts(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Connection {
     address: Address,
-    messenger: Messenger<BufStream<Stream<TcpStream>>>,
-    cut: Arc<Cut>,
+    wire: Wire,
+    listener: Arc<Listener>,
+    session: Option<Session>,
+    connect_timeout: Duration,
     pending: AtomicUsize,
     last_used: Mutex<(Instant, SystemTime)>,
 }
 
 impl Connection {
-    /// Connects, authenticates and asks for versions, all within the connect timeout.
-    pub(super) async fn open(address: &Address, settings: &Settings) -> Result<Self> {
+    /// Connects, encrypts, asks for versions and logs in, all within the connect timeout.
+    pub(super) async fn open(
+        address: &Address,
+        listener: &Arc<Listener>,
+        settings: &Settings,
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<(Self, Answered)> {
         let limit = settings.connect_timeout;
-        match tokio::time::timeout(limit, Self::handshake(address, settings)).await {
-            Ok(result) => result,
-            Err(_) => Err(unreachable(address, &format!("no answer within {limit:?} (timeouts.connect)"))),
-        }
-    }
-
-    async fn handshake(address: &Address, settings: &Settings) -> Result<Self> {
-        let socket = dial(address)
-            .await
-            .map_err(|error| unreachable(address, &error.to_string()).with_source(error))?;
-        let (stream, cut) = Stream::new(socket);
-        // Armed until the connection stands: a handshake that is dropped half-way leaves no reader behind.
-        let armed = CutOnDrop(Some(cut.clone()));
-        let stream = BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, stream);
-        let mut messenger = Messenger::new(stream, MAX_ANSWER, settings.client_id.clone());
-        messenger.sync_versions().await.map_err(|error| match error {
-            SyncVersionsError::RequestError(error) => handshake_failed(address, error),
-            other => Error::new(
-                ErrorKind::Protocol,
-                format!("{address} offers no version of the Kafka protocol that this library knows"),
-            )
-            .with_broker(address.to_string())
-            .with_source(other),
-        })?;
-        armed.disarm();
-        Ok(Self {
+        let shaking = shake_hands(address, listener, settings, wanted);
+        let ready = match tokio::time::timeout(limit, shaking).await {
+            Ok(ready) => ready?,
+            Err(_) => {
+                return Err(unreachable(address, &format!("no answer within {limit:?} (timeouts.connect)")));
+            }
+        };
+        let session = settings.sasl.clone();
+        let connection = Self {
             address: address.clone(),
-            messenger,
-            cut,
+            wire: ready.wire,
+            listener: listener.clone(),
+            session: session.map(|sasl| Session::new(ready.session, sasl, settings.clock.clone())),
+            connect_timeout: limit,
             pending: AtomicUsize::new(0),
             last_used: Mutex::new((Instant::now(), settings.clock.wall())),
-        })
+        };
+        Ok((connection, ready.answered))
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        !self.cut.has_ended()
+        !self.wire.has_ended()
     }
 
     /// Whether it may be used: alive, and not idle for so long that the peer or something between may have
@@ -101,30 +115,67 @@ impl Connection {
     }
 
     pub(super) fn cut(&self) {
-        self.cut.cut();
+        self.wire.cut();
+    }
+
+    /// Cuts it although nothing is wrong with it.
+    pub(super) fn retire(&self) {
+        self.wire.retire();
+    }
+
+    pub(super) fn watch(&self, watch: Watch) {
+        self.wire.watch(watch);
     }
 
     /// Makes one request and waits at most `limit` for its answer, the write included. A connection that does
     /// not answer in time is cut: whatever it carries is lost with it.
     ///
     /// Requests are written in the order in which these futures are first polled.
-    pub(super) async fn request<R>(&self, body: R, limit: Duration, clock: &Clock) -> Result<R::ResponseBody>
+    pub(super) async fn request<R>(
+        self: &Arc<Self>,
+        body: R,
+        limit: Duration,
+        clock: &Clock,
+    ) -> Result<R::ResponseBody>
     where
         R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
         R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
     {
         self.pending.fetch_add(1, Ordering::AcqRel);
-        let answer = tokio::time::timeout(limit, self.messenger.request(body)).await;
+        let answer = tokio::time::timeout(limit, self.exchange(body)).await;
         *self.last_used.lock() = (Instant::now(), clock.wall());
         self.pending.fetch_sub(1, Ordering::AcqRel);
         match answer {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.failed(error)),
+            Ok(Ok(answer)) => {
+                self.listener.has_answered();
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(error),
             Err(_) => {
                 self.cut();
                 Err(self.lost(format!("{} did not answer within {limit:?} (timeouts.request)", self.address)))
             }
         }
+    }
+
+    async fn exchange<R>(self: &Arc<Self>, body: R) -> Result<R::ResponseBody>
+    where
+        R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
+        R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
+    {
+        let Some(session) = &self.session else {
+            return self.wire.request(body).await.map_err(|error| self.failed(error));
+        };
+        let turn = session.turn(self).await?;
+        let mut call = pin!(self.wire.request(body));
+        // Begun once it was polled: whoever comes next is behind it.
+        let begun = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+        drop(turn);
+        let answer = match begun {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => call.await,
+        };
+        answer.map_err(|error| self.failed(error))
     }
 
     fn lost(&self, text: String) -> Error {
@@ -133,9 +184,14 @@ impl Connection {
             .with_broker(self.address.to_string())
     }
 
-    fn failed(&self, error: RequestError) -> Error {
+    fn failed(&self, failed: RequestFailed) -> Error {
         let address = &self.address;
-        match error {
+        #[cfg(feature = "tls")]
+        if let Some(told) = failed.io().and_then(super::tls::told) {
+            self.cut();
+            return super::tls::explain(address, told).with_fate(Fate::PossiblyPersisted).with_source(failed);
+        }
+        match &failed.0 {
             RequestError::NoVersionMatch { api_key } => Error::new(
                 ErrorKind::Protocol,
                 format!("{address} does not support {api_key:?} in a version that this library knows"),
@@ -151,75 +207,30 @@ impl Connection {
             }
             _ => {
                 self.cut();
-                self.lost(format!("the connection to {address} broke"))
+                self.broke()
             }
         }
         .with_broker(address.to_string())
-        .with_source(RequestFailed(error))
+        .with_source(failed)
     }
-}
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.cut.cut();
-    }
-}
-
-struct CutOnDrop(Option<Arc<Cut>>);
-
-impl CutOnDrop {
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for CutOnDrop {
-    fn drop(&mut self) {
-        if let Some(cut) = &self.0 {
-            cut.cut();
+    /// The connection ended. A listener that wants a login answers `ApiVersions` and hangs up on anything else.
+    fn broke(&self) -> Error {
+        let address = &self.address;
+        let lost = self.lost(format!("the connection to {address} broke"));
+        if self.session.is_some() {
+            return lost;
         }
+        self.listener.suspect(lost, || {
+            let text = format!(
+                "{address} closes the connection at the first request: does the listener want a login? sasl is not set"
+            );
+            Error::new(ErrorKind::Authentication, text).with_fate(Fate::PossiblyPersisted)
+        })
     }
 }
-
-/// rskafka's error, whose own text repeats its sources.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct RequestFailed(RequestError);
 
 pub(super) fn unreachable(address: &Address, why: &str) -> Error {
     Error::new(ErrorKind::Unreachable, format!("cannot reach {address}: {why}"))
         .with_broker(address.to_string())
-}
-
-/// The first exchange failed: the peer may speak something else.
-fn handshake_failed(address: &Address, error: RequestError) -> Error {
-    let io = io_error(&error);
-    let not_kafka = io.and_then(|io| io.get_ref()?.downcast_ref::<NotKafka>().copied());
-    let (kind, text) = match not_kafka {
-        Some(NotKafka::Tls) => (
-            ErrorKind::Protocol,
-            format!(
-                "{address} speaks TLS; this producer connects in plaintext: is TLS missing in its configuration?"
-            ),
-        ),
-        Some(NotKafka::Http) => {
-            (ErrorKind::Protocol, format!("{address} is an HTTP server, not a Kafka broker"))
-        }
-        Some(NotKafka::Other) => (ErrorKind::Protocol, format!("{address} does not speak Kafka")),
-        None => (
-            ErrorKind::Unreachable,
-            format!(
-                "{address} accepted the connection and closed it during the handshake: does it expect TLS or SASL?"
-            ),
-        ),
-    };
-    Error::new(kind, text).with_broker(address.to_string()).with_source(RequestFailed(error))
-}
-
-fn io_error(error: &RequestError) -> Option<&std::io::Error> {
-    match error {
-        RequestError::IO(io) | RequestError::ReadFramedMessageError(ReadError::IO(io)) => Some(io),
-        RequestError::Poisoned(inner) => io_error(inner),
-        _ => None,
-    }
 }

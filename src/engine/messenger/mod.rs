@@ -4,17 +4,30 @@ mod api;
 mod brokers;
 mod connection;
 mod dial;
+mod handshake;
+mod listener;
+mod sasl;
+mod session;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+mod watch;
+mod wire;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use self::api::{InitProducerIdRequest, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse};
 use self::brokers::Brokers;
 use self::connection::{Connection, Settings};
+use self::handshake::Wanted;
+#[cfg(feature = "tls")]
+pub(crate) use self::tls::check as check_tls;
+pub(crate) use self::watch::Observer;
 use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
 use crate::Compression;
 use crate::accumulator::ProducerId;
@@ -32,15 +45,29 @@ pub(crate) struct MessengerEngine {
     request_timeout: Duration,
     compression: Compression,
     allow_auto_create_topics: bool,
+    first_id: Mutex<FirstId>,
+}
+
+/// The first producer id is asked for while the first connection is made, before a message needs it.
+#[derive(Debug)]
+enum FirstId {
+    Wanted,
+    Here(ProducerId),
+    /// Used, or never needed: others are asked for when they are needed.
+    Done,
 }
 
 impl MessengerEngine {
-    pub(crate) fn new(config: &ProducerConfig, clock: Clock) -> Self {
+    pub(crate) fn new(config: &ProducerConfig, clock: Clock, observer: Observer) -> Self {
         let settings = Settings {
             client_id: config.client_id.as_str().into(),
             connect_timeout: config.timeouts.connect,
             idle: config.timeouts.idle,
             clock,
+            #[cfg(feature = "tls")]
+            tls: config.tls.clone().map(tls::Tls::new),
+            sasl: config.sasl.clone(),
+            observer,
         };
         Self {
             brokers: Brokers::new(config.addresses(), settings, config.bulkhead.max_connecting),
@@ -51,6 +78,7 @@ impl MessengerEngine {
             request_timeout: config.timeouts.request,
             compression: config.batch.compression,
             allow_auto_create_topics: config.allow_auto_create_topics,
+            first_id: Mutex::new(if config.is_idempotent() { FirstId::Wanted } else { FirstId::Done }),
         }
     }
 
@@ -62,9 +90,49 @@ impl MessengerEngine {
         self.request_timeout.min(SMALL_REQUEST)
     }
 
-    async fn ask_metadata(&self, connection: &Connection, topics: &[Arc<str>]) -> Result<MetadataResponse> {
-        let request = MetadataRequest { topics, allow_auto_topic_creation: self.allow_auto_create_topics };
-        connection.request(request, self.small_limit(), self.clock()).await
+    fn metadata_request<'a>(&self, topics: &'a [Arc<str>]) -> MetadataRequest<'a> {
+        MetadataRequest { topics, allow_auto_topic_creation: self.allow_auto_create_topics }
+    }
+
+    async fn ask_metadata(
+        &self,
+        connection: &Arc<Connection>,
+        topics: &[Arc<str>],
+    ) -> Result<MetadataResponse> {
+        connection.request(self.metadata_request(topics), self.small_limit(), self.clock()).await
+    }
+
+    /// A connection to any broker. One that has to be made asks for these topics as it is made.
+    async fn any(&self, topics: Option<&[Arc<str>]>) -> Result<(Arc<Connection>, Option<MetadataResponse>)> {
+        let wanted = Wanted {
+            metadata: topics.map(|topics| self.metadata_request(topics)),
+            producer_id: matches!(*self.first_id.lock(), FirstId::Wanted),
+        };
+        let (connection, answered) = self.brokers.any(Some(wanted)).await?;
+        if let Some(id) = answered.producer_id.filter(|answer| answer.error_code == 0) {
+            let mut first = self.first_id.lock();
+            if let FirstId::Wanted = *first {
+                *first = FirstId::Here(ProducerId { id: id.producer_id, epoch: id.epoch });
+            }
+        }
+        Ok((connection, answered.metadata))
+    }
+
+    /// Asks any broker about these topics, and takes over what it says of the brokers.
+    async fn tell_metadata(&self, topics: &[Arc<str>]) -> Result<Vec<api::Topic>> {
+        let response = match self.any(Some(topics)).await? {
+            (_, Some(response)) => response,
+            // Metadata changes nothing, so that its loss leaves nothing in doubt.
+            (connection, None) => self
+                .ask_metadata(&connection, topics)
+                .await
+                .map_err(|error| error.with_fate(Fate::NotPersisted))?,
+        };
+        self.brokers.learn(response.brokers.into_iter().filter_map(|broker| {
+            let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
+            Some((NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
+        }));
+        Ok(response.topics)
     }
 
     fn address(&self, node: NodeId) -> Result<Address> {
@@ -80,25 +148,19 @@ impl MessengerEngine {
 #[async_trait]
 impl Engine for MessengerEngine {
     async fn connect(&self) -> Result<()> {
-        self.brokers.any().await.map(drop)
+        // A listener that wants a login lets one ask for versions without; metadata it does not tell.
+        self.tell_metadata(&[]).await.map(drop)
     }
 
     async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>> {
-        let connection = self.brokers.any().await?;
-        // Metadata changes nothing, so that its loss leaves nothing in doubt.
-        let response = self
-            .ask_metadata(&connection, topics)
-            .await
-            .map_err(|error| error.with_fate(Fate::NotPersisted))?;
-        self.brokers.learn(response.brokers.into_iter().filter_map(|broker| {
-            let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
-            Some((NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
-        }));
-        Ok(response.topics.into_iter().map(topic_metadata).collect())
+        Ok(self.tell_metadata(topics).await?.into_iter().map(topic_metadata).collect())
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {
-        let connection = self.brokers.any().await?;
+        if let FirstId::Here(id) = std::mem::replace(&mut *self.first_id.lock(), FirstId::Done) {
+            return Ok(id);
+        }
+        let (connection, _) = self.brokers.any(None).await?;
         let answer = connection
             .request(InitProducerIdRequest, self.small_limit(), self.clock())
             .await
@@ -125,7 +187,7 @@ impl Engine for MessengerEngine {
     async fn probe(&self, node: Option<NodeId>) -> Result<()> {
         let connection = match node {
             Some(node) => self.brokers.connection(&self.address(node)?).await?,
-            None => self.brokers.any().await?,
+            None => self.any(None).await?.0,
         };
         self.ask_metadata(&connection, &[]).await.map(drop)
     }

@@ -5,14 +5,15 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::MAX_ANSWER;
+use super::watch::Watch;
+use super::wire::MAX_ANSWER;
 
 /// The outside end: cuts the stream, and knows whether it has ended.
 #[derive(Debug, Default)]
@@ -20,11 +21,34 @@ pub(super) struct Cut {
     ended: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
+    /// Who is told of the end, once the connection stands.
+    watch: OnceLock<Watch>,
 }
 
 impl Cut {
+    /// Ends the stream because it is of no more use.
     pub(super) fn cut(&self) {
-        self.ended.store(true, Ordering::Release);
+        self.end(true);
+    }
+
+    /// Ends the stream because it is no longer wanted.
+    pub(super) fn retire(&self) {
+        self.end(false);
+    }
+
+    pub(super) fn watch(&self, watch: Watch) {
+        _ = self.watch.set(watch);
+        // It may have ended in this very moment.
+        if let (true, Some(watch)) = (self.has_ended(), self.watch.get()) {
+            watch.ended(true);
+        }
+    }
+
+    fn end(&self, lost: bool) {
+        let first = !self.ended.swap(true, Ordering::AcqRel);
+        if let (true, Some(watch)) = (first, self.watch.get()) {
+            watch.ended(lost);
+        }
         self.reader.wake();
         self.writer.wake();
     }

@@ -6,6 +6,7 @@
 //! ends it. `Capabilities` declares the rest.
 
 mod classify;
+mod sasl;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -25,7 +26,7 @@ use self::classify::classify;
 use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
 use crate::Compression;
 use crate::accumulator::ProducerId;
-use crate::config::{Address, ProducerConfig};
+use crate::config::{Address, ProducerConfig, SaslConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::Record;
 
@@ -42,6 +43,7 @@ pub(crate) struct PartitionClientEngine {
     connect_timeout: Duration,
     request_timeout: Duration,
     codec: Codec,
+    sasl: Option<SaslConfig>,
     client: tokio::sync::Mutex<Option<(Arc<Client>, tokio::time::Instant)>>,
     places: Mutex<Places>,
     next_node: AtomicI64,
@@ -70,6 +72,7 @@ impl PartitionClientEngine {
             connect_timeout: config.timeouts.connect,
             request_timeout: config.timeouts.request,
             codec: codec(config.batch.compression),
+            sasl: config.sasl.clone(),
             client: tokio::sync::Mutex::default(),
             places: Mutex::default(),
             next_node: AtomicI64::new(0),
@@ -84,17 +87,21 @@ impl PartitionClientEngine {
         }
         let mut attempts = JoinSet::new();
         for (turn, address) in self.bootstrap.iter().cloned().enumerate() {
-            let (client_id, limit) = (self.client_id.clone(), self.connect_timeout);
+            let (client_id, limit, sasl) = (self.client_id.clone(), self.connect_timeout, self.sasl.clone());
             attempts.spawn(async move {
                 tokio::time::sleep(HEAD_START * turn as u32).await;
-                let building = ClientBuilder::new(vec![address.to_string()])
-                    .client_id(client_id)
-                    .max_message_size(MAX_ANSWER)
-                    .backoff_config(single_attempt())
-                    .build();
+                let building = async {
+                    let mut builder = ClientBuilder::new(vec![address.to_string()])
+                        .client_id(client_id)
+                        .max_message_size(MAX_ANSWER)
+                        .backoff_config(single_attempt());
+                    if let Some(sasl) = &sasl {
+                        builder = builder.sasl_config(sasl::credentials(&address, sasl).await?);
+                    }
+                    builder.build().await.map_err(|error| classify(error).with_broker(address.to_string()))
+                };
                 match tokio::time::timeout(limit, building).await {
-                    Ok(Ok(client)) => Ok(client),
-                    Ok(Err(error)) => Err(classify(error).with_broker(address.to_string())),
+                    Ok(built) => built,
                     Err(_) => Err(Error::new(
                         ErrorKind::Unreachable,
                         format!("cannot reach {address}: no answer within {limit:?} (timeouts.connect)"),

@@ -6,7 +6,9 @@ use parking_lot::Mutex;
 
 use super::FakeCluster;
 use super::node::Listening;
+use super::sasl::Sasl;
 use super::state::{Mode, Node, Shared, State};
+use super::tls::Tls;
 
 /// Settings of a [`FakeCluster`]; [`FakeCluster::builder`] begins one.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct FakeClusterBuilder {
     auto_create: bool,
     default_partitions: i32,
     max_message_bytes: usize,
+    sasl: Option<Sasl>,
+    tls: Tls,
 }
 
 impl Default for FakeClusterBuilder {
@@ -28,6 +32,8 @@ impl Default for FakeClusterBuilder {
             auto_create: false,
             default_partitions: 1,
             max_message_bytes: 1_048_588,
+            sasl: None,
+            tls: Tls::default(),
         }
     }
 }
@@ -69,6 +75,21 @@ impl FakeClusterBuilder {
         self
     }
 
+    /// Has every broker demand SASL. Default: none.
+    #[must_use]
+    pub fn sasl(mut self, sasl: Sasl) -> Self {
+        self.sasl = Some(sasl);
+        self
+    }
+
+    /// Has every broker speak TLS with this configuration, whose crypto provider is yours. Default: plaintext.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, config: std::sync::Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
+        self.tls = Tls::by(config);
+        self
+    }
+
     /// Starts the cluster.
     ///
     /// # Errors
@@ -80,6 +101,8 @@ impl FakeClusterBuilder {
             default_partitions: self.default_partitions,
             max_message_bytes: self.max_message_bytes,
             next_producer_id: 1_000,
+            sasl: self.sasl,
+            tls: self.tls,
             ..State::default()
         });
         let mut nodes = Vec::new();

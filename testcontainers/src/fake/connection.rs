@@ -6,25 +6,26 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::Instant;
 
+use super::api::sasl::ILLEGAL_SASL_STATE;
 use super::api::{self, Outcome};
 use super::fault::{Fault, RequestSeen};
+use super::sasl::{Admission, Session};
 use super::state::{Mode, Shared};
 
 const MAX_FRAME: usize = 100 << 20;
 
 pub(super) async fn serve(
-    socket: TcpStream,
+    socket: impl AsyncRead + AsyncWrite,
     shared: &Arc<Shared>,
     node: i32,
     connection: u64,
 ) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    let (reader, mut writer) = socket.into_split();
+    let (reader, mut writer) = tokio::io::split(socket);
     let mut reader = BufReader::with_capacity(64 << 10, reader);
+    let mut session = shared.lock().sasl.is_some().then(Session::default);
     loop {
         let length = reader.read_u32().await? as usize;
         if mode(shared, node) == Mode::Deaf {
@@ -38,10 +39,16 @@ pub(super) async fn serve(
         if mode(shared, node) == Mode::BlackHole {
             continue;
         }
-        match answer(shared, node, connection, frame.into()).await? {
+        match answer(shared, node, connection, session.as_mut(), frame.into()).await? {
             Reply::Nothing => {}
-            Reply::Bytes(bytes) => writer.write_all(&bytes).await?,
-            Reply::Last(bytes) => return writer.write_all(&bytes).await,
+            Reply::Bytes(bytes) => {
+                writer.write_all(&bytes).await?;
+                writer.flush().await?;
+            }
+            Reply::Last(bytes) => {
+                writer.write_all(&bytes).await?;
+                return writer.flush().await;
+            }
             // Whatever else comes is read and left unanswered, until the peer goes away.
             Reply::Silence => return tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.map(drop),
         }
@@ -69,7 +76,13 @@ enum Reply {
     Silence,
 }
 
-async fn answer(shared: &Arc<Shared>, node: i32, connection: u64, frame: Bytes) -> io::Result<Reply> {
+async fn answer(
+    shared: &Arc<Shared>,
+    node: i32,
+    connection: u64,
+    mut session: Option<&mut Session>,
+    frame: Bytes,
+) -> io::Result<Reply> {
     let mut body = frame.clone();
     let key = i16::from_be_bytes([frame[0], frame[1]]);
     let version = i16::from_be_bytes([frame[2], frame[3]]);
@@ -101,6 +114,15 @@ async fn answer(shared: &Arc<Shared>, node: i32, connection: u64, frame: Bytes) 
     let fault = shared.lock().see(seen);
     shared.changed();
 
+    let is_sasl = matches!(api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate);
+    let admission = match &mut session {
+        Some(session) if !is_sasl => session.admits(api == ApiKey::ApiVersions, Instant::now()),
+        _ => Admission::Welcome,
+    };
+    if admission == Admission::Closed {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
+
     let (before, after) = match fault {
         Some(Fault::ApplyThen(after)) => (None, Some(*after)),
         Some(late @ (Fault::Throttle(_) | Fault::Garbage(_) | Fault::Mangle(_) | Fault::CutAfter(_))) => {
@@ -122,11 +144,17 @@ async fn answer(shared: &Arc<Shared>, node: i32, connection: u64, frame: Bytes) 
         Some(Fault::Error(code)) => outcome.told = Some(*code),
         _ => {}
     }
-    let answered = api::handle(shared, node, api, version, body, &outcome, &mut out).await?;
-    shared.changed();
-    if !answered {
+    let mut stays = admission == Admission::Welcome;
+    if !stays {
+        outcome.error = Some(ILLEGAL_SASL_STATE);
+    }
+    if is_sasl {
+        stays = api::sasl::handle(shared, session, api, version, body, &outcome, &mut out).await?;
+    } else if !api::handle(shared, node, api, version, body, &outcome, &mut out).await? {
+        shared.changed();
         return Ok(Reply::Nothing);
     }
+    shared.changed();
     let out = sized(out);
     Ok(match after {
         Some(Fault::Disconnect) => return Err(io::ErrorKind::ConnectionReset.into()),
@@ -138,6 +166,7 @@ async fn answer(shared: &Arc<Shared>, node: i32, connection: u64, frame: Bytes) 
         Some(Fault::Garbage(bytes)) => Reply::Bytes(BytesMut::from(&bytes[..])),
         Some(Fault::Mangle(seed)) => Reply::Bytes(mangle(&out, seed)),
         Some(Fault::CutAfter(bytes)) => Reply::Last(BytesMut::from(&out[..bytes.min(out.len())])),
+        _ if !stays => Reply::Last(out),
         _ => Reply::Bytes(out),
     })
 }

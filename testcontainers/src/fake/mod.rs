@@ -6,7 +6,9 @@ mod connection;
 mod fault;
 mod log;
 mod node;
+mod sasl;
 mod state;
+mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ pub use self::builder::FakeClusterBuilder;
 pub use self::fault::{BatchSeen, Fault, RequestSeen, Rule};
 pub use self::log::StoredBatch;
 use self::node::Listening;
+pub use self::sasl::{Authentications, Sasl};
 use self::state::{Mode, Shared};
 use crate::{StoredRecord, decode};
 
@@ -214,6 +217,18 @@ impl FakeCluster {
     #[must_use]
     pub fn connections_open(&self, node: i32) -> u64 {
         self.shared.lock().nodes[node as usize].open
+    }
+
+    /// How often clients authenticated.
+    #[must_use]
+    pub fn authentications(&self) -> Authentications {
+        self.shared.lock().authentications
+    }
+
+    /// Changes what the brokers demand from now on: a password, a lifetime, the mechanisms. Who is in stays in. Without
+    /// effect on a cluster that was made without [`sasl`](FakeClusterBuilder::sasl).
+    pub fn set_sasl(&self, sasl: Sasl) {
+        self.change(|state| state.sasl = state.sasl.take().map(|_| sasl));
     }
 
     /// Waits until `condition` holds. It is looked at after every change, so that no test has to sleep.

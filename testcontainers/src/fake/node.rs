@@ -7,7 +7,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::connection::serve;
 use super::state::{Mode, Shared};
 
 /// A broker that listens; dropping it closes its listener and connections.
@@ -55,15 +54,18 @@ async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener, cut: watc
     // Aborted with the task.
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
+        // Where even that fails, the peer is gone.
+        _ = socket.set_nodelay(true);
         while connections.try_join_next().is_some() {}
-        let (mode, number) = {
+        let (mode, number, tls) = {
             let mut state = shared.lock();
             state.next_connection += 1;
             let number = state.next_connection;
+            let tls = state.tls.clone();
             let node = &mut state.nodes[node as usize];
             node.accepted += 1;
             node.open += 1;
-            (node.mode, number)
+            (node.mode, number, tls)
         };
         let open = Open { shared: shared.clone(), node };
         shared.changed();
@@ -76,7 +78,7 @@ async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener, cut: watc
             let _open = open;
             tokio::select! {
                 // A peer that sends nonsense, or goes away, is done with.
-                _ = serve(socket, &shared, node, number) => {}
+                _ = tls.serve(socket, &shared, node, number) => {}
                 _ = cut.changed() => {}
             }
         });

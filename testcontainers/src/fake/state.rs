@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 use super::fault::{Fault, RequestSeen, Rule};
 use super::log::Log;
+use super::sasl::{Authentications, Sasl};
+use super::tls::Tls;
 
 pub(super) type Hook = Arc<dyn Fn(&RequestSeen) -> Option<Fault> + Send + Sync>;
 
@@ -31,6 +33,9 @@ pub(super) struct State {
     pub(super) next_connection: u64,
     pub(super) rules: VecDeque<(Rule, Fault)>,
     pub(super) hook: Option<Hook>,
+    pub(super) tls: Tls,
+    pub(super) sasl: Option<Sasl>,
+    pub(super) authentications: Authentications,
     pub(super) seen: Vec<RequestSeen>,
     pub(super) counts: HashMap<i16, u64>,
 }

@@ -6,13 +6,15 @@ use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryDat
 use kafka_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
+use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    AlterClientQuotasRequest, AlterPartitionReassignmentsRequest, BrokerId, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest, MetadataRequest, TopicName,
+    AlterClientQuotasRequest, AlterPartitionReassignmentsRequest, BrokerId, CreateAclsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest, MetadataRequest,
+    TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
@@ -196,6 +198,32 @@ impl JvmCluster {
         let request = AlterClientQuotasRequest::default().with_entries(vec![entry]);
         let answer = self.wire().await?.request(&request, 0).await?;
         refuse(answer.entries.first().map_or(-1, |e| e.error_code), || "set a quota".to_owned())
+    }
+
+    /// Forbids a user to write to a topic. Everyone else keeps the right. Needs [`authorized`](super::JvmClusterBuilder::authorized).
+    ///
+    /// # Errors
+    ///
+    /// If the cluster refuses it, as it does without an authorizer.
+    pub async fn deny_write(&self, topic: &str, user: &str) -> Result<()> {
+        // Numbers of Kafka's AclBinding: topic, literal; everyone may do everything, this user may not write.
+        let rule = |principal: &str, operation, permission| {
+            AclCreation::default()
+                .with_resource_type(2)
+                .with_resource_name(text(topic))
+                .with_resource_pattern_type(3)
+                .with_principal(text(&format!("User:{principal}")))
+                .with_host(text("*"))
+                .with_operation(operation)
+                .with_permission_type(permission)
+        };
+        let rules = vec![rule("*", 2, 3), rule(user, 4, 2)];
+        let request = CreateAclsRequest::default().with_creations(rules);
+        let answer = self.wire().await?.request(&request, 1).await?;
+        for result in answer.results {
+            refuse(result.error_code, || format!("forbid {user} to write to {topic}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,22 +1,27 @@
 //! A real Apache Kafka on this machine: jars from Maven Central, Java 17, KRaft, one or three nodes.
 
 mod admin;
+mod builder;
 mod install;
+mod listener;
 mod node;
 mod reader;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::builder::JvmClusterBuilder;
 pub use self::install::Availability;
+pub use self::listener::Listener;
 use self::node::Node;
 pub use self::reader::Reader;
-use crate::FaultProxy;
+use crate::{Certificates, FaultProxy, Mechanism};
 
 /// Version of Apache Kafka that is run.
 const VERSION: &str = "4.1.1";
@@ -26,19 +31,12 @@ const VERSION: &str = "4.1.1";
 #[derive(Debug)]
 pub struct JvmCluster {
     nodes: Vec<Node>,
-    proxies: Vec<FaultProxy>,
+    /// Where there is no proxy.
+    addresses: BTreeMap<Listener, Vec<SocketAddr>>,
+    proxies: BTreeMap<Listener, Vec<FaultProxy>>,
+    certificates: Option<Certificates>,
     data: PathBuf,
     libs: PathBuf,
-}
-
-/// Settings of a [`JvmCluster`]; [`JvmCluster::builder`] begins one.
-#[derive(Clone, Debug)]
-pub struct JvmClusterBuilder {
-    nodes: usize,
-    config: BTreeMap<String, String>,
-    heap_mb: u32,
-    full_jit: bool,
-    proxied: bool,
 }
 
 /// Why a cluster could not be had.
@@ -93,7 +91,7 @@ impl JvmCluster {
     /// How to make one.
     #[must_use]
     pub fn builder() -> JvmClusterBuilder {
-        JvmClusterBuilder { nodes: 1, config: BTreeMap::new(), heap_mb: 256, full_jit: false, proxied: false }
+        JvmClusterBuilder::default()
     }
 
     /// Whether Java and Maven are here.
@@ -128,10 +126,28 @@ impl JvmCluster {
         self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect()
     }
 
+    /// `host:port` of every node at one of its listeners; of the proxies in front of them, if the cluster was made
+    /// [`proxied`](JvmClusterBuilder::proxied). The brokers advertise the same to who comes in there.
+    ///
+    /// Empty if the cluster has no such listener: all but the plaintext one need
+    /// [`secured`](JvmClusterBuilder::secured).
+    #[must_use]
+    pub fn bootstrap_at(&self, listener: Listener) -> Vec<String> {
+        match self.proxies.get(&listener) {
+            Some(proxies) => proxies.iter().map(|proxy| proxy.address().to_string()).collect(),
+            None => self.addresses.get(&listener).into_iter().flatten().map(SocketAddr::to_string).collect(),
+        }
+    }
+
     /// `host:port` of a proxy in front of every node; the brokers advertise these to who comes through them.
     #[must_use]
     pub fn proxied_bootstrap(&self) -> Vec<String> {
-        self.proxies.iter().map(|proxy| proxy.address().to_string()).collect()
+        self.proxies
+            .get(&Listener::Plaintext)
+            .into_iter()
+            .flatten()
+            .map(|p| p.address().to_string())
+            .collect()
     }
 
     /// The proxy in front of a node.
@@ -141,7 +157,56 @@ impl JvmCluster {
     /// If the cluster was made without [`proxied`](JvmClusterBuilder::proxied).
     #[must_use]
     pub fn proxy(&self, node: i32) -> &FaultProxy {
-        &self.proxies[node as usize - 1]
+        self.proxy_at(Listener::Plaintext, node)
+    }
+
+    /// The proxy in front of one of a node's listeners.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster was made without [`proxied`](JvmClusterBuilder::proxied), or has no such listener.
+    #[must_use]
+    pub fn proxy_at(&self, listener: Listener, node: i32) -> &FaultProxy {
+        &self.proxies[&listener][node as usize - 1]
+    }
+
+    /// The certificates, if the cluster was made [`secured`](JvmClusterBuilder::secured).
+    #[must_use]
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
+    /// Where they lie as files, see [`Certificates::write_to`].
+    #[must_use]
+    pub fn certificates_dir(&self) -> PathBuf {
+        self.data.join("certificates")
+    }
+
+    /// Settings by which a Java client comes in as [`USER`](crate::USER); librdkafka has other names for some.
+    #[must_use]
+    pub fn client_properties(
+        &self,
+        listener: Listener,
+        mechanism: Option<Mechanism>,
+    ) -> BTreeMap<String, String> {
+        let file = |name| self.certificates_dir().join(name).display().to_string();
+        let mut properties = BTreeMap::new();
+        let mut set = |key: &str, value: String| properties.insert(key.to_owned(), value);
+        set("bootstrap.servers", self.bootstrap_at(listener).join(","));
+        set("security.protocol", listener.protocol().into());
+        if listener.has_tls() {
+            set("ssl.truststore.type", "PEM".into());
+            set("ssl.truststore.location", file("ca.pem"));
+        }
+        if listener.wants_certificate() {
+            set("ssl.keystore.type", "PEM".into());
+            set("ssl.keystore.location", file("client.keystore.pem"));
+        }
+        if let Some(mechanism) = mechanism {
+            set("sasl.mechanism", mechanism.name().into());
+            set("sasl.jaas.config", listener::client_jaas(mechanism));
+        }
+        properties
     }
 
     /// Ids of the nodes, from 1.
@@ -256,142 +321,4 @@ impl Drop for JvmCluster {
         // What cannot be removed is in the system's folder for temporary files.
         _ = std::fs::remove_dir_all(&self.data);
     }
-}
-
-impl JvmClusterBuilder {
-    /// Number of nodes, each broker and controller: 1 (the default) or 3.
-    #[must_use]
-    pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes.max(1);
-        self
-    }
-
-    /// A broker setting, such as `("auto.create.topics.enable", "false")`.
-    #[must_use]
-    pub fn config(mut self, key: &str, value: &str) -> Self {
-        self.config.insert(key.to_owned(), value.to_owned());
-        self
-    }
-
-    /// Heap of each node in MB. Default 256.
-    #[must_use]
-    pub fn heap_mb(mut self, heap_mb: u32) -> Self {
-        self.heap_mb = heap_mb;
-        self
-    }
-
-    /// Lets the JVM compile fully, for benchmarks; by default it starts faster instead.
-    #[must_use]
-    pub fn full_jit(mut self) -> Self {
-        self.full_jit = true;
-        self
-    }
-
-    /// Puts a [`FaultProxy`] in front of every node, see [`JvmCluster::proxied_bootstrap`].
-    #[must_use]
-    pub fn proxied(mut self) -> Self {
-        self.proxied = true;
-        self
-    }
-
-    /// Fetches the jars if they are not here, starts every node and waits until all are ready.
-    ///
-    /// # Errors
-    ///
-    /// If a tool is missing, or a node does not become ready.
-    pub async fn start(self) -> Result<JvmCluster> {
-        let libs = install::libs().await?;
-        let data = node::temporary_dir()?;
-        let count = self.nodes;
-        let ports = node::free_ports(count * 3)?;
-        let (plain, rest) = ports.split_at(count);
-        let (controllers, proxied) = rest.split_at(count);
-        let mut cluster = JvmCluster { nodes: Vec::new(), proxies: Vec::new(), data, libs };
-        if self.proxied {
-            for port in proxied {
-                cluster.proxies.push(FaultProxy::start(([127, 0, 0, 1], *port).into()).await?);
-            }
-        }
-        let voters: Vec<_> =
-            controllers.iter().zip(1..).map(|(port, id)| format!("{id}@127.0.0.1:{port}")).collect();
-        for at in 0..count {
-            let mut config = self.defaults(count);
-            let mut listeners = vec![format!("PLAINTEXT://127.0.0.1:{}", plain[at])];
-            let mut advertised = listeners.clone();
-            let mut protocols = vec!["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT"];
-            if let Some(proxy) = cluster.proxies.get(at) {
-                listeners.push(format!("PROXIED://127.0.0.1:{}", proxied[at]));
-                advertised.push(format!("PROXIED://{}", proxy.address()));
-                protocols.push("PROXIED:PLAINTEXT");
-            }
-            listeners.push(format!("CONTROLLER://127.0.0.1:{}", controllers[at]));
-            config.insert("listeners".into(), listeners.join(","));
-            config.insert("advertised.listeners".into(), advertised.join(","));
-            config.insert("listener.security.protocol.map".into(), protocols.join(","));
-            config.insert("node.id".into(), (at + 1).to_string());
-            config.insert("controller.quorum.voters".into(), voters.join(","));
-            config.extend(self.config.clone());
-            let dir = cluster.data.join(format!("node-{}", at + 1));
-            let jvm = node::Jvm { heap_mb: self.heap_mb, full_jit: self.full_jit };
-            cluster.nodes.push(Node::new(dir, plain[at], config, jvm)?);
-        }
-        let libs = cluster.libs.clone();
-        let formatting = cluster.nodes.iter().map(|node| node.format(&libs));
-        for formatted in join_all(formatting).await {
-            formatted?;
-        }
-        for node in &mut cluster.nodes {
-            node.start(&libs)?;
-        }
-        for id in cluster.node_ids() {
-            cluster.wait_ready(id).await?;
-        }
-        // Each knows itself; now all know one another.
-        let until = Instant::now() + READY_LIMIT;
-        while admin::brokers(&cluster.bootstrap()[0]).await?.len() < count && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(cluster)
-    }
-
-    fn defaults(&self, count: usize) -> BTreeMap<String, String> {
-        let replicas = count.min(3).to_string();
-        let in_sync = if count >= 3 { "2" } else { "1" };
-        let settings = [
-            ("process.roles", "broker,controller"),
-            ("controller.listener.names", "CONTROLLER"),
-            ("inter.broker.listener.name", "PLAINTEXT"),
-            ("auto.create.topics.enable", "false"),
-            ("num.partitions", "3"),
-            ("default.replication.factor", &replicas),
-            ("min.insync.replicas", in_sync),
-            ("offsets.topic.replication.factor", &replicas),
-            ("offsets.topic.num.partitions", "1"),
-            ("transaction.state.log.replication.factor", &replicas),
-            ("transaction.state.log.min.isr", in_sync),
-            ("group.initial.rebalance.delay.ms", "0"),
-            // A dead node is noticed in seconds.
-            ("broker.session.timeout.ms", "3000"),
-            ("broker.heartbeat.interval.ms", "500"),
-            ("controlled.shutdown.enable", "true"),
-        ];
-        settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-}
-
-async fn join_all<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut work: Vec<_> = work.map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = work.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (work, done) in work.iter_mut().zip(&mut done) {
-            if done.is_none() {
-                if let std::task::Poll::Ready(result) = work.as_mut().poll(cx) {
-                    *done = Some(result);
-                }
-            }
-        }
-        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

@@ -47,15 +47,16 @@ impl Node {
     ) -> Result<Self> {
         fs::create_dir_all(&dir)?;
         config.insert("log.dirs".into(), dir.join("data").display().to_string());
-        let properties: String = config.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        let properties: String =
+            config.iter().map(|(key, value)| format!("{key}={}\n", value.replace('\\', r"\\"))).collect();
         fs::write(dir.join("server.properties"), properties)?;
         Ok(Self { port, dir, jvm, process: None })
     }
 
-    pub(super) async fn format(&self, libs: &Path) -> Result<()> {
-        let properties = self.dir.join("server.properties");
-        let args =
-            ["format", "-t", CLUSTER_ID, "-c", &properties.display().to_string(), "--ignore-formatted"];
+    pub(super) async fn format(&self, libs: &Path, scram_users: &[String]) -> Result<()> {
+        let properties = self.dir.join("server.properties").display().to_string();
+        let mut args = vec!["format", "-t", CLUSTER_ID, "-c", &properties, "--ignore-formatted"];
+        args.extend(scram_users.iter().map(String::as_str));
         java(libs, &["-XX:TieredStopAtLevel=1", "-Xmx128m", "kafka.tools.StorageTool"], &args).await.map(drop)
     }
 
@@ -169,17 +170,13 @@ pub(super) async fn java(libs: &Path, options: &[&str], args: &[&str]) -> Result
     })
 }
 
-/// Ports that nobody has at the moment.
-pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let held: Vec<_> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
-    Ok(held
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<std::io::Result<Vec<_>>>()?
-        .iter()
-        .map(|a| a.port())
-        .collect())
+/// Ports that nobody has, and nobody can take while they are held.
+pub(super) fn hold_ports(count: usize) -> Result<Vec<(u16, TcpListener)>> {
+    let hold = || {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Ok((listener.local_addr()?.port(), listener))
+    };
+    (0..count).map(|_| hold()).collect()
 }
 
 /// A folder of its own for each cluster.

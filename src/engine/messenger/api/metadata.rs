@@ -11,7 +11,7 @@ use rskafka::protocol::messages::{
 use super::{Reader, put_string, request_body, version};
 
 /// Asks for these topics, and for the brokers.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::engine::messenger) struct MetadataRequest<'a> {
     pub(in crate::engine::messenger) topics: &'a [Arc<str>],
     pub(in crate::engine::messenger) allow_auto_topic_creation: bool,

@@ -1,18 +1,22 @@
-//! The four requests of a producer, as bodies for rskafka's `Messenger`.
+//! The requests of a producer, as bodies for rskafka's `Messenger`.
 //!
 //! rskafka's own types lack what a producer needs (`InitProducerId`, several partitions encoded in place, the
 //! error details of Produce v8), and its array reader trusts lengths; these bodies bound every length by the
 //! bytes that are there. Layouts: <https://kafka.apache.org/protocol#protocol_messages>.
 
+mod api_versions;
 mod init_producer_id;
 mod metadata;
 mod produce;
 mod reader;
+mod sasl;
 
-pub(super) use init_producer_id::InitProducerIdRequest;
+pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, UNSUPPORTED_VERSION};
+pub(super) use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub(super) use metadata::{MetadataRequest, MetadataResponse, Topic};
 pub(super) use produce::{ProduceRequest, ProduceResponse};
 pub(super) use reader::Reader;
+pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
 
 /// Declares a request body: its API, the versions that we speak, and from which version its header is flexible.
 macro_rules! request_body {

@@ -73,17 +73,73 @@ impl<'a> Reader<'a> {
         self.nullable_string()?.ok_or(Malformed("null where a string is due"))
     }
 
+    /// Bytes with a 32-bit length; null is read as empty.
+    pub(super) fn nullable_bytes(&mut self) -> Result<Vec<u8>> {
+        let len = self.i32()?;
+        if len == -1 {
+            return Ok(Vec::new());
+        }
+        let len = usize::try_from(len).map_err(|_| Malformed("negative length of bytes"))?;
+        Ok(self.bytes(len)?.to_vec())
+    }
+
+    fn unsigned_varint(&mut self) -> Result<usize> {
+        let mut value = 0;
+        for shift in (0..35).step_by(7) {
+            let byte = self.take::<1>()?[0];
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(Malformed("a varint without end"))
+    }
+
+    /// Passes over what later versions of the protocol added (KIP-482).
+    pub(super) fn tagged_fields(&mut self) -> Result<()> {
+        for _ in 0..self.unsigned_varint()? {
+            let _tag = self.unsigned_varint()?;
+            let len = self.unsigned_varint()?;
+            self.bytes(len)?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the rest of the answer.
+    pub(super) fn skip_rest(&mut self) {
+        self.cursor.set_position(self.cursor.get_ref().len() as u64);
+    }
+
     /// An array whose elements take at least `least` bytes each; null is read as empty.
     pub(super) fn array<T>(
         &mut self,
         least: usize,
-        mut element: impl FnMut(&mut Self) -> Result<T>,
+        element: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Vec<T>> {
         let len = self.i32()?;
         if len == -1 {
             return Ok(Vec::new());
         }
         let len = usize::try_from(len).map_err(|_| Malformed("negative length of an array"))?;
+        self.elements(len, least, element)
+    }
+
+    /// The same in flexible versions, where the length plus one stands as a varint.
+    pub(super) fn compact_array<T>(
+        &mut self,
+        least: usize,
+        element: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let len = self.unsigned_varint()?.saturating_sub(1);
+        self.elements(len, least, element)
+    }
+
+    fn elements<T>(
+        &mut self,
+        len: usize,
+        least: usize,
+        mut element: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
         if len.saturating_mul(least) > self.remaining() {
             return Err(Malformed("an array longer than the answer"));
         }

@@ -4,6 +4,7 @@ mod admin;
 mod fetch;
 mod metadata;
 mod produce;
+pub(super) mod sasl;
 
 use std::io;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::CreateTopics, 2, 7),
     (ApiKey::DeleteTopics, 1, 5),
     (ApiKey::InitProducerId, 0, 4),
+    (ApiKey::SaslHandshake, 1, 1),
+    (ApiKey::SaslAuthenticate, 0, 2),
 ];
 
 /// How a request is to be answered where a script says so.

@@ -1,0 +1,53 @@
+//! How far it is, on standard error.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use rskafka_producer::{Producer, Stats};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Shows progress until it is dropped: four times a second on a terminal, else a line each second.
+pub(crate) async fn show(producer: Producer) {
+    let on_terminal = stderr().is_terminal();
+    let period = Duration::from_millis(if on_terminal { 250 } else { 1_000 });
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = (ticks.tick().await, 0);
+    loop {
+        let now = ticks.tick().await;
+        let stats = producer.stats();
+        let text = line(&stats, stats.records_acked - before.1, now - before.0);
+        before = (now, stats.records_acked);
+        if on_terminal { eprint!("\r{text}\x1b[K") } else { eprintln!("{text}") }
+    }
+}
+
+/// Says a line, in place of the progress that a terminal shows.
+pub(crate) fn say(line: impl Display) {
+    if stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    eprintln!("{line}");
+}
+
+pub(crate) fn rate(records: u64, time: Duration) -> f64 {
+    records as f64 / time.as_secs_f64().max(1e-9)
+}
+
+fn line(stats: &Stats, stored: u64, time: Duration) -> String {
+    let failed = stats.records_not_persisted + stats.records_possibly_persisted;
+    let in_flight = stats.records_accepted - stats.records_acked - failed;
+    let rate = rate(stored, time);
+    format!("{} stored  {rate:.0}/s  {in_flight} in flight  {failed} failed", stats.records_acked)
+}
+
+/// What a run that went well says at its end.
+pub(crate) fn summary(records: u64, bytes: u64, started: Instant) -> String {
+    let time = started.elapsed();
+    let (megabytes, rate) = (bytes as f64 / 1e6, rate(records, time));
+    format!(
+        "{records} records stored, {megabytes:.1} MB of input in {:.2} s, {rate:.0} records/s",
+        time.as_secs_f64()
+    )
+}

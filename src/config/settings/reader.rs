@@ -1,0 +1,92 @@
+//! Reads settings one by one into a configuration, and gathers every problem.
+
+use super::security::Security;
+use super::{Draft, Known, Setting, Verdict, lookup, names, near};
+use crate::error::{Error, ErrorKind, Result};
+use crate::{ProducerConfig, Secret};
+
+pub(in crate::config) struct Reader {
+    draft: Draft,
+    /// Which setting was set under which name, and to what.
+    seen: Vec<(&'static str, String, Secret)>,
+    problems: Vec<String>,
+    /// A setting of TLS or SASL was refused: putting the rest together would only tell of what is missing then.
+    incomplete: bool,
+}
+
+impl Reader {
+    /// Starts from `config`; what no text sets stays.
+    pub(in crate::config) fn new(config: ProducerConfig) -> Self {
+        let draft = Draft { config, security: Security::default() };
+        Self { draft, seen: Vec::new(), problems: Vec::new(), incomplete: false }
+    }
+
+    /// Sets what `name` stands for. Problems call it `shown`, which is how it was written.
+    pub(in crate::config) fn set(&mut self, shown: &str, name: &str, value: &str) {
+        match lookup(name) {
+            Some(Known::Setting(setting, spelling)) => {
+                let value = if setting.secret { value } else { value.trim() };
+                self.twice(setting, shown, value);
+                if let Err(why) = (setting.set)(&mut self.draft, value, spelling) {
+                    self.problem(format!("{shown}={}: {why}", quoted(setting, value)));
+                    self.incomplete |=
+                        ["security.", "tls.", "sasl."].iter().any(|s| setting.name.starts_with(s));
+                }
+            }
+            Some(Known::Foreign(Verdict::WithoutEffect)) => {}
+            Some(Known::Foreign(Verdict::Only(only, _))) if only.eq_ignore_ascii_case(value.trim()) => {}
+            Some(Known::Foreign(Verdict::Only(only, why))) => {
+                self.problem(format!("{shown} can only be {only}: {why}"));
+            }
+            Some(Known::Foreign(Verdict::Refused(why))) => self.problem(format!("{shown} is refused: {why}")),
+            None => {
+                let near: Vec<_> = near::misses(name, names()).into_iter().map(str::to_owned).collect();
+                self.unknown(shown, &near);
+            }
+        }
+    }
+
+    /// A name that stands for nothing. Its value is not shown: it may be a misspelt password's.
+    pub(in crate::config) fn unknown(&mut self, shown: &str, near: &[String]) {
+        let shown: String = shown.chars().take(80).collect();
+        self.problem(match near {
+            [] => format!("{shown:?} is not a setting (docs::configuration lists them)"),
+            near => format!("{shown:?} is not a setting: did you mean {}?", near.join(" or ")),
+        });
+    }
+
+    pub(in crate::config) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// Two names of one setting that say different things.
+    fn twice(&mut self, setting: &Setting, shown: &str, value: &str) {
+        let earlier = self.seen.iter().find(|(name, ..)| *name == setting.name);
+        if let Some((_, other, before)) = earlier
+            && before.expose() != value
+        {
+            self.problems
+                .push(format!("{other} and {shown} are the same setting with different values: keep one"));
+        }
+        self.seen.push((setting.name, shown.to_owned(), Secret::from(value)));
+    }
+
+    /// The configuration, not yet validated.
+    pub(in crate::config) fn finish(mut self) -> Result<ProducerConfig> {
+        if !self.incomplete {
+            self.draft.security.apply(&mut self.draft.config, &mut self.problems);
+        }
+        match self.problems.is_empty() {
+            true => Ok(self.draft.config),
+            false => Err(Error::new(ErrorKind::InvalidConfig, self.problems.join("; "))),
+        }
+    }
+}
+
+/// A value for a message: short, on one line, and nothing of a secret.
+fn quoted(setting: &Setting, value: &str) -> String {
+    match setting.secret {
+        true => "***".into(),
+        false => format!("{:?}", value.chars().take(80).collect::<String>()),
+    }
+}

@@ -1,0 +1,243 @@
+//! TLS and SASL, put together from settings that come one by one and in any order.
+
+use super::codec::choice;
+use super::jaas::Login;
+use crate::{Pem, ProducerConfig, SaslConfig, SaslMechanism, Secret, TlsConfig, TlsRoots};
+
+pub(super) const NO_TOKENS: &str = "where tokens come from cannot be said in text: set security.protocol=SSL, leave \
+                                    sasl.* out, and add SaslConfig::oauth_bearer in code";
+
+/// Kafka's `security.protocol`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Protocol {
+    tls: bool,
+    sasl: bool,
+}
+
+const PROTOCOLS: [(&str, Protocol); 4] = [
+    ("PLAINTEXT", Protocol { tls: false, sasl: false }),
+    ("SSL", Protocol { tls: true, sasl: false }),
+    ("SASL_PLAINTEXT", Protocol { tls: false, sasl: true }),
+    ("SASL_SSL", Protocol { tls: true, sasl: true }),
+];
+
+impl Protocol {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        choice(text, &PROTOCOLS)
+    }
+
+    pub(super) fn of(config: &ProducerConfig) -> Self {
+        Self { tls: config.tls.is_some(), sasl: config.sasl.is_some() }
+    }
+
+    pub(super) fn as_str(self) -> &'static str {
+        PROTOCOLS.iter().find(|(_, protocol)| *protocol == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// What was said about security so far.
+#[derive(Default)]
+pub(super) struct Security {
+    pub(super) protocol: Option<Protocol>,
+    pub(super) roots: Option<TlsRoots>,
+    pub(super) ca: Option<Pem>,
+    pub(super) ca_pem: Option<Pem>,
+    pub(super) certificates: Option<Pem>,
+    pub(super) certificates_pem: Option<Pem>,
+    pub(super) key: Option<Pem>,
+    pub(super) key_pem: Option<Pem>,
+    pub(super) identity: Option<Pem>,
+    pub(super) server_name: Option<String>,
+    pub(super) mechanism: Option<SaslMechanism>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) jaas: Option<Login>,
+    pub(super) allow_plaintext: Option<bool>,
+}
+
+impl Security {
+    /// Changes what was set by code before only where text says otherwise. Without `security.protocol`, whatever is
+    /// set is meant: no setting of TLS or SASL is ever ignored.
+    pub(super) fn apply(self, config: &mut ProducerConfig, problems: &mut Vec<String>) {
+        let protocol = self.protocol.unwrap_or(Protocol {
+            tls: self.has_tls() || config.tls.is_some(),
+            sasl: self.has_sasl() || config.sasl.is_some(),
+        });
+        for (set, meant, what) in
+            [(self.has_tls(), protocol.tls, "tls (ssl.*)"), (self.has_sasl(), protocol.sasl, "sasl (sasl.*)")]
+        {
+            if set && !meant {
+                problems.push(format!(
+                    "security.protocol is {}, yet {what} is set, which would have no effect: change the one or remove the \
+                     other",
+                    protocol.as_str()
+                ));
+            }
+        }
+        let (tls, sasl) = (config.tls.take(), config.sasl.take());
+        if protocol.sasl {
+            config.sasl = self.sasl(sasl, protocol, problems);
+        }
+        if protocol.tls {
+            config.tls = Some(self.tls(tls.unwrap_or_default(), problems));
+        }
+    }
+
+    fn has_tls(&self) -> bool {
+        let pems = [
+            &self.ca,
+            &self.ca_pem,
+            &self.certificates,
+            &self.certificates_pem,
+            &self.key,
+            &self.key_pem,
+            &self.identity,
+        ];
+        self.roots.is_some() || self.server_name.is_some() || pems.iter().any(|pem| pem.is_some())
+    }
+
+    fn has_sasl(&self) -> bool {
+        self.mechanism.is_some()
+            || self.username.is_some()
+            || self.password.is_some()
+            || self.jaas.is_some()
+            || self.allow_plaintext.is_some()
+    }
+
+    fn tls(self, mut tls: TlsConfig, problems: &mut Vec<String>) -> TlsConfig {
+        let authorities: Vec<_> = self.ca.into_iter().chain(self.ca_pem).collect();
+        match self.roots {
+            Some(_) if !authorities.is_empty() => problems.push(
+                "tls.roots and tls.ca (ssl.truststore) are both set: an authority of yours is trusted instead of those, \
+                 not beside them"
+                    .into(),
+            ),
+            Some(roots) => tls = tls.roots(roots),
+            None if !authorities.is_empty() => tls = tls.roots(TlsRoots::Pem(authorities)),
+            None => {}
+        }
+        let certificates = only_one("tls.certificates", [self.certificates, self.certificates_pem], problems);
+        let key = only_one("tls.key", [self.key, self.key_pem], problems);
+        match (self.identity, certificates, key) {
+            (None, None, None) => {}
+            (Some(both), None, None) => tls = tls.identity(both.clone(), both),
+            (None, Some(certificates), Some(key)) => tls = tls.identity(certificates, key),
+            (Some(_), ..) => problems.push(
+                "tls.identity (ssl.keystore.location) holds certificates and key: remove tls.certificates and tls.key".into(),
+            ),
+            (None, Some(_), None) => problems.push(
+                "tls.certificates is set without tls.key (ssl.keystore.key, ssl.key.location) that belongs to them".into(),
+            ),
+            (None, None, Some(_)) => problems.push(
+                "tls.key is set without tls.certificates (ssl.keystore.certificate.chain, ssl.certificate.location) that \
+                 belong to it"
+                    .into(),
+            ),
+        }
+        match self.server_name {
+            Some(name) => tls.server_name(name),
+            None => tls,
+        }
+    }
+
+    fn sasl(
+        &self,
+        base: Option<SaslConfig>,
+        protocol: Protocol,
+        problems: &mut Vec<String>,
+    ) -> Option<SaslConfig> {
+        // Whoever writes SASL_PLAINTEXT has asked for it.
+        let asked = self.protocol.is_some() && !protocol.tls;
+        let allow = self.allow_plaintext.or(asked.then_some(true));
+        let names_login = self.username.is_some() || self.password.is_some() || self.jaas.is_some();
+        if let Some(base) =
+            base.filter(|base| !names_login && self.mechanism.is_none_or(|m| m == base.mechanism))
+        {
+            let allow = allow.unwrap_or(base.allow_plaintext);
+            return Some(base.allow_plaintext(allow));
+        }
+        let mut missing = |what: &str| {
+            problems.push(format!("sasl is asked for, but {what}"));
+            None
+        };
+        let mechanism = match self.mechanism {
+            Some(SaslMechanism::OauthBearer) => return missing(&format!("of OAUTHBEARER, {NO_TOKENS}")),
+            Some(mechanism) => mechanism,
+            None => {
+                return missing(
+                    "sasl.mechanism is missing: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512 (Kafka's default is \
+                                Kerberos, which is not supported)",
+                );
+            }
+        };
+        let (username, password) = match (&self.jaas, &self.username, &self.password) {
+            (Some(jaas), None, None) if jaas.scram == (mechanism != SaslMechanism::Plain) => {
+                (&jaas.username, &jaas.password)
+            }
+            (Some(_), None, None) => {
+                return missing(&format!("the login module of sasl.jaas.config is not one for {mechanism}"));
+            }
+            (Some(_), ..) => {
+                return missing("sasl.jaas.config is set beside sasl.username or sasl.password: keep one");
+            }
+            (None, Some(username), Some(password)) => (username, password),
+            (None, None, None) => return missing("sasl.username and sasl.password are missing"),
+            (None, None, _) => return missing("sasl.username is missing"),
+            (None, _, None) => return missing("sasl.password is missing"),
+        };
+        let sasl = match mechanism {
+            SaslMechanism::Plain => SaslConfig::plain(username, password.clone()),
+            SaslMechanism::ScramSha256 => SaslConfig::scram_sha_256(username, password.clone()),
+            _ => SaslConfig::scram_sha_512(username, password.clone()),
+        };
+        Some(sasl.allow_plaintext(allow.unwrap_or(false)))
+    }
+}
+
+fn only_one(name: &str, [file, text]: [Option<Pem>; 2], problems: &mut Vec<String>) -> Option<Pem> {
+    if file.is_some() && text.is_some() {
+        problems.push(format!("{name} and {name}_pem are both set: keep one"));
+    }
+    file.or(text)
+}
+
+/// A file in PEM format. Java's other formats are told apart by their usual endings.
+pub(super) fn pem_file(path: &str) -> Result<Pem, String> {
+    const FOREIGN: [&str; 5] = [".jks", ".p12", ".pfx", ".keystore", ".truststore"];
+    if path.is_empty() {
+        return Err("expected the path of a file in PEM format".into());
+    }
+    let lower = path.to_ascii_lowercase();
+    match FOREIGN.iter().any(|ending| lower.ends_with(ending)) {
+        true => Err(format!("only PEM files can be read; {CONVERT}")),
+        false => Ok(Pem::file(path)),
+    }
+}
+
+/// How to get PEM out of a keystore of Java's.
+pub(super) const CONVERT: &str = "convert a truststore by `keytool -list -rfc -keystore IN > ca.pem`, a keystore by \
+                                  `keytool -importkeystore -srckeystore IN -destkeystore OUT.p12 -deststoretype PKCS12` \
+                                  and `openssl pkcs12 -in OUT.p12 -nodes -out client.pem`";
+
+/// PEM text, its lines restored: in properties and in the environment it is often a single one, with spaces or the two
+/// characters `\n` for the breaks.
+pub(super) fn pem_text(text: &str) -> Result<Pem, String> {
+    if !text.contains("-----BEGIN ") {
+        return Err("expected text in PEM format, which starts with -----BEGIN".into());
+    }
+    let text = zeroize::Zeroizing::new(text.replace("\\n", "\n"));
+    let mut lines = zeroize::Zeroizing::new(String::with_capacity(2 * text.len()));
+    for (index, part) in text.split("-----").enumerate() {
+        if index % 2 == 1 {
+            lines.push_str("-----");
+            lines.push_str(part);
+            lines.push_str("-----\n");
+        } else {
+            for word in part.split_whitespace() {
+                lines.push_str(word);
+                lines.push('\n');
+            }
+        }
+    }
+    Ok(Pem::text(lines.as_str()))
+}

@@ -1,0 +1,379 @@
+//! The settings, a row each. Effects are sentences of the guide.
+
+use super::codec::{
+    ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, LIST, MECHANISM, OPTIONAL_TEXT, PART,
+    PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, WHEN_OPEN,
+};
+use super::security::{Protocol, pem_file, pem_text};
+use super::{Setting, jaas};
+use crate::config::Source;
+use crate::config::tls::Identity;
+use crate::{Pem, ProducerConfig, Secret, TlsRoots};
+
+/// A row that reads into a field of the same name.
+macro_rules! field {
+    ($field:ident, $($rest:tt)*) => {
+        field!(@ stringify!($field), [$field], $($rest)*)
+    };
+    ($section:ident.$field:ident, $($rest:tt)*) => {
+        field!(@ concat!(stringify!($section), ".", stringify!($field)), [$section.$field], $($rest)*)
+    };
+    (@ $name:expr, [$($path:tt)*], $kafka:expr, $codec:ident, $effect:expr) => {
+        Setting {
+            name: $name,
+            kafka: &$kafka,
+            unit: $codec.unit,
+            effect: $effect,
+            secret: false,
+            set: |draft, text, spelling| {
+                draft.config.$($path)* = ($codec.read)(text, spelling)?;
+                Ok(())
+            },
+            get: |config| ($codec.print)(&config.$($path)*),
+        }
+    };
+}
+
+/// A row that is kept until TLS and SASL are put together.
+macro_rules! security {
+    ($field:ident, $name:expr, $kafka:expr, $unit:expr, $read:expr, $get:expr, $effect:expr) => {
+        Setting {
+            name: $name,
+            kafka: &$kafka,
+            unit: $unit,
+            effect: $effect,
+            secret: false,
+            set: |draft, text, _| {
+                draft.security.$field = Some($read(text)?);
+                Ok(())
+            },
+            get: $get,
+        }
+    };
+}
+
+pub(super) const SETTINGS: &[Setting] = &[
+    field!(
+        brokers,
+        ["bootstrap.servers", "metadata.broker.list"],
+        LIST,
+        "Brokers to start from, each `host:port`; required."
+    ),
+    field!(topic, [], OPTIONAL_TEXT, "Topic of messages that name none."),
+    field!(client_id, ["client.id"], TEXT, "Name by which brokers know this client in logs and quotas."),
+    field!(engine, [], ENGINE, "What carries batches to the brokers."),
+    field!(acks, ["acks", "request.required.acks"], ACKS, "Which replicas must have a message."),
+    field!(
+        idempotence,
+        ["enable.idempotence"],
+        IDEMPOTENCE,
+        "Whether retries can neither duplicate nor reorder."
+    ),
+    field!(
+        allow_auto_create_topics,
+        ["allow.auto.create.topics"],
+        SWITCH,
+        "Whether a message may create its topic, where the cluster allows that."
+    ),
+    field!(
+        partitioning,
+        ["partitioner.class", "partitioner"],
+        PARTITIONING,
+        "How a message without a partition gets one."
+    ),
+    field!(
+        batch.max_bytes,
+        ["batch.size"],
+        BYTES,
+        "Largest batch before compression, and so also the **largest message**."
+    ),
+    field!(
+        batch.linger,
+        ["linger.ms", "queue.buffering.max.ms"],
+        TIME,
+        "Longest wait for others while requests are in flight."
+    ),
+    field!(
+        batch.max_request_bytes,
+        ["max.request.size", "message.max.bytes"],
+        BYTES,
+        "Largest produce request; holds at least one batch."
+    ),
+    field!(
+        batch.compression,
+        ["compression.type", "compression.codec"],
+        COMPRESSION,
+        "Compression of each batch; needs the feature of its name."
+    ),
+    field!(
+        buffer.max_bytes,
+        ["buffer.memory"],
+        BYTES,
+        "Messages that are accepted but not settled, with 112 bytes for each one's bookkeeping."
+    ),
+    field!(
+        buffer.max_wait,
+        ["max.block.ms"],
+        TIME,
+        "Longest wait of `send` and `enqueue` for room, or for the metadata of a new topic."
+    ),
+    field!(
+        timeouts.connect,
+        ["socket.connection.setup.timeout.ms"],
+        TIME,
+        "One connection: TCP, TLS and SASL together."
+    ),
+    field!(timeouts.request, ["request.timeout.ms"], TIME, "One request, from its first byte to its answer."),
+    field!(
+        timeouts.delivery,
+        ["delivery.timeout.ms", "message.timeout.ms"],
+        TIME,
+        "From the acceptance of a message to its acknowledgement, all retries included."
+    ),
+    field!(
+        timeouts.idle,
+        ["connections.max.idle.ms"],
+        TIME,
+        "A connection unused for so long is replaced before its next use."
+    ),
+    field!(
+        timeouts.metadata_age,
+        ["metadata.max.age.ms"],
+        TIME,
+        "Metadata older than this is asked for again when it is next needed."
+    ),
+    field!(
+        retry.backoff,
+        ["retry.backoff.ms"],
+        TIME,
+        "First delay before a retry; it doubles with each, and half of it is random."
+    ),
+    field!(retry.max_backoff, ["retry.backoff.max.ms"], TIME, "Largest delay before a retry."),
+    field!(
+        retry.max_attempts,
+        ["retries", "message.send.max.retries"],
+        ATTEMPTS,
+        "Most attempts per batch, within `timeouts.delivery`."
+    ),
+    field!(circuit_breaker.enabled, [], SWITCH, "Whether a broker that fails is left alone for a while."),
+    field!(circuit_breaker.consecutive_failures, [], SMALL_COUNT, "Failures in a row that open the breaker."),
+    field!(
+        circuit_breaker.failure_rate,
+        [],
+        PART,
+        "Part of the last ten seconds' requests whose failure opens it ..."
+    ),
+    field!(circuit_breaker.min_requests, [], SMALL_COUNT, "... of at least so many."),
+    field!(circuit_breaker.open_for, [], TIME, "First time that it stays open; doubles each time."),
+    field!(circuit_breaker.max_open_for, [], TIME, "Longest time that it stays open."),
+    field!(circuit_breaker.probes, [], SMALL_COUNT, "Good probes in a row that close it."),
+    field!(
+        circuit_breaker.when_open,
+        [],
+        WHEN_OPEN,
+        "Whether messages wait while it is open, or fail at once."
+    ),
+    field!(rate_limit.records_per_second, [], RATE, "Records that may leave, retries too."),
+    field!(rate_limit.bytes_per_second, [], RATE, "Uncompressed bytes that may leave, retries too."),
+    field!(
+        rate_limit.adaptive,
+        [],
+        SWITCH,
+        "Whether to slow down when a broker throttles; needs one of the rates."
+    ),
+    field!(
+        bulkhead.max_in_flight,
+        ["max.in.flight.requests.per.connection", "max.in.flight"],
+        COUNT,
+        "Requests in flight to one broker; at most 5 with idempotence."
+    ),
+    field!(bulkhead.topic_share, [], PART, "Part of the buffer that one topic may fill."),
+    field!(bulkhead.max_connecting, [], COUNT, "Connections under construction at the same time."),
+    security!(
+        protocol,
+        "security.protocol",
+        ["security.protocol"],
+        "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL`",
+        Protocol::parse,
+        |config| Protocol::of(config).as_str().to_owned(),
+        "Whether TLS and SASL are used. Without it they are as soon as a setting of theirs is there. `SASL_PLAINTEXT` \
+         asks for `sasl.allow_plaintext`."
+    ),
+    security!(
+        roots,
+        "tls.roots",
+        [],
+        "`default`, `platform`, `webpki`",
+        roots,
+        |config| tls(config, |tls| match tls.roots {
+            TlsRoots::Default => "default".into(),
+            TlsRoots::Platform => "platform".into(),
+            TlsRoots::Webpki => "webpki".into(),
+            TlsRoots::Pem(_) => String::new(),
+        }),
+        "Whose certificates a broker may present, where there is no authority of your own."
+    ),
+    security!(
+        ca,
+        "tls.ca",
+        ["ssl.truststore.location", "ssl.ca.location"],
+        "file (PEM)",
+        pem_file,
+        |config| tls(config, |tls| match &tls.roots {
+            TlsRoots::Pem(pems) => pems.iter().map(show).collect::<Vec<_>>().join(","),
+            _ => String::new(),
+        }),
+        "The authorities that are trusted; read again for each connection."
+    ),
+    security!(
+        ca_pem,
+        "tls.ca_pem",
+        ["ssl.truststore.certificates", "ssl.ca.pem"],
+        "text (PEM)",
+        pem_text,
+        |_| String::new(),
+        "The same as text."
+    ),
+    security!(
+        identity,
+        "tls.identity",
+        ["ssl.keystore.location"],
+        "file (PEM)",
+        pem_file,
+        |config| identity(config, 1, |identity| &identity.key),
+        "Client certificates and their key, not encrypted, in one file (mTLS)."
+    ),
+    security!(
+        certificates,
+        "tls.certificates",
+        ["ssl.certificate.location"],
+        "file (PEM)",
+        pem_file,
+        |config| identity(config, 2, |identity| &identity.certificates),
+        "Client certificates alone."
+    ),
+    security!(
+        certificates_pem,
+        "tls.certificates_pem",
+        ["ssl.keystore.certificate.chain", "ssl.certificate.pem"],
+        "text (PEM)",
+        pem_text,
+        |_| String::new(),
+        "The same as text."
+    ),
+    security!(
+        key,
+        "tls.key",
+        ["ssl.key.location"],
+        "file (PEM)",
+        pem_file,
+        |config| identity(config, 2, |identity| &identity.key),
+        "The key that belongs to them, not encrypted."
+    ),
+    Setting {
+        secret: true,
+        ..security!(
+            key_pem,
+            "tls.key_pem",
+            ["ssl.keystore.key", "ssl.key.pem"],
+            "text (PEM)",
+            pem_text,
+            |_| String::new(),
+            "The same as text."
+        )
+    },
+    security!(
+        server_name,
+        "tls.server_name",
+        [],
+        "text",
+        some_text,
+        |config| tls(config, |tls| tls.server_name.clone().unwrap_or_default()),
+        "Name that every broker's certificate has to have, instead of its host."
+    ),
+    security!(
+        mechanism,
+        "sasl.mechanism",
+        ["sasl.mechanism", "sasl.mechanisms"],
+        MECHANISM.unit,
+        |text| (MECHANISM.read)(text, super::Spelling::Ours),
+        |config| config.sasl.as_ref().map(|sasl| sasl.mechanism.to_string()).unwrap_or_default(),
+        "How to log in. `OAUTHBEARER` takes its tokens from code: `SaslConfig::oauth_bearer`."
+    ),
+    security!(username, "sasl.username", ["sasl.username"], "text", some_text, login, "User name."),
+    Setting {
+        secret: true,
+        ..security!(
+            password,
+            "sasl.password",
+            ["sasl.password"],
+            "text",
+            |text: &str| Ok::<_, String>(Secret::from(text)),
+            login,
+            "Password."
+        )
+    },
+    Setting {
+        secret: true,
+        ..security!(
+            jaas,
+            "sasl.jaas.config",
+            ["sasl.jaas.config"],
+            "text (JAAS)",
+            jaas::parse,
+            |_| String::new(),
+            "Both, as Java's `PlainLoginModule` and `ScramLoginModule` take them."
+        )
+    },
+    security!(
+        allow_plaintext,
+        "sasl.allow_plaintext",
+        [],
+        SWITCH.unit,
+        |text| (SWITCH.read)(text, super::Spelling::Ours),
+        |config| config.sasl.as_ref().map(|sasl| sasl.allow_plaintext.to_string()).unwrap_or_default(),
+        "Lets `PLAIN` and `OAUTHBEARER` go without TLS, where everyone on the way can read the secret."
+    ),
+];
+
+fn roots(text: &str) -> Result<TlsRoots, String> {
+    let choices =
+        [("default", TlsRoots::Default), ("platform", TlsRoots::Platform), ("webpki", TlsRoots::Webpki)];
+    super::codec::choice(text, &choices)
+}
+
+fn some_text(text: &str) -> Result<String, String> {
+    match text.is_empty() {
+        true => Err("is empty".into()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+fn tls(config: &ProducerConfig, print: impl Fn(&crate::TlsConfig) -> String) -> String {
+    config.tls.as_ref().map(print).unwrap_or_default()
+}
+
+/// A part of the identity, where it is in one file or in two.
+fn identity(config: &ProducerConfig, files: usize, part: impl Fn(&Identity) -> &Pem) -> String {
+    tls(config, |tls| {
+        let identity = tls.identity.as_ref();
+        let found = identity.filter(|identity| (identity.certificates == identity.key) == (files == 1));
+        found.map(|identity| show(part(identity))).unwrap_or_default()
+    })
+}
+
+/// The path of a file; text is not shown.
+fn show(pem: &Pem) -> String {
+    match pem {
+        Pem::File(path) => path.display().to_string(),
+        Pem::Text(_) => "***".into(),
+    }
+}
+
+/// Name and password come from a provider, which is asked at each login and not before.
+fn login(config: &ProducerConfig) -> String {
+    match &config.sasl {
+        Some(sasl) if matches!(sasl.source, Source::Password(_)) => "***".into(),
+        _ => String::new(),
+    }
+}

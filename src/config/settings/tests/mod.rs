@@ -1,0 +1,13 @@
+//! What the table promises: complete, documented, read as printed, and silent about secrets.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod complete;
+mod files;
+mod round_trip;
+
+use super::*;
+
+fn read<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> crate::Result<ProducerConfig> {
+    ProducerConfig::from_properties(pairs)
+}

@@ -1,0 +1,79 @@
+//! `SaslHandshake` and `SaslAuthenticate`: the frames around a mechanism's own messages (KIP-43, KIP-152, KIP-368).
+
+use std::io::Cursor;
+
+use rskafka::protocol::api_version::ApiVersion;
+use rskafka::protocol::messages::{
+    ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
+};
+use zeroize::Zeroizing;
+
+use super::{Reader, put_string, request_body, version};
+
+/// Names the mechanism.
+#[derive(Debug)]
+pub(in crate::engine::messenger) struct SaslHandshakeRequest {
+    pub(in crate::engine::messenger) mechanism: &'static str,
+}
+
+#[derive(Debug)]
+pub(in crate::engine::messenger) struct SaslHandshakeResponse {
+    pub(in crate::engine::messenger) error_code: i16,
+    /// What the listener offers.
+    pub(in crate::engine::messenger) mechanisms: Vec<String>,
+}
+
+request_body!(SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake, 1..=1, flexible from 2);
+
+impl WriteVersionedType<Vec<u8>> for SaslHandshakeRequest {
+    fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
+        put_string(out, self.mechanism);
+        Ok(())
+    }
+}
+
+impl ReadVersionedType<Cursor<Vec<u8>>> for SaslHandshakeResponse {
+    fn read_versioned(cursor: &mut Cursor<Vec<u8>>, _: ApiVersion) -> Result<Self, ReadVersionedError> {
+        let mut reader = Reader::new(cursor);
+        Ok(Self { error_code: reader.i16()?, mechanisms: reader.array(2, Reader::string)? })
+    }
+}
+
+/// Carries one message of the mechanism.
+pub(in crate::engine::messenger) struct SaslAuthenticateRequest {
+    pub(in crate::engine::messenger) message: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(in crate::engine::messenger) struct SaslAuthenticateResponse {
+    pub(in crate::engine::messenger) error_code: i16,
+    pub(in crate::engine::messenger) error_message: Option<String>,
+    pub(in crate::engine::messenger) message: Vec<u8>,
+    /// Zero where the session has no end.
+    pub(in crate::engine::messenger) session_lifetime_ms: i64,
+}
+
+request_body!(SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate, 0..=1, flexible from 2);
+
+impl WriteVersionedType<Vec<u8>> for SaslAuthenticateRequest {
+    fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
+        out.extend_from_slice(&(self.message.len() as i32).to_be_bytes());
+        out.extend_from_slice(&self.message);
+        Ok(())
+    }
+}
+
+impl ReadVersionedType<Cursor<Vec<u8>>> for SaslAuthenticateResponse {
+    fn read_versioned(
+        cursor: &mut Cursor<Vec<u8>>,
+        api_version: ApiVersion,
+    ) -> Result<Self, ReadVersionedError> {
+        let mut reader = Reader::new(cursor);
+        Ok(Self {
+            error_code: reader.i16()?,
+            error_message: reader.nullable_string()?,
+            message: reader.nullable_bytes()?,
+            session_lifetime_ms: if api_version >= version(1) { reader.i64()? } else { 0 },
+        })
+    }
+}

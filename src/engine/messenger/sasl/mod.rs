@@ -1,0 +1,205 @@
+//! Logging in: the exchange of a mechanism's messages, and when it has to be repeated.
+
+mod scram;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use self::scram::{Scram, ScramError};
+use super::api::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
+use super::wire::{RequestFailed, Wire};
+use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token};
+use crate::error::{BrokerError, Error, ErrorKind, Result, printable};
+
+const UNSUPPORTED_MECHANISM: i16 = 33;
+const ILLEGAL_STATE: i16 = 34;
+
+/// Logs in anew on a connection that is logged in (KIP-368). Returns how long the session lives, where it has an end.
+///
+/// No other request may be *written* meanwhile; answers to earlier ones may still come.
+pub(super) async fn log_in(wire: &Wire, address: &Address, sasl: &SaslConfig) -> Result<Option<Duration>> {
+    let login = Login::prepare(address, sasl).await?;
+    login.handshake(wire).await?;
+    login.exchange(wire).await
+}
+
+/// A login whose credentials are there: [`handshake`](Self::handshake), then [`exchange`](Self::exchange).
+pub(super) struct Login<'a> {
+    address: &'a Address,
+    mechanism: SaslMechanism,
+    exchange: Exchange,
+}
+
+/// What a mechanism has to say.
+enum Exchange {
+    /// One message that says it all.
+    Single(Zeroizing<Vec<u8>>),
+    Scram(Box<Scram>),
+    /// A token; a refusal comes as a message that has to be confirmed before the error follows (RFC 7628 §3.2.3).
+    Token(Zeroizing<Vec<u8>>),
+}
+
+impl Exchange {
+    async fn prepare(address: &Address, sasl: &SaslConfig) -> Result<Self> {
+        let broker = address.to_string();
+        let failed = |error: crate::ProviderError| {
+            Error::new(ErrorKind::Unreachable, format!("no credentials for {address}: their provider failed"))
+                .with_broker(address.to_string())
+                .with_source(error)
+        };
+        let mechanism = sasl.mechanism();
+        let refused = |why: &str| refused(address, mechanism, why);
+        match &sasl.source {
+            Source::Token(tokens) => {
+                let token = tokens.token(&broker).await.map_err(failed)?;
+                bearer(&token).map(Self::Token).map_err(refused)
+            }
+            Source::Password(credentials) => {
+                let credentials = credentials.credentials(&broker).await.map_err(failed)?;
+                let (user, password) = (credentials.user.as_str(), credentials.password.expose());
+                if mechanism == SaslMechanism::Plain {
+                    if user.contains('\0') || password.contains('\0') {
+                        return Err(refused("a user name or password holds a NUL"));
+                    }
+                    return Ok(Self::Single(Zeroizing::new(format!("\0{user}\0{password}").into_bytes())));
+                }
+                let scram = Scram::new(mechanism, user, password).map_err(|e| refused(&e.to_string()))?;
+                Ok(Self::Scram(Box::new(scram)))
+            }
+        }
+    }
+}
+
+impl<'a> Login<'a> {
+    /// Asks for the credentials.
+    pub(super) async fn prepare(address: &'a Address, sasl: &SaslConfig) -> Result<Self> {
+        let exchange = Exchange::prepare(address, sasl).await?;
+        Ok(Self { address, mechanism: sasl.mechanism(), exchange })
+    }
+
+    /// Names the mechanism.
+    pub(super) async fn handshake(&self, wire: &Wire) -> Result<()> {
+        let request = SaslHandshakeRequest { mechanism: self.mechanism.as_str() };
+        let answer = wire.request(request).await.map_err(|error| self.lost(error))?;
+        match answer.error_code {
+            0 => Ok(()),
+            UNSUPPORTED_MECHANISM => Err(self.refused(&format!(
+                "the listener does not offer this mechanism (sasl.mechanism); it offers {}",
+                printable(&answer.mechanisms.join(", "))
+            ))),
+            ILLEGAL_STATE => Err(self
+                .refused("the listener asks for no login: remove sasl, or use the port of a SASL listener")),
+            code => Err(self.refused(&Error::from_broker(code, None).to_string())),
+        }
+    }
+
+    /// Proves who we are. Returns how long the session lives, where it has an end.
+    pub(super) async fn exchange(self, wire: &Wire) -> Result<Option<Duration>> {
+        let lifetime_ms = match &self.exchange {
+            Exchange::Single(message) => self.say(wire, message.clone()).await?.session_lifetime_ms,
+            Exchange::Scram(scram) => {
+                let broken = |error: ScramError| self.refused(&error.to_string());
+                let challenge = self.say(wire, Zeroizing::new(scram.first().into_bytes())).await?;
+                let (answer, signature) = scram.answer(&challenge.message).map_err(broken)?;
+                let last = self.say(wire, Zeroizing::new(answer.into_bytes())).await?;
+                signature.verify(&last.message).map_err(broken)?;
+                last.session_lifetime_ms
+            }
+            Exchange::Token(message) => {
+                let answer = self.say(wire, message.clone()).await?;
+                if !answer.message.is_empty() {
+                    // The error proper follows; whatever the broker says now, this is a refusal.
+                    self.say(wire, Zeroizing::new(vec![1])).await?;
+                    let said = printable(&String::from_utf8_lossy(&answer.message));
+                    return Err(self.refused(&format!("the token is refused: {said}")));
+                }
+                answer.session_lifetime_ms
+            }
+        };
+        Ok((lifetime_ms > 0).then(|| Duration::from_millis(lifetime_ms.unsigned_abs())))
+    }
+
+    async fn say(&self, wire: &Wire, message: Zeroizing<Vec<u8>>) -> Result<SaslAuthenticateResponse> {
+        let answer =
+            wire.request(SaslAuthenticateRequest { message }).await.map_err(|error| self.lost(error))?;
+        match answer.error_code {
+            0 => Ok(answer),
+            code => {
+                let said = printable(answer.error_message.as_deref().unwrap_or("it does not say why"));
+                let remedy = match self.mechanism {
+                    SaslMechanism::OauthBearer => "has the token expired, or is it meant for something else?",
+                    _ => "check user name and password (sasl)",
+                };
+                Err(self.refused(&format!("{} ({said}): {remedy}", BrokerError::new(code))))
+            }
+        }
+    }
+
+    /// The connection broke: that says nothing of the credentials.
+    fn lost(&self, error: RequestFailed) -> Error {
+        Error::new(
+            ErrorKind::Unreachable,
+            format!("{} closed the connection during the login ({})", self.address, self.mechanism),
+        )
+        .with_broker(self.address.to_string())
+        .with_source(error)
+    }
+
+    fn refused(&self, why: &str) -> Error {
+        refused(self.address, self.mechanism, why)
+    }
+}
+
+fn refused(address: &Address, mechanism: SaslMechanism, why: &str) -> Error {
+    Error::new(ErrorKind::Authentication, format!("cannot log in at {address} with {mechanism}: {why}"))
+        .with_broker(address.to_string())
+}
+
+/// The one message of a client with a token (RFC 7628 §3.1, KIP-342).
+fn bearer(token: &Token) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    let printable_ascii = |text: &str| text.bytes().all(|b| (0x20..0x7f).contains(&b));
+    let value = token.value.expose();
+    if value.is_empty() || !printable_ascii(value) {
+        return Err("the token is empty or holds characters that no token has");
+    }
+    let mut message = Zeroizing::new(format!("n,,\x01auth=Bearer {value}\x01"));
+    for (name, value) in &token.extensions {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphabetic()) || name == "auth" {
+            return Err("a token extension's name is not made of letters, or is \"auth\"");
+        }
+        if !printable_ascii(value) {
+            return Err("a token extension's value holds characters that are not printable ASCII");
+        }
+        // Writing to a string cannot fail.
+        _ = write!(message, "{name}={value}\x01");
+    }
+    message.push('\x01');
+    Ok(Zeroizing::new(message.as_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[test]
+    fn a_token_and_its_extensions_are_framed_as_rfc_7628_says() {
+        let token = Token::new("abc.def").extension("logicalCluster", "lkc-1");
+        assert_eq!(&**bearer(&token).unwrap(), b"n,,\x01auth=Bearer abc.def\x01logicalCluster=lkc-1\x01\x01");
+    }
+
+    #[test]
+    fn a_token_cannot_break_out_of_its_frame() {
+        for token in [
+            Token::new(""),
+            Token::new("a\x01b"),
+            Token::new("a").extension("auth", "x"),
+            Token::new("a").extension("x y", "z"),
+            Token::new("a").extension("x", "z\x01"),
+        ] {
+            assert!(bearer(&token).is_err());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Encrypted sockets, and what a failed handshake means for the person who has to mend it.
+
+mod client_config;
+mod provider;
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error as TlsError};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use self::client_config::Material;
+pub(crate) use self::client_config::check;
+use crate::config::{Address, TlsConfig};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Makes encrypted connections.
+#[derive(Debug)]
+pub(in crate::engine::messenger) struct Tls {
+    config: TlsConfig,
+    /// What the last connection was made with, so that sessions can be resumed while no file changes.
+    last: Mutex<Option<(Material, Arc<ClientConfig>)>>,
+}
+
+/// Why there is no encrypted connection.
+pub(in crate::engine::messenger) enum TlsFailure {
+    /// It will not go away by itself.
+    Known(Error),
+    /// The peer went away during the handshake: chance, or a port that does not speak TLS.
+    Gone(io::Error),
+}
+
+impl Tls {
+    pub(in crate::engine::messenger) fn new(config: TlsConfig) -> Self {
+        Self { config, last: Mutex::default() }
+    }
+
+    /// Has no time limit of its own.
+    pub(in crate::engine::messenger) async fn connect(
+        &self,
+        address: &Address,
+        socket: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, TlsFailure> {
+        let config = self.client_config().map_err(TlsFailure::Known)?;
+        let name = self.config.server_name.as_deref().unwrap_or(&address.host).to_owned();
+        let name = ServerName::try_from(name).map_err(|_| {
+            TlsFailure::Known(Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "{:?} is no name that a certificate could have (tls.server_name)",
+                    self.config.server_name.as_deref().unwrap_or(&address.host)
+                ),
+            ))
+        })?;
+        let connecting = TlsConnector::from(config).connect(name, socket);
+        connecting.await.map_err(|error| match told(&error) {
+            Some(told) => TlsFailure::Known(explain(address, told).with_source(error)),
+            None => TlsFailure::Gone(error),
+        })
+    }
+
+    /// Reads the files again: a certificate that was replaced is used by the next connection.
+    fn client_config(&self) -> Result<Arc<ClientConfig>> {
+        if let Some(given) = &self.config.client_config {
+            return Ok(given.clone());
+        }
+        let material = Material::read(&self.config)?;
+        let mut last = self.last.lock();
+        if let Some((used, config)) = &*last {
+            if *used == material {
+                return Ok(config.clone());
+            }
+        }
+        let config = Arc::new(client_config::build(&self.config, &material)?);
+        *last = Some((material, config.clone()));
+        Ok(config)
+    }
+}
+
+/// What rustls says behind an I/O error; a client certificate is refused only after a TLS 1.3 handshake, at the first
+/// read.
+pub(in crate::engine::messenger) fn told(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref()?.downcast_ref()
+}
+
+pub(in crate::engine::messenger) fn explain(address: &Address, error: &TlsError) -> Error {
+    let text = match error {
+        TlsError::InvalidCertificate(problem) => of_certificate(address, problem),
+        TlsError::AlertReceived(alert) => of_alert(address, *alert),
+        TlsError::InvalidMessage(_) => {
+            format!("{address} does not speak TLS: is it the port of a plaintext listener?")
+        }
+        TlsError::PeerIncompatible(_) => {
+            format!("{address} and this producer have no TLS version or cipher in common: {error}")
+        }
+        _ => format!("the TLS handshake with {address} failed: {error}"),
+    };
+    Error::new(ErrorKind::Tls, text).with_broker(address.to_string())
+}
+
+fn of_certificate(address: &Address, problem: &CertificateError) -> String {
+    use CertificateError::*;
+    match problem {
+        UnknownIssuer => format!(
+            "the certificate of {address} is signed by an authority that is not trusted (tls.roots, \
+             ssl.truststore.location): add the authority's certificate with TlsConfig::ca"
+        ),
+        NotValidForName | NotValidForNameContext { .. } => format!(
+            "the certificate of {address} is for another host: {problem}; reach the broker by such a name, or expect it \
+             with TlsConfig::server_name"
+        ),
+        Expired | ExpiredContext { .. } => {
+            format!("the certificate of {address} has expired; renew it on the broker ({problem})")
+        }
+        NotValidYet | NotValidYetContext { .. } => {
+            format!("the certificate of {address} is not valid yet: is a clock wrong? ({problem})")
+        }
+        _ => format!("the certificate of {address} cannot be accepted: {problem}"),
+    }
+}
+
+fn of_alert(address: &Address, alert: AlertDescription) -> String {
+    use AlertDescription::*;
+    match alert {
+        CertificateRequired => format!(
+            "{address} wants a client certificate (ssl.client.auth=required): give one with TlsConfig::identity"
+        ),
+        // Kafka says so too where no certificate was sent at all.
+        BadCertificate | CertificateUnknown | UnknownCA | UnsupportedCertificate | AccessDenied => format!(
+            "{address} refuses our client certificate, or misses one: give one that an authority of the broker has \
+             signed with TlsConfig::identity (alert {alert:?})"
+        ),
+        CertificateExpired | CertificateRevoked => {
+            format!(
+                "{address} refuses our client certificate: it has expired or was revoked (alert {alert:?})"
+            )
+        }
+        UnrecognisedName => {
+            format!("{address} knows no host of the name that was asked for (tls.server_name)")
+        }
+        ProtocolVersion | HandshakeFailure | InsufficientSecurity => format!(
+            "{address} and this producer have no TLS version or cipher in common (ssl.enabled.protocols, alert \
+             {alert:?})"
+        ),
+        _ => format!("{address} ended the TLS connection with alert {alert:?}"),
+    }
+}

@@ -1,0 +1,110 @@
+//! rskafka's `Messenger` over whatever carries its bytes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Cursor};
+use std::sync::Arc;
+
+use rskafka::messenger::{Messenger, RequestError};
+use rskafka::protocol::api_key::ApiKey;
+use rskafka::protocol::api_version::ApiVersionRange;
+use rskafka::protocol::frame::ReadError;
+use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersionedType};
+use tokio::io::{AsyncRead, AsyncWrite, BufStream};
+
+use super::stream::{Cut, Stream};
+use super::watch::Watch;
+
+/// Largest answer that is read, in bytes; a peer that announces more does not speak Kafka.
+pub(super) const MAX_ANSWER: usize = 16 << 20;
+
+/// Small frames leave in one write; larger ones pass the buffer by. Outside TLS, whose records would otherwise be cut
+/// where the frame's length ends.
+const WRITE_BUFFER: usize = 64 << 10;
+const READ_BUFFER: usize = 8 << 10;
+
+/// A socket, encrypted or not.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// Requests and answers on one socket, without limits of time.
+pub(super) struct Wire {
+    messenger: Messenger<BufStream<Stream<Box<dyn Socket>>>>,
+    cut: Arc<Cut>,
+}
+
+impl Wire {
+    /// Needs a runtime: a task reads the answers.
+    pub(super) fn new(socket: Box<dyn Socket>, client_id: Arc<str>) -> Self {
+        let (stream, cut) = Stream::new(socket);
+        let stream = BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, stream);
+        Self { messenger: Messenger::new(stream, MAX_ANSWER, client_id), cut }
+    }
+
+    /// Sets which requests the peer knows, in which versions.
+    pub(super) fn set_versions(&mut self, ranges: HashMap<ApiKey, ApiVersionRange>) {
+        self.messenger.override_version_ranges(ranges);
+    }
+
+    /// Requests are written in the order in which these futures are first polled.
+    pub(super) async fn request<R>(&self, body: R) -> Result<R::ResponseBody, RequestFailed>
+    where
+        R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
+        R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
+    {
+        self.messenger.request(body).await.map_err(RequestFailed)
+    }
+
+    /// Ends the connection, and with it every request on its way.
+    pub(super) fn cut(&self) {
+        self.cut.cut();
+    }
+
+    /// The same, where nothing is wrong with it.
+    pub(super) fn retire(&self) {
+        self.cut.retire();
+    }
+
+    /// Sets who is told of its end.
+    pub(super) fn watch(&self, watch: Watch) {
+        self.cut.watch(watch);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.cut.has_ended()
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // The task that reads holds the socket.
+        self.cut.retire();
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("ended", &self.has_ended()).finish_non_exhaustive()
+    }
+}
+
+/// rskafka's error, whose own text repeats its sources.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct RequestFailed(pub(super) RequestError);
+
+impl RequestFailed {
+    /// What the socket said, where that is the cause.
+    pub(super) fn io(&self) -> Option<&io::Error> {
+        io_of(&self.0)
+    }
+}
+
+fn io_of(error: &RequestError) -> Option<&io::Error> {
+    match error {
+        RequestError::IO(io) | RequestError::ReadFramedMessageError(ReadError::IO(io)) => Some(io),
+        RequestError::Poisoned(inner) => io_of(inner),
+        _ => None,
+    }
+}

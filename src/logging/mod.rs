@@ -1,0 +1,274 @@
+//! The events that this crate emits: facts with fields, through the configured logger or the ambient subscriber.
+//! Nothing is logged per message of the hot path.
+
+mod event;
+mod span;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::level_filters::LevelFilter;
+use tracing::{Dispatch, Level};
+
+pub(crate) use self::event::Operation;
+use self::event::{Pace, TARGET};
+pub(crate) use self::span::{Sending, Spans};
+use crate::error::{Error, Fate};
+
+/// Emits events with the fields that all of them share.
+#[derive(Clone)]
+pub(crate) struct Log {
+    dispatch: Option<Dispatch>,
+    brokers: Arc<[String]>,
+    pace: Arc<Pace>,
+}
+
+/// An event with the fields that all of them share.
+macro_rules! tell {
+    ($log:expr, $level:ident, $event:expr, $text:literal $(, $($fields:tt)+)?) => {
+        $log.emit(|brokers| {
+            tracing::event!(
+                target: TARGET,
+                Level::$level,
+                component = "kafka",
+                event = $event,
+                ?brokers,
+                $($($fields)+,)?
+                $text
+            );
+        })
+    };
+}
+
+impl Log {
+    pub(crate) fn new(dispatch: Option<Dispatch>, brokers: &[String]) -> Self {
+        Self { dispatch, brokers: brokers.into(), pace: Arc::default() }
+    }
+
+    fn emit(&self, event: impl FnOnce(&[String])) {
+        match &self.dispatch {
+            Some(dispatch) => tracing::dispatcher::with_default(dispatch, || event(&self.brokers)),
+            None => event(&self.brokers),
+        }
+    }
+
+    /// The event of one operation, as the mission lays it down: absent `error` means success.
+    pub(crate) fn operation(&self, operation: Operation, took: Duration, result: Result<(), &Error>) {
+        let duration_ms = millis(took);
+        let name = operation.as_str();
+        match result {
+            Ok(()) if operation == Operation::Send => {
+                tell!(self, DEBUG, operation.ok(), "ok", operation = name, duration_ms);
+            }
+            Ok(()) => tell!(self, INFO, operation.ok(), "ok", operation = name, duration_ms),
+            Err(failed) => {
+                let (code, kind, fate) =
+                    (failed.code().as_str(), failed.kind().as_str(), fate(failed.fate()));
+                let (attempts, error) = (failed.attempts(), with_causes(failed));
+                tell!(
+                    self,
+                    ERROR,
+                    operation.failed(),
+                    "failed",
+                    operation = name,
+                    duration_ms,
+                    error,
+                    code,
+                    kind,
+                    fate,
+                    attempts
+                );
+            }
+        }
+    }
+
+    /// Whether anyone listens to the events of successful sends. Where nobody does it costs one load.
+    pub(crate) fn sends_are_heard(&self) -> bool {
+        if LevelFilter::current() < LevelFilter::DEBUG {
+            return false;
+        }
+        let mut heard = false;
+        self.emit(|_| heard = tracing::enabled!(target: TARGET, Level::DEBUG));
+        heard
+    }
+
+    /// A request was lost; its batches are sent again or given up.
+    pub(crate) fn attempt_failed(&self, broker: &str, error: &Error, batches: usize, took: Duration) {
+        let (duration_ms, error) = (millis(took), with_causes(error));
+        tell!(self, WARN, event::ATTEMPT_FAILED, "a request failed", broker, batches, duration_ms, error);
+    }
+
+    /// A batch is sent again after `delay`; told once a second for each broker.
+    pub(crate) fn batch_retry(&self, broker: &Arc<str>, failed: &Error, delay: Duration, now: Instant) {
+        let Some(kept_back) = self.pace.may_tell(event::BATCH_RETRY, broker, now) else {
+            return;
+        };
+        let (topic, partition, attempts) = (failed.topic(), failed.partition(), failed.attempts());
+        let (delay_ms, fate) = (millis(delay), fate(failed.fate()));
+        let error = with_causes(failed);
+        tell!(
+            self,
+            WARN,
+            event::BATCH_RETRY,
+            "a batch is sent again",
+            broker = &**broker,
+            topic,
+            partition,
+            attempts,
+            delay_ms,
+            fate,
+            error,
+            kept_back
+        );
+    }
+
+    /// A batch is given up.
+    pub(crate) fn batch_failed(&self, failed: &Error, records: usize) {
+        let (topic, partition) = (failed.topic(), failed.partition());
+        let (code, kind, fate) = (failed.code().as_str(), failed.kind().as_str(), fate(failed.fate()));
+        let (attempts, error) = (failed.attempts(), with_causes(failed));
+        tell!(
+            self,
+            ERROR,
+            event::BATCH_FAILED,
+            "messages were given up",
+            topic,
+            partition,
+            records,
+            code,
+            kind,
+            fate,
+            attempts,
+            error
+        );
+    }
+
+    /// A broker asked to be spared; told once a second for each.
+    pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration, now: Instant) {
+        if let Some(kept_back) = self.pace.may_tell(event::THROTTLED, broker, now) {
+            let throttle_ms = millis(time);
+            tell!(
+                self,
+                WARN,
+                event::THROTTLED,
+                "a broker throttles this producer",
+                broker = &**broker,
+                throttle_ms,
+                kept_back
+            );
+        }
+    }
+
+    /// Someone had to wait long for room in the buffer.
+    pub(crate) fn backpressure(&self, waited: Duration, buffer_bytes: usize, now: Instant) {
+        if let Some(kept_back) = self.pace.may_tell(event::BACKPRESSURE, &Arc::default(), now) {
+            let waited_ms = millis(waited);
+            tell!(
+                self,
+                WARN,
+                event::BACKPRESSURE,
+                "brokers take less than is sent",
+                waited_ms,
+                buffer_bytes,
+                kept_back
+            );
+        }
+    }
+
+    pub(crate) fn connection_opened(&self, broker: &str, took: Duration) {
+        let duration_ms = millis(took);
+        tell!(self, INFO, event::CONNECTION_OPENED, "connected", broker, duration_ms);
+    }
+
+    pub(crate) fn connection_failed(&self, broker: &str, error: &Error, took: Duration) {
+        let (duration_ms, error) = (millis(took), with_causes(error));
+        tell!(self, DEBUG, event::CONNECTION_FAILED, "could not connect", broker, duration_ms, error);
+    }
+
+    /// A connection ended after it stood for `age`: by itself, or because it was no longer wanted.
+    pub(crate) fn connection_ended(&self, broker: &str, age: Duration, lost: bool) {
+        let age_ms = millis(age);
+        if lost {
+            tell!(self, WARN, event::CONNECTION_LOST, "a connection broke", broker, age_ms);
+        } else {
+            tell!(self, DEBUG, event::CONNECTION_CLOSED, "a connection was closed", broker, age_ms);
+        }
+    }
+
+    pub(crate) fn refresh_failed(&self, error: &Error) {
+        let error = with_causes(error);
+        tell!(self, WARN, event::METADATA_REFRESH_FAILED, "the cluster's metadata could not be read", error);
+    }
+
+    pub(crate) fn breaker_opened(&self, broker: &str, failures: u32, open_for: Duration) {
+        let open_ms = millis(open_for);
+        tell!(
+            self,
+            WARN,
+            event::BREAKER_OPENED,
+            "a broker is left alone for a while",
+            broker,
+            failures,
+            open_ms
+        );
+    }
+
+    pub(crate) fn breaker_closed(&self, broker: &str) {
+        tell!(self, INFO, event::BREAKER_CLOSED, "a broker is back", broker);
+    }
+
+    /// A health check has another answer than before.
+    pub(crate) fn health_changed(&self, check: &str, from: &str, to: &str, reason: Option<&str>) {
+        match reason {
+            None => tell!(self, INFO, event::HEALTH_CHANGED, "a check is well again", check, from, to),
+            Some(reason) => {
+                tell!(self, WARN, event::HEALTH_CHANGED, "a check is not well", check, from, to, reason);
+            }
+        }
+    }
+
+    /// The last handle was dropped, and messages were still under way.
+    pub(crate) fn dropped(&self, undelivered: usize) {
+        tell!(
+            self,
+            WARN,
+            event::PRODUCER_DROPPED,
+            "the producer was dropped without close() and could not deliver everything",
+            undelivered
+        );
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+fn fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::NotPersisted => "not persisted",
+        Fate::PossiblyPersisted => "possibly persisted",
+    }
+}
+
+/// The error and what caused it, on one line.
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let said = next.to_string();
+        // Some libraries repeat their source in their own text.
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&crate::error::printable(&said));
+        }
+        cause = next.source();
+    }
+    text
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Log")
+    }
+}

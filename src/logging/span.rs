@@ -1,0 +1,102 @@
+//! One span for each batch of a request, by OpenTelemetry's messaging conventions
+//! (<https://github.com/open-telemetry/semantic-conventions/blob/main/docs/messaging/messaging-spans.md>, status
+//! "Development").
+
+use std::sync::Arc;
+
+use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Span};
+
+use super::Log;
+use crate::engine::{Answer, Produced};
+use crate::error::{BrokerError, Result};
+
+/// Spans have a target of their own, so that they can be filtered apart from events.
+const TARGET: &str = "rskafka_producer::span";
+
+/// A batch as its span tells it.
+pub(crate) struct Sending<'a> {
+    pub(crate) topic: &'a Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) attempt: u32,
+}
+
+/// The open spans of one request, in the order of its batches; none where nobody listens.
+#[derive(Debug, Default)]
+pub(crate) struct Spans(Vec<Span>);
+
+impl Log {
+    /// Opens a span for each batch. Where nobody listens it costs one load.
+    pub(crate) fn spans<'a>(
+        &self,
+        client_id: &str,
+        broker: impl FnOnce() -> Arc<str>,
+        batches: impl Iterator<Item = Sending<'a>>,
+    ) -> Spans {
+        let mut spans = Spans::default();
+        if LevelFilter::current() < LevelFilter::DEBUG {
+            return spans;
+        }
+        self.emit(|_| {
+            if tracing::span_enabled!(target: TARGET, Level::DEBUG) {
+                let broker = broker();
+                let (host, port) = broker.rsplit_once(':').unwrap_or((&broker, ""));
+                let host = host.trim_matches(['[', ']']);
+                spans.0 = batches.map(|batch| open(client_id, host, port, &batch)).collect();
+            }
+        });
+        spans
+    }
+}
+
+fn open(client_id: &str, host: &str, port: &str, batch: &Sending<'_>) -> Span {
+    tracing::span!(
+        target: TARGET,
+        parent: None,
+        Level::DEBUG,
+        "kafka.send",
+        otel.name = format!("send {}", batch.topic),
+        // The context of the messages is their senders'; this only carries them.
+        otel.kind = "client",
+        otel.status_code = Empty,
+        messaging.system = "kafka",
+        messaging.operation.name = "send",
+        "messaging.operation.type" = "send",
+        messaging.destination.name = &**batch.topic,
+        messaging.destination.partition.id = batch.partition.to_string(),
+        messaging.batch.message_count = batch.messages as u64,
+        messaging.client.id = client_id,
+        messaging.kafka.offset = Empty,
+        server.address = host,
+        server.port = port.parse::<u16>().ok(),
+        "error.type" = Empty,
+        attempt = batch.attempt,
+        bytes = batch.bytes as u64,
+    )
+}
+
+impl Spans {
+    /// Records how the request ended, and closes the spans.
+    pub(crate) fn end(self, result: &Result<Produced>) {
+        for (place, span) in self.0.into_iter().enumerate() {
+            match result {
+                Ok(produced) => match produced.answers.get(place) {
+                    Some(Answer { error_code: 0, base_offset, .. }) => {
+                        span.record("messaging.kafka.offset", *base_offset);
+                    }
+                    Some(answer) => failed(&span, BrokerError::new(answer.error_code).name()),
+                    None => {}
+                },
+                Err(error) => failed(&span, error.kind().as_str()),
+            }
+        }
+    }
+}
+
+fn failed(span: &Span, error_type: &str) {
+    span.record("error.type", error_type);
+    span.record("otel.status_code", "ERROR");
+}

@@ -1,0 +1,183 @@
+//! What is counted, told to the `metrics` facade where the feature of that name is on. The one file that names it.
+//!
+//! Told once for each request or batch, never for a message.
+
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// One line of the table in `docs/telemetry.md`. Every metric has the label `client_id` beside its own.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "the facade describes them, and a test holds the docs against them")]
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) labels: &'static [&'static str],
+    pub(crate) help: &'static str,
+}
+
+macro_rules! table {
+    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub(crate) const $id: Metric = Metric {
+            name: concat!("kafka_producer_", $name),
+            kind: Kind::$kind,
+            labels: &[$($label),*],
+            help: $help,
+        };)*
+        #[cfg(any(test, feature = "metrics"))]
+        const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+table! {
+    RECORDS_SENT = Counter "records_sent_total" ["topic"] "Messages put into produce requests, retries too";
+    BYTES_SENT = Counter "bytes_sent_total" ["topic"] "Bytes of those, before compression";
+    RECORDS_ACKED = Counter "records_acked_total" ["topic"] "Messages that were acknowledged";
+    RECORDS_FAILED = Counter "records_failed_total" ["code", "persistence", "topic"] "Messages that were given up";
+    RETRIES = Counter "retries_total" ["reason"] "Batches that were sent again";
+    DUPLICATES_POSSIBLE = Counter "duplicates_possible_total" [] "Messages sent again without idempotence after an unknown fate";
+    SEND_DURATION = Histogram "send_duration_seconds" [] "From the acceptance of a batch's first message to its acknowledgement";
+    ATTEMPT_DURATION = Histogram "attempt_duration_seconds" ["broker"] "From the start of a produce request to its answer or loss";
+    QUEUE_WAIT = Histogram "queue_wait_seconds" [] "From the acceptance of a batch's first message to its first request";
+    BATCH_RECORDS = Histogram "batch_records" [] "Messages of a batch";
+    BATCH_BYTES = Histogram "batch_bytes" [] "Bytes of a batch, before compression";
+    BUFFER_BYTES = Gauge "buffer_bytes" [] "Bytes of messages that are accepted but not settled, as each request is answered";
+    IN_FLIGHT = Gauge "in_flight" ["broker"] "Produce requests in flight";
+    CONNECTIONS = Gauge "connections" ["broker"] "Open connections";
+    CONNECTS = Counter "connects_total" ["result"] "Attempts to connect";
+    BREAKER_STATE = Gauge "breaker_state" ["broker"] "0 closed, 1 half-open, 2 open";
+    BREAKER_OPENED = Counter "breaker_opened_total" ["broker"] "Times that a circuit breaker opened";
+    THROTTLE = Histogram "throttle_seconds" ["broker"] "Time for which a broker asked to be spared";
+    RATE_LIMITED = Histogram "rate_limited_seconds" [] "Time for which the rate limit held back a request";
+    BULKHEAD_REJECTED = Counter "bulkhead_rejected_total" [] "Messages refused because the buffer had no room";
+    METADATA_AGE = Gauge "metadata_age_seconds" [] "Time since the cluster last told its metadata, as each request is answered";
+}
+
+/// A label of a metric.
+pub(crate) type Label<'a> = (&'static str, Text<'a>);
+
+/// The value of a label, which costs no copy.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only the facade looks into it"))]
+pub(crate) enum Text<'a> {
+    Static(&'static str),
+    Shared(&'a Arc<str>),
+}
+
+/// Tells the facade what one producer counts.
+#[derive(Debug, Default)]
+#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only the facade looks into it"))]
+pub(crate) struct Meters {
+    client_id: Arc<str>,
+    topic_labels: bool,
+}
+
+impl Meters {
+    pub(crate) fn new(client_id: &str, topic_labels: bool) -> Self {
+        facade::describe();
+        Self { client_id: client_id.into(), topic_labels }
+    }
+
+    /// The label of a topic, where such labels are wanted.
+    pub(crate) fn topic<'a>(&self, topic: &'a Arc<str>) -> Option<Label<'a>> {
+        self.topic_labels.then_some(("topic", Text::Shared(topic)))
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod facade {
+    use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+    use super::{ALL, Kind, Label, Meters, Metric, Text};
+
+    pub(super) fn describe() {
+        for metric in ALL {
+            let unit = match metric.name {
+                name if name.ends_with("_seconds") => Unit::Seconds,
+                name if name.contains("bytes") => Unit::Bytes,
+                _ => Unit::Count,
+            };
+            match metric.kind {
+                Kind::Counter => describe_counter!(metric.name, unit, metric.help),
+                Kind::Gauge => describe_gauge!(metric.name, unit, metric.help),
+                Kind::Histogram => describe_histogram!(metric.name, unit, metric.help),
+            }
+        }
+    }
+
+    impl Meters {
+        pub(crate) fn count<'a>(
+            &self,
+            metric: Metric,
+            n: usize,
+            labels: impl IntoIterator<Item = Label<'a>>,
+        ) {
+            counter!(metric.name, self.labels(labels)).increment(n as u64);
+        }
+
+        pub(crate) fn set<'a>(
+            &self,
+            metric: Metric,
+            value: f64,
+            labels: impl IntoIterator<Item = Label<'a>>,
+        ) {
+            gauge!(metric.name, self.labels(labels)).set(value);
+        }
+
+        pub(crate) fn observe<'a>(
+            &self,
+            metric: Metric,
+            value: f64,
+            labels: impl IntoIterator<Item = Label<'a>>,
+        ) {
+            histogram!(metric.name, self.labels(labels)).record(value);
+        }
+
+        fn labels<'a>(&self, own: impl IntoIterator<Item = Label<'a>>) -> Vec<metrics::Label> {
+            let own = own.into_iter().map(|(name, text)| match text {
+                Text::Static(text) => metrics::Label::from_static_parts(name, text),
+                Text::Shared(text) => metrics::Label::new(name, text.clone()),
+            });
+            own.chain([metrics::Label::new("client_id", self.client_id.clone())]).collect()
+        }
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod facade {
+    use super::{Label, Meters, Metric};
+
+    pub(super) fn describe() {}
+
+    #[allow(clippy::unused_self, reason = "the same calls as with the feature")]
+    impl Meters {
+        pub(crate) fn count<'a>(&self, _: Metric, _: usize, _: impl IntoIterator<Item = Label<'a>>) {}
+
+        pub(crate) fn set<'a>(&self, _: Metric, _: f64, _: impl IntoIterator<Item = Label<'a>>) {}
+
+        pub(crate) fn observe<'a>(&self, _: Metric, _: f64, _: impl IntoIterator<Item = Label<'a>>) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_the_docs_is_that_of_the_code() {
+        let rows = ALL.iter().map(|metric| {
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            format!("| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help)
+        });
+        let code: Vec<_> = rows.collect();
+        let docs = include_str!("docs/telemetry.md");
+        let told: Vec<_> = docs.lines().filter(|line| line.starts_with("| `kafka_producer_")).collect();
+        assert_eq!(told, code);
+    }
+}

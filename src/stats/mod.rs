@@ -1,0 +1,117 @@
+//! What the producer counts.
+
+mod counters;
+mod distribution;
+
+use std::time::Duration;
+
+pub(crate) use counters::{Acked, Counters, Sent};
+pub use distribution::Distribution;
+
+use crate::resilience::BreakerState;
+
+/// A snapshot of the producer's counters since it was made, and of what it holds. Java's names of the same are given
+/// where it has one.
+///
+/// Making one costs a few microseconds, and some more for each broker and topic: meant for once a second, not for each
+/// message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Messages that were accepted.
+    pub records_accepted: u64,
+    /// Messages put into produce requests, retries too (Java: `record-send-total`).
+    pub records_sent: u64,
+    /// Messages that were acknowledged.
+    pub records_acked: u64,
+    /// Messages that failed and are certainly not stored. With the next: Java's `record-error-total`.
+    pub records_not_persisted: u64,
+    /// Messages that failed and may be stored.
+    pub records_possibly_persisted: u64,
+    /// Messages that were refused because the buffer had no room (Java: `buffer-exhausted-total`).
+    pub records_rejected: u64,
+    /// Messages that were sent again without idempotence although an earlier attempt may have stored them.
+    pub duplicates_possible: u64,
+    /// Produce requests that were answered.
+    pub requests: u64,
+    /// Produce requests that were lost.
+    pub requests_failed: u64,
+    /// Batches that were sent again (Java: `record-retry-total`, which counts records).
+    pub retries: u64,
+    /// Bytes of batches put into requests, retries too, before compression.
+    pub bytes_sent: u64,
+    /// Bytes of acknowledged batches, before compression.
+    pub bytes_acked: u64,
+    /// Time for which brokers asked to be spared (KIP-219).
+    pub throttled: Duration,
+    /// Time for which [`rate_limit`](crate::ProducerConfig::rate_limit) held requests back.
+    pub rate_limited: Duration,
+    /// Times that a circuit breaker opened.
+    pub breaker_opened: u64,
+    /// Connections that were made (Java: `connection-creation-total`). The default engine counts them.
+    pub connects: u64,
+    /// Connections that could not be made.
+    pub connects_failed: u64,
+    /// Connections that broke, or were given up because a broker did not answer.
+    pub connections_lost: u64,
+    /// Connections that are open (Java: `connection-count`).
+    pub connections: u64,
+    /// Bytes of messages that are accepted but not settled.
+    pub buffer_bytes: usize,
+    /// The most that they may be, `buffer.max_bytes` (Java: `buffer-total-bytes`).
+    pub buffer_max_bytes: usize,
+    /// Produce requests in flight (Java: `requests-in-flight`).
+    pub in_flight: usize,
+    /// Time since the cluster last told its metadata (Java: `metadata-age`).
+    pub metadata_age: Option<Duration>,
+    /// Time since a request was last answered well.
+    pub last_success: Option<Duration>,
+    /// From the start of a produce request to its answer or loss (Java: `request-latency`).
+    pub request_latency: Distribution<Duration>,
+    /// From the acceptance of a batch's first message to its first request (Java: `record-queue-time`).
+    pub queue_time: Distribution<Duration>,
+    /// From the acceptance of a batch's first message to its acknowledgement.
+    pub send_time: Distribution<Duration>,
+    /// Messages of each acknowledged batch (Java: `records-per-request`).
+    pub batch_records: Distribution<u64>,
+    /// Bytes of each acknowledged batch, before compression (Java: `batch-size`).
+    pub batch_bytes: Distribution<u64>,
+    /// What the circuit breaker of the whole cluster lets through.
+    pub cluster_breaker: BreakerState,
+    /// Each broker that leads a partition in use, by name.
+    pub brokers: Vec<BrokerStats>,
+    /// Each topic that was sent to, by name.
+    pub topics: Vec<TopicStats>,
+}
+
+/// How one broker does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BrokerStats {
+    /// `host:port`; with the `PartitionClient` engine, which does not tell leaders, a partition.
+    pub broker: String,
+    /// State of its circuit breaker.
+    pub breaker: BreakerState,
+    /// Time until the breaker lets a probe through, where it is open.
+    pub breaker_retry_after: Option<Duration>,
+    /// Failures since the last success.
+    pub consecutive_failures: u32,
+    /// Produce requests in flight.
+    pub in_flight: usize,
+    /// Time for which it still wants no request.
+    pub throttled_for: Option<Duration>,
+}
+
+/// What was sent to one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicStats {
+    /// Its name.
+    pub topic: String,
+    /// Messages that were acknowledged.
+    pub records_acked: u64,
+    /// Messages that were given up, whatever their fate.
+    pub records_failed: u64,
+    /// Bytes of acknowledged batches, before compression.
+    pub bytes_acked: u64,
+}
