@@ -40,6 +40,21 @@ impl Cluster {
         }
     }
 
+    /// A broker took messages: the cluster answers, whatever was asked in vain before.
+    pub(crate) fn delivered(&self, core: &Core, now: Instant) {
+        let change = {
+            let mut breaker = self.breaker.lock();
+            let mut change = None;
+            while matches!(breaker.state(now), BreakerState::Open | BreakerState::HalfOpen) {
+                change = breaker.probe_result(true, now);
+            }
+            change
+        };
+        if change.is_some() {
+            core.breaker_changed(&Arc::from("cluster"), BreakerState::Closed, None, change);
+        }
+    }
+
     /// The state of the cluster's breaker.
     pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {
         self.breaker.lock().state(now)

@@ -63,6 +63,7 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, sent: Instant, now: 
     let change = match good {
         Some(true) => {
             core.succeeded(now);
+            core.cluster.delivered(core, now);
             lane.breaker().on_success(now)
         }
         Some(false) => lane.breaker().on_failure(sent, now),

@@ -52,7 +52,7 @@ async fn everything(lines: &Lines) {
     receipt.await.unwrap();
     healthy.close(&ctx(10 * SECOND)).await.unwrap();
     // It falls silent, and more is sent than there is room for.
-    let buffer = BufferConfig::default().max_bytes(1 << 20).max_wait(SECOND);
+    let buffer = BufferConfig::default().max_bytes(1 << 20).max_wait(3 * SECOND);
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t").buffer(buffer).logger(lines.logger());
     let full = Producer::connect(&ctx(10 * SECOND), config).await.unwrap();
     full.send_message(&ctx(SECOND), "k", "v").await.unwrap();
