@@ -12,6 +12,7 @@ pub(crate) struct Ledger {
     topic: String,
     outcomes: Mutex<HashMap<(i32, u64), Outcome>>,
     acks: Mutex<Acks>,
+    acked: Mutex<HashMap<i32, usize>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +54,7 @@ impl Ledger {
         Self {
             topic: topic.to_owned(),
             outcomes: Mutex::default(),
+            acked: Mutex::default(),
             acks: Mutex::new(Acks { last: Instant::now(), longest_stall: Duration::ZERO }),
         }
     }
@@ -104,6 +106,7 @@ impl Ledger {
             let mut acks = self.acks.lock();
             acks.longest_stall = acks.longest_stall.max(acks.last.elapsed());
             acks.last = Instant::now();
+            *self.acked.lock().entry(partition).or_default() += 1;
         }
         self.outcomes.lock().insert((partition, number), outcome);
     }
@@ -113,6 +116,11 @@ impl Ledger {
         let outcomes = self.outcomes.lock();
         let acked = outcomes.values().filter(|outcome| **outcome == Outcome::Acked).count();
         (acked, outcomes.len() - acked, self.acks.lock().last.elapsed())
+    }
+
+    /// Messages of one partition acknowledged so far.
+    pub(crate) fn acked(&self, partition: i32) -> usize {
+        self.acked.lock().get(&partition).copied().unwrap_or_default()
     }
 
     /// Holds the ledger against what was found in the log.

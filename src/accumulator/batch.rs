@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::buffer::Buffer;
 use super::completion::{Completion, Settled, Stored};
+use super::failed::Failed;
 use super::receipt::Receipt;
 use crate::error::{Error, ErrorKind, Fate};
 use crate::record::{BATCH_OVERHEAD, Record, Sequence};
@@ -90,6 +91,11 @@ impl Batch {
         self.records.len()
     }
 
+    /// Records that were not answered for: those whose time ended in flight were.
+    pub(crate) fn unsettled(&self) -> usize {
+        self.completion.unsettled((0..self.records.len()).map(|position| self.index_at(position)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -100,10 +106,6 @@ impl Batch {
 
     pub(crate) fn last_error(&self) -> Option<&Error> {
         self.last.as_ref()
-    }
-
-    pub(crate) fn fate(&self) -> Fate {
-        self.fate
     }
 
     /// Sort key of the partition's order: divided batches share an ordinal.
@@ -193,8 +195,9 @@ impl Batch {
     }
 
     /// Settles all records as failed with `error`, which gets this batch's history.
-    pub(crate) fn fail(mut self, error: Error) {
+    pub(crate) fn fail(mut self, error: Error) -> Failed {
         let error = self.told(error);
+        let failed = Failed::of(self.unsettled(), error.fate());
         self.release();
         let records = std::mem::take(&mut self.records);
         match self.indices.take() {
@@ -209,6 +212,7 @@ impl Batch {
                 self.completion.end_piece();
             }
         }
+        failed
     }
 
     /// `error` with what is known of this batch: where it was going, how often it was tried, its fate.
@@ -229,7 +233,7 @@ impl Batch {
     /// Takes out and settles the records for which `error_of` has an error. Those that stay are unchanged.
     ///
     /// The batch must not be in flight, unless the sequence of what was sent no longer matters.
-    pub(crate) fn fail_some(&mut self, mut error_of: impl FnMut(usize, &Record) -> Option<Error>) -> usize {
+    pub(crate) fn fail_some(&mut self, mut error_of: impl FnMut(usize, &Record) -> Option<Error>) -> Failed {
         let mut failed = Vec::new();
         let mut kept = Vec::with_capacity(self.records.len());
         let mut indices = Vec::with_capacity(self.records.len());
@@ -245,26 +249,27 @@ impl Batch {
         }
         self.records = kept;
         if failed.is_empty() {
-            return 0;
+            return Failed::default();
         }
         self.indices = Some(indices);
-        let count = failed.len();
+        let mut fate = self.fate;
         let settled: Vec<_> = failed
             .into_iter()
             .map(|(index, record, error)| {
                 let error = self.told(error);
+                fate = fate.max(error.fate());
                 (index, Err(self.hand_back(&error, record)))
             })
             .collect();
-        self.completion.settle_some(settled.into_iter());
+        let new = self.completion.settle_some(settled.into_iter());
         self.measure();
-        count
+        Failed::of(new, fate)
     }
 
     /// Settles as failed those records whose time ended after `from` and up to `now`, **without taking them
     /// out**: what was sent still counts for the sequence, and may yet be stored. Their receipts keep this
     /// answer. Returns how many, and when the next one's time ends.
-    pub(crate) fn settle_expired(&self, from: Instant, now: Instant, error: &Error) -> (usize, Instant) {
+    pub(crate) fn settle_expired(&self, from: Instant, now: Instant, error: &Error) -> (Failed, Instant) {
         let mut next = self.opened + FAR;
         let mut settled: Vec<(u32, Settled)> = Vec::new();
         for (position, record) in self.records.iter().enumerate() {
@@ -276,36 +281,40 @@ impl Batch {
                 settled.push((self.index_at(position), Err(self.hand_back(&error, record.clone()))));
             }
         }
-        let count = settled.len();
-        if count > 0 {
-            self.completion.settle_some(settled.into_iter());
-        }
-        (count, next)
+        let new = match settled.is_empty() {
+            true => 0,
+            false => self.completion.settle_some(settled.into_iter()),
+        };
+        (Failed::of(new, Fate::PossiblyPersisted), next)
     }
 
     /// Forgets expiries up to `now`, which were settled in flight.
     pub(crate) fn reckon_expiry(&mut self, now: Instant) {
         if self.expires <= now {
             let later = self.records.iter().map(|r| self.expiry(r)).filter(|at| *at > now);
-            self.expires = later.min().unwrap_or(self.opened + FAR);
+            // Nobody waits for it any more: it is over, not to be sent for ever.
+            self.expires = later.min().unwrap_or(now);
         }
     }
 
     /// Takes out the record of one receipt, if it is here: it was called off before it left.
-    pub(super) fn withdraw(&mut self, completion: &Arc<Completion>, index: u32, error: &Error) -> bool {
+    pub(super) fn withdraw(
+        &mut self,
+        completion: &Arc<Completion>,
+        index: u32,
+        error: &Error,
+    ) -> Option<Failed> {
         if !Arc::ptr_eq(&self.completion, completion) {
-            return false;
+            return None;
         }
-        let Some(at) = (0..self.records.len()).find(|p| self.index_at(*p) == index) else {
-            return false;
-        };
-        self.fail_some(|position, _| (position == at).then(|| error.clone())) == 1
+        let at = (0..self.records.len()).find(|p| self.index_at(*p) == index)?;
+        Some(self.fail_some(|position, _| (position == at).then(|| error.clone())))
     }
 
     /// Takes out and settles the records whose time is over; how many.
-    pub(super) fn expire(&mut self, now: Instant, error: &Error) -> usize {
+    pub(super) fn expire(&mut self, now: Instant, error: &Error) -> Failed {
         if self.expires > now {
-            return 0;
+            return Failed::default();
         }
         let opened = self.opened;
         self.fail_some(|_, record| {
@@ -398,6 +407,7 @@ impl Drop for Batch {
             Error::new(ErrorKind::Internal, "the producer's task ended before the message was settled")
                 .with_fate(Fate::PossiblyPersisted);
         let empty = Self::open(self.completion.clone(), [None, None], self.opened, 0, Vec::new());
-        std::mem::replace(self, empty).fail(error);
+        // Nobody is left to count them.
+        let _uncounted = std::mem::replace(self, empty).fail(error);
     }
 }

@@ -88,18 +88,29 @@ impl Completion {
         self.end_piece();
     }
 
-    /// Settles single records of a piece.
-    pub(super) fn settle_some(&self, settled: impl Iterator<Item = (u32, Settled)>) {
-        let wakers = {
+    /// Settles single records of a piece; how many were not settled before.
+    pub(super) fn settle_some(&self, settled: impl Iterator<Item = (u32, Settled)>) -> usize {
+        let (new, wakers) = {
             let mut apart = self.apart.lock();
+            let before = apart.settled.len();
             for (index, settled) in settled {
                 // The first answer stands: an expired message may yet be stored.
                 apart.settled.entry(index).or_insert(settled);
             }
             self.divided.store(true, Ordering::Release);
-            std::mem::take(&mut apart.wakers)
+            (apart.settled.len() - before, std::mem::take(&mut apart.wakers))
         };
         wakers.into_iter().for_each(Waker::wake);
+        new
+    }
+
+    /// How many of these records are not settled yet.
+    pub(super) fn unsettled(&self, indices: impl ExactSizeIterator<Item = u32>) -> usize {
+        if !self.divided.load(Ordering::Acquire) {
+            return indices.len();
+        }
+        let apart = self.apart.lock();
+        indices.filter(|index| !apart.settled.contains_key(index)).count()
     }
 
     pub(super) fn add_piece(&self) {

@@ -3,6 +3,7 @@
 mod batch;
 mod buffer;
 mod completion;
+mod failed;
 mod partition;
 mod queue;
 mod receipt;
@@ -11,6 +12,7 @@ mod sequencer;
 pub(crate) use batch::{Batch, Verdict};
 pub(crate) use buffer::{Buffer, NoRoom};
 pub(crate) use completion::Completion;
+pub(crate) use failed::Failed;
 pub(crate) use partition::Partition;
 pub(crate) use queue::{Appended, Arrival, Policy, Readiness, Refused, Take};
 pub use receipt::Receipt;

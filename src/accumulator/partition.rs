@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::batch::{Batch, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
+use super::failed::Failed;
 use super::queue::{Appended, Arrival, Policy, Queue, Readiness, Refused, Take};
 use super::sequencer::ProducerId;
 use crate::error::Error;
@@ -100,19 +101,25 @@ impl Partition {
         self.queue.lock().stored(order, sequence);
     }
 
-    pub(crate) fn failed(&self, batch: Batch, verdict: Verdict) {
-        self.queue.lock().failed(batch, verdict);
+    pub(crate) fn failed(&self, batch: Batch, verdict: Verdict) -> Failed {
+        self.queue.lock().failed(batch, verdict)
     }
 
-    pub(crate) fn retry(&self, batch: Batch, verdict: &Verdict, at: Instant) {
-        self.queue.lock().retry(batch, verdict, at);
+    pub(crate) fn retry(&self, batch: Batch, verdict: &Verdict, at: Instant) -> Failed {
+        self.queue.lock().retry(batch, verdict, at)
     }
 
-    pub(crate) fn out_of_sequence(&self, batch: Batch, verdict: &Verdict, fenced: bool, at: Instant) {
-        self.queue.lock().out_of_sequence(batch, verdict, fenced, at);
+    pub(crate) fn out_of_sequence(
+        &self,
+        batch: Batch,
+        verdict: &Verdict,
+        fenced: bool,
+        at: Instant,
+    ) -> Failed {
+        self.queue.lock().out_of_sequence(batch, verdict, fenced, at)
     }
 
-    pub(crate) fn divide(&self, batch: Batch, verdict: &Verdict) -> Option<usize> {
+    pub(crate) fn divide(&self, batch: Batch, verdict: &Verdict) -> Failed {
         self.queue.lock().divide(batch, verdict)
     }
 
@@ -121,11 +128,11 @@ impl Partition {
         batch: Batch,
         verdict: &Verdict,
         error_of: impl Fn(usize) -> Option<Error>,
-    ) -> usize {
+    ) -> Failed {
         self.queue.lock().drop_records(batch, verdict, error_of)
     }
 
-    pub(crate) fn expire(&self, now: Instant, error: &Error) -> usize {
+    pub(crate) fn expire(&self, now: Instant, error: &Error) -> Failed {
         self.queue.lock().expire(now, error)
     }
 
@@ -144,12 +151,17 @@ impl Partition {
         self.request.swap(request, Ordering::Relaxed) != request
     }
 
-    pub(crate) fn withdraw(&self, completion: &Arc<Completion>, index: u32, error: &Error) -> bool {
+    pub(crate) fn withdraw(&self, completion: &Arc<Completion>, index: u32, error: &Error) -> Option<Failed> {
         self.queue.lock().withdraw(completion, index, error)
     }
 
-    pub(crate) fn fail_waiting(&self, error: &Error) -> usize {
+    pub(crate) fn fail_waiting(&self, error: &Error) -> Failed {
         self.queue.lock().fail_waiting(error)
+    }
+
+    /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
+    pub(crate) fn abandon(&self, error: &Error) -> Failed {
+        self.queue.lock().abandon(error)
     }
 
     pub(crate) fn seal(&self) -> Vec<Arc<Completion>> {

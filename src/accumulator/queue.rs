@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::batch::{Batch, Order, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
+use super::failed::Failed;
 use super::receipt::Receipt;
-use super::sequencer::{ProducerId, Restart, Sequencer};
+use super::sequencer::{ProducerId, Sequencer};
 use crate::error::Error;
 use crate::record::{Record, Sequence};
 
@@ -99,6 +100,8 @@ pub(super) struct Queue {
     sequencer: Sequencer,
     ordinal: u64,
     closed: bool,
+    /// Why nothing is sent any more.
+    abandoned: Option<Error>,
     /// When someone was told to call `expire`.
     alarm: Option<Instant>,
     /// Records that the last batch held: room for so many is made at once.
@@ -157,7 +160,7 @@ impl Queue {
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
             return Readiness::RetryAt(at);
         }
-        if self.sequencer.restart() != Restart::No && !self.front_in_doubt() {
+        if self.sequencer.must_restart() && !self.front_in_doubt() {
             return Readiness::Muted;
         }
         if !self.resend.is_empty() {
@@ -234,26 +237,34 @@ impl Queue {
     }
 
     /// A batch in flight is given up.
-    pub(super) fn failed(&mut self, mut batch: Batch, verdict: Verdict) {
+    pub(super) fn failed(&mut self, mut batch: Batch, verdict: Verdict) -> Failed {
         self.landed(batch.order());
         batch.note(&verdict);
-        self.give_up(batch, verdict.error);
+        let failed = self.give_up(batch, verdict.error);
         self.after_landing();
+        failed
     }
 
     /// A batch in flight is to be sent again at `at`, under the sequence that it has.
-    pub(super) fn retry(&mut self, mut batch: Batch, verdict: &Verdict, at: Instant) {
+    pub(super) fn retry(&mut self, mut batch: Batch, verdict: &Verdict, at: Instant) -> Failed {
         self.landed(batch.order());
         batch.note(verdict);
-        self.send_again(batch, at);
+        let failed = self.send_again(batch, Some(at));
         self.after_landing();
+        failed
     }
 
     /// The broker refused a batch in flight because of its sequence: it is certainly not stored.
     ///
     /// Behind a batch that is itself unsettled that is only to be expected, and the sequence will do. Else the
     /// broker lost track, and numbers start again.
-    pub(super) fn out_of_sequence(&mut self, mut batch: Batch, verdict: &Verdict, fenced: bool, at: Instant) {
+    pub(super) fn out_of_sequence(
+        &mut self,
+        mut batch: Batch,
+        verdict: &Verdict,
+        fenced: bool,
+        at: Instant,
+    ) -> Failed {
         self.landed(batch.order());
         batch.note(verdict);
         batch.in_doubt = false;
@@ -263,36 +274,28 @@ impl Queue {
         if fenced {
             self.sequencer.fenced();
         } else if !behind {
-            self.sequencer.lost();
+            self.sequencer.broken();
         }
-        self.send_again(batch, at);
+        let failed = self.send_again(batch, Some(at));
         self.after_landing();
+        failed
     }
 
-    /// The broker found a batch in flight too large: its halves are sent instead. A single record is given
-    /// up, and counted.
-    pub(super) fn divide(&mut self, mut batch: Batch, verdict: &Verdict) -> Option<usize> {
+    /// The broker found a batch in flight too large: its halves are sent instead. A single record is given up.
+    pub(super) fn divide(&mut self, mut batch: Batch, verdict: &Verdict) -> Failed {
         self.landed(batch.order());
         batch.note(verdict);
-        let (sequenced, certain) = (batch.sequence.is_some(), !batch.in_doubt);
-        let alone = match batch.divide() {
+        self.unsequence(&mut batch);
+        let failed = match batch.divide() {
             Ok((left, right)) => {
-                if sequenced {
-                    self.sequencer.given_up(certain);
-                }
-                self.insert(left);
-                self.insert(right);
-                self.muted = true;
-                None
+                let mut failed = self.send_again(left, None);
+                failed += self.send_again(right, None);
+                failed
             }
-            Err(batch) => {
-                let records = batch.len();
-                self.give_up(batch, verdict.error.clone());
-                Some(records)
-            }
+            Err(batch) => batch.fail(verdict.error.clone()),
         };
         self.after_landing();
-        alone
+        failed
     }
 
     /// Some records of a batch in flight were refused, and with them the batch: those for which `error_of` has
@@ -302,45 +305,37 @@ impl Queue {
         mut batch: Batch,
         verdict: &Verdict,
         error_of: impl Fn(usize) -> Option<Error>,
-    ) -> usize {
+    ) -> Failed {
         self.landed(batch.order());
         batch.note(verdict);
-        let certain = !batch.in_doubt;
-        if batch.sequence.take().is_some() {
-            self.sequencer.given_up(certain);
-        }
-        batch.in_doubt = false;
-        let dropped = batch.fail_some(|position, _| error_of(position));
+        self.unsequence(&mut batch);
+        let mut failed = batch.fail_some(|position, _| error_of(position));
         if !batch.is_empty() {
-            self.insert(batch);
-            self.muted = true;
+            failed += self.send_again(batch, None);
         }
         self.after_landing();
-        dropped
+        failed
     }
 
-    /// Settles what waits longer than it may; how many records.
-    pub(super) fn expire(&mut self, now: Instant, error: &Error) -> usize {
+    /// Settles what waits longer than it may.
+    pub(super) fn expire(&mut self, now: Instant, error: &Error) -> Failed {
         self.alarm = None;
-        let mut expired = 0;
+        let mut expired = Failed::default();
         for batch in &mut self.waiting {
-            let error =
-                batch.last_error().map_or_else(|| error.clone(), |e| error.clone().with_source(e.clone()));
+            let error = because(error, batch.last_error());
             expired += batch.expire(now, &error);
         }
         // Receipts are numbered by position: a batch that lost a record takes no more.
-        self.open &= expired == 0;
+        self.open &= expired.total() == 0;
         self.waiting.retain(|batch| !batch.is_empty());
         for mut batch in std::mem::take(&mut self.resend) {
             if batch.expires > now {
                 self.resend.push_back(batch);
                 continue;
             }
-            let why = batch.last_error().cloned();
-            let error = why.map_or_else(|| error.clone(), |why| error.clone().with_source(why));
+            let error = because(error, batch.last_error());
             if batch.is_over(now) {
-                expired += batch.len();
-                self.give_up(batch, error);
+                expired += self.give_up(batch, error);
             } else if !batch.in_doubt {
                 self.unsequence(&mut batch);
                 expired += batch.expire(now, &error);
@@ -373,45 +368,62 @@ impl Queue {
     }
 
     /// Takes out a record that is certainly not stored, and not on its way, and settles it with `error`.
-    pub(super) fn withdraw(&mut self, completion: &Arc<Completion>, index: u32, error: &Error) -> bool {
+    pub(super) fn withdraw(
+        &mut self,
+        completion: &Arc<Completion>,
+        index: u32,
+        error: &Error,
+    ) -> Option<Failed> {
         let newest = self.waiting.len().wrapping_sub(1);
-        if let Some(at) = self.waiting.iter_mut().position(|b| b.withdraw(completion, index, error)) {
+        for (at, batch) in self.waiting.iter_mut().enumerate() {
+            let Some(failed) = batch.withdraw(completion, index, error) else {
+                continue;
+            };
             // Receipts are numbered by position: a batch that lost a record takes no more.
-            if at == newest {
-                self.open = false;
-            }
-            if self.waiting[at].is_empty() {
+            self.open &= at != newest;
+            if batch.is_empty() {
                 self.waiting.remove(at);
             }
-            return true;
+            return Some(failed);
         }
-        let certain = |batch: &&mut Batch| !batch.in_doubt;
-        let mut unsent = self.resend.iter_mut().filter(certain);
-        let Some(batch) = unsent.find_map(|b| b.withdraw(completion, index, error).then_some(b)) else {
-            return false;
-        };
-        if batch.sequence.take().is_some() {
-            self.sequencer.given_up(true);
+        let certain = |batch: &Batch| !batch.in_doubt && Arc::ptr_eq(batch.completion(), completion);
+        for at in 0..self.resend.len() {
+            if !certain(&self.resend[at]) {
+                continue;
+            }
+            let order = self.resend[at].order();
+            let Some(failed) = self.resend[at].withdraw(completion, index, error) else {
+                continue;
+            };
+            if self.resend[at].sequence.take().is_some() {
+                self.break_behind(order, true);
+            }
+            self.resend.retain(|batch| !batch.is_empty());
+            self.after_landing();
+            return Some(failed);
         }
-        self.resend.retain(|batch| !batch.is_empty());
-        self.after_landing();
-        true
+        None
     }
 
-    /// Settles everything that is not in flight with `error`; how many records.
-    pub(super) fn fail_waiting(&mut self, error: &Error) -> usize {
+    /// Settles everything that is not in flight with `error`.
+    pub(super) fn fail_waiting(&mut self, error: &Error) -> Failed {
         let waiting = std::mem::take(&mut self.waiting);
         let resend = std::mem::take(&mut self.resend);
         self.open = false;
-        let mut failed = 0;
+        let mut failed = Failed::default();
         for batch in resend.into_iter().chain(waiting) {
-            failed += batch.len();
-            let why = batch.last_error().cloned();
-            let error = why.map_or_else(|| error.clone(), |why| error.clone().with_source(why));
-            self.give_up(batch, error);
+            let error = because(error, batch.last_error());
+            failed += self.give_up(batch, error);
         }
         self.after_landing();
         failed
+    }
+
+    /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
+    pub(super) fn abandon(&mut self, error: &Error) -> Failed {
+        self.closed = true;
+        self.abandoned = Some(error.clone());
+        self.fail_waiting(error)
     }
 
     /// Nothing more joins the batches that are here; what they and those in flight wait for.
@@ -437,29 +449,40 @@ impl Queue {
         self.waiting.iter().map(Batch::wire_bytes).sum()
     }
 
-    fn send_again(&mut self, batch: Batch, at: Instant) {
-        self.insert(batch);
-        self.muted = true;
-        self.retry_at = Some(at);
-    }
-
-    fn insert(&mut self, batch: Batch) {
-        let at = self.resend.partition_point(|other| other.order() < batch.order());
-        self.resend.insert(at, batch);
-    }
-
-    fn give_up(&mut self, batch: Batch, error: Error) {
-        if batch.sequence.is_some() {
-            self.sequencer.given_up(!batch.in_doubt);
-            self.muted = true;
+    /// `at`: not before this time, if any.
+    fn send_again(&mut self, batch: Batch, at: Option<Instant>) -> Failed {
+        if let Some(error) = &self.abandoned {
+            let error = because(error, batch.last_error());
+            return self.give_up(batch, error);
         }
-        batch.fail(error);
+        let place = self.resend.partition_point(|other| other.order() < batch.order());
+        self.resend.insert(place, batch);
+        self.muted = true;
+        self.retry_at = at.or(self.retry_at);
+        Failed::default()
     }
 
-    /// A batch that is certainly not stored loses its sequence, so that its records can.
+    fn give_up(&mut self, mut batch: Batch, error: Error) -> Failed {
+        self.unsequence(&mut batch);
+        batch.fail(error)
+    }
+
+    /// A batch will not be stored as it was sent.
     fn unsequence(&mut self, batch: &mut Batch) {
         if batch.sequence.take().is_some() {
-            self.sequencer.given_up(true);
+            self.break_behind(batch.order(), !batch.in_doubt);
+            self.muted = true;
+        }
+        batch.in_doubt = false;
+    }
+
+    /// The batch at `order` leaves a gap in the sequence. If it is certainly not stored, neither is what was sent behind
+    /// it; what was sent *ahead* of it may be.
+    fn break_behind(&mut self, order: Order, certain: bool) {
+        self.sequencer.broken();
+        for batch in self.resend.iter_mut().filter(|batch| certain && batch.order() > order) {
+            batch.sequence = None;
+            batch.in_doubt = false;
         }
     }
 
@@ -475,12 +498,8 @@ impl Queue {
             return;
         }
         self.muted = false;
-        let due = match self.sequencer.restart() {
-            Restart::No => false,
-            Restart::AfterDoubts => !self.front_in_doubt(),
-            Restart::Now => true,
-        };
-        if due {
+        if self.sequencer.must_restart() && !self.front_in_doubt() {
+            // The first of them is certainly not stored, so neither are those behind it.
             for batch in &mut self.resend {
                 batch.sequence = None;
                 batch.in_doubt = false;
@@ -491,5 +510,13 @@ impl Queue {
 
     fn front_in_doubt(&self) -> bool {
         self.resend.front().is_some_and(|batch| batch.in_doubt)
+    }
+}
+
+/// `error`, with what went wrong before as its cause.
+fn because(error: &Error, last: Option<&Error>) -> Error {
+    match last {
+        Some(last) => error.clone().with_source(last.clone()),
+        None => error.clone(),
     }
 }

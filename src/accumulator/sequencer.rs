@@ -23,46 +23,30 @@ pub(crate) struct ProducerId {
 pub(super) struct Sequencer {
     current: Option<ProducerId>,
     next: i32,
-    /// Numbers must start again before anything without a sequence is sent.
-    restart: Restart,
+    /// Numbers must start again before anything without a sequence is sent. Batches that may be stored under the old
+    /// epoch are sent again under it first.
+    restart: bool,
     /// An id that the broker no longer takes.
     spent: Option<i64>,
     /// The broker knows the present id and epoch: it has stored a batch of them.
     known: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Restart {
-    #[default]
-    No,
-    /// Batches that may be stored under the old epoch are sent again under it first.
-    AfterDoubts,
-    /// A batch ahead of all others was certainly not stored, so neither were they.
-    Now,
-}
-
 impl Sequencer {
-    pub(super) fn restart(&self) -> Restart {
+    pub(super) fn must_restart(&self) -> bool {
         self.restart
     }
 
-    /// A batch with a sequence is given up. `certain`: it is certainly not stored.
-    pub(super) fn given_up(&mut self, certain: bool) {
-        let wanted = if certain { Restart::Now } else { Restart::AfterDoubts };
-        if self.restart != Restart::Now {
-            self.restart = wanted;
-        }
-    }
-
-    /// The broker does not know the sequence, although nothing before it is open.
-    pub(super) fn lost(&mut self) {
-        self.restart = Restart::Now;
+    /// What comes next does not follow: a batch with a sequence was given up, or the broker does not know one although
+    /// nothing before it is open.
+    pub(super) fn broken(&mut self) {
+        self.restart = true;
     }
 
     /// The broker refuses the producer id itself.
     pub(super) fn fenced(&mut self) {
         self.spent = self.current.map(|current| current.id);
-        self.restart = Restart::Now;
+        self.restart = true;
     }
 
     /// The id that must be replaced, or `Ok` if one is there.
@@ -79,12 +63,12 @@ impl Sequencer {
         if self.spent == Some(id.id) || self.needs().is_ok() {
             return;
         }
-        *self = Self { current: Some(id), ..Self::default() };
+        *self = Self { current: Some(id), restart: self.restart, ..Self::default() };
     }
 
     /// Starts numbers again under a higher epoch. Where the epoch is used up, a new id is needed.
     pub(super) fn start_again(&mut self) {
-        self.restart = Restart::No;
+        self.restart = false;
         self.next = 0;
         self.known = false;
         if let Some(current) = &mut self.current {
@@ -144,8 +128,9 @@ mod tests {
     fn starting_again_raises_the_epoch_without_a_new_id() {
         let mut sequencer = with_id();
         sequencer.assign(3);
-        sequencer.given_up(true);
+        sequencer.broken();
         sequencer.start_again();
+        assert!(!sequencer.must_restart());
         let sequence = sequencer.assign(1).unwrap();
         assert_eq!((sequence.producer_id, sequence.epoch, sequence.first), (7, 1, 0));
     }
@@ -160,15 +145,5 @@ mod tests {
         assert_eq!(sequencer.needs(), Err(Some(7)), "the spent id is not taken again");
         sequencer.adopt(ProducerId { id: 8, epoch: 0 });
         assert_eq!(sequencer.needs(), Ok(()));
-    }
-
-    #[test]
-    fn a_certain_gap_outweighs_a_doubtful_one() {
-        let mut sequencer = with_id();
-        sequencer.given_up(false);
-        assert_eq!(sequencer.restart(), Restart::AfterDoubts);
-        sequencer.given_up(true);
-        sequencer.given_up(false);
-        assert_eq!(sequencer.restart(), Restart::Now);
     }
 }

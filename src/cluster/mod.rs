@@ -1,5 +1,6 @@
 //! The topics in use: their partitions, who leads them, and the lane that each is sent by.
 
+mod reach;
 mod refresh;
 mod resolve;
 mod topic;
@@ -16,28 +17,35 @@ pub(crate) use topic::{Partitions, Topic, TopicSettings};
 use self::refresh::Refresher;
 use crate::accumulator::Partition;
 use crate::engine::TopicMetadata;
-use crate::error::{Error, Fate};
+use crate::error::{Error, ErrorKind};
 use crate::producer::Core;
+use crate::resilience::{Breaker, CircuitBreakerConfig};
 use crate::sender::Lane;
 
-/// A topic that metadata calls unknown so many times in a row was deleted: what waits for it is given up.
+/// A topic that metadata calls unknown so many times in a row was deleted: what is under way to it is given up.
 const GONE_AFTER: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Cluster {
     /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,
+    /// Partitions of topics that are gone, until their batches in flight are answered.
+    leaving: Mutex<Vec<Arc<Partition>>>,
     settings: TopicSettings,
     refresher: Refresher,
     /// One question for each unknown topic at a time; the answers to recent ones.
     resolving: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
     absent: Mutex<HashMap<Arc<str>, (Instant, Error)>>,
+    /// Of the whole cluster.
+    breaker: Mutex<Breaker>,
 }
 
 impl Cluster {
-    pub(crate) fn new(settings: TopicSettings) -> Self {
+    pub(crate) fn new(settings: TopicSettings, breaker: CircuitBreakerConfig) -> Self {
         Self {
+            breaker: Mutex::new(Breaker::new(breaker)),
             topics: RwLock::default(),
+            leaving: Mutex::default(),
             refresher: Refresher::new(settings.metadata_age),
             settings,
             resolving: Mutex::default(),
@@ -53,8 +61,16 @@ impl Cluster {
         self.topics.read().values().cloned().collect()
     }
 
+    /// All partitions, those too of topics that are gone but still have something in flight.
     pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
-        self.topics().iter().flat_map(|topic| topic.partitions().all.clone()).collect()
+        let mut leaving = self.leaving.lock();
+        leaving.retain(|partition| !partition.is_idle());
+        let topics = self.topics();
+        topics
+            .iter()
+            .flat_map(|topic| topic.partitions().all.clone())
+            .chain(leaving.iter().cloned())
+            .collect()
     }
 
     pub(crate) fn partitions_of(&self, lane: &Arc<Lane>) -> Vec<Arc<Partition>> {
@@ -104,15 +120,19 @@ impl Cluster {
         };
         let row = crate::error::row(code);
         let fatal = row.retry == crate::error::Retry::No;
-        if !fatal && topic.missed() < GONE_AFTER {
+        let gone = fatal || (row.kind == ErrorKind::UnknownTopic && topic.missed() >= GONE_AFTER);
+        if !gone {
             return;
         }
         self.topics.write().remove(&metadata.name);
+        // Should it come back, its sequence numbers begin again: under the same producer id the broker would take the
+        // first batches for those that it has.
+        core.identities.retire();
         let error = Error::from_broker(code, None).with_topic(metadata.name.clone());
-        for partition in &topic.partitions().all {
-            partition.close();
-            let failed = partition.fail_waiting(&error);
-            core.stats.failed(&metadata.name, failed, Fate::NotPersisted, &error);
+        let partitions = topic.partitions();
+        self.leaving.lock().extend(partitions.all.iter().cloned());
+        for partition in &partitions.all {
+            core.stats.failed(&metadata.name, partition.abandon(&error), &error);
         }
     }
 

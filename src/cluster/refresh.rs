@@ -55,7 +55,7 @@ impl Refresher {
             }
         }
         let mut running = Running { core: core.clone(), done: false };
-        tokio::spawn(async move {
+        core.runtime.spawn(async move {
             running.core.cluster.refresher.run(&running.core).await;
             running.done = true;
             drop(running);
@@ -95,7 +95,10 @@ impl Refresher {
 
     async fn ask(&self, core: &Arc<Core>) -> Result<(), Error> {
         let names: Vec<_> = core.cluster.topics().iter().map(|topic| topic.name().clone()).collect();
-        let metadata = core.engine.metadata(&names).await?;
+        let asked = Instant::now();
+        let answer = core.engine.metadata(&names).await;
+        core.cluster.heard(core, asked, &answer);
+        let metadata = answer?;
         self.answered();
         for topic in &metadata {
             core.cluster.learn(core, topic);

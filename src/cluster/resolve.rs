@@ -32,13 +32,13 @@ impl Cluster {
         name: &Arc<str>,
         last: &mut Option<Error>,
     ) -> Result<Arc<Topic>> {
-        let turn = self.resolving.lock().entry(name.clone()).or_default().clone();
-        let held = turn.lock().await;
-        let result = self.ask_until_known(core, name, last).await;
-        drop(held);
-        // Those who wait for their turn have it still.
-        self.resolving.lock().remove(name);
-        result
+        let asking = Asking {
+            cluster: self,
+            name,
+            turn: self.resolving.lock().entry(name.clone()).or_default().clone(),
+        };
+        let _held = asking.turn.lock().await;
+        self.ask_until_known(core, name, last).await
     }
 
     async fn ask_until_known(
@@ -56,8 +56,13 @@ impl Cluster {
             if let Some(error) = self.known_absent(name) {
                 return Err(error);
             }
-            let asked = core.engine.metadata(std::slice::from_ref(name)).await;
-            let error = match asked {
+            if let Some(error) = self.fail_fast(core, Instant::now()) {
+                return Err(error.with_topic(name.clone()));
+            }
+            let asked = Instant::now();
+            let answer = core.engine.metadata(std::slice::from_ref(name)).await;
+            self.heard(core, asked, &answer);
+            let error = match answer {
                 Ok(metadata) => match self.take_in(core, name, &metadata) {
                     Ok(topic) => return Ok(topic),
                     Err(error) => error,
@@ -98,6 +103,23 @@ impl Cluster {
         let mut absent = self.absent.lock();
         absent.retain(|_, (at, _)| at.elapsed() < ABSENT_FOR);
         absent.get(name).map(|(_, error)| error.clone())
+    }
+}
+
+/// Someone who asks for a topic, or waits for their turn; however that ends, nothing of it stays.
+struct Asking<'a> {
+    cluster: &'a Cluster,
+    name: &'a Arc<str>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut resolving = self.cluster.resolving.lock();
+        // The map has one, and this; others wait still.
+        if Arc::strong_count(&self.turn) <= 2 {
+            resolving.remove(self.name);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::accumulator::{Buffer, Partition};
 use crate::engine::NodeId;
@@ -29,6 +29,8 @@ pub(crate) struct Topic {
     share: Option<Arc<Buffer>>,
     buffer: Arc<Buffer>,
     partitions: RwLock<Arc<Partitions>>,
+    /// Held while metadata is taken over: two at a time would make a partition twice.
+    learning: Mutex<()>,
     pub(crate) chooser: Chooser,
     /// How often in a row metadata called it unknown.
     missed: AtomicU32,
@@ -38,6 +40,8 @@ pub(crate) struct Topic {
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     pub(crate) all: Vec<Arc<Partition>>,
+    /// How many there are now: a topic that was made anew may have fewer than before.
+    pub(crate) count: usize,
     pub(crate) led: Vec<u32>,
 }
 
@@ -49,6 +53,7 @@ impl Topic {
             share: settings.share.map(Buffer::new),
             buffer: settings.buffer.clone(),
             partitions: RwLock::default(),
+            learning: Mutex::default(),
             missed: AtomicU32::new(0),
         }
     }
@@ -79,6 +84,7 @@ impl Topic {
     /// Takes over the leaders: partitions that are new are added, those that moved change their lane.
     pub(super) fn learn(&self, core: &Arc<Core>, leaders: &[Option<NodeId>]) {
         self.missed.store(0, Ordering::Relaxed);
+        let _turn = self.learning.lock();
         let before = self.partitions();
         let mut all = before.all.clone();
         for index in all.len()..leaders.len() {
@@ -97,8 +103,8 @@ impl Topic {
                 lane.schedule(core, partition.clone());
             }
         }
-        if all.len() != before.all.len() || led != before.led {
-            *self.partitions.write() = Arc::new(Partitions { all, led });
+        if all.len() != before.all.len() || leaders.len() != before.count || led != before.led {
+            *self.partitions.write() = Arc::new(Partitions { all, count: leaders.len(), led });
         }
     }
 }

@@ -27,12 +27,12 @@ pub(super) enum Offer {
 }
 
 impl Core {
-    /// Offers a message. `room_taken` is the room that a caller has waited for, and keeps on an error.
+    /// Offers a message. `waited`: the topic whose room its caller has waited for, and got.
     pub(super) fn offer(
         self: &Arc<Self>,
         message: Message,
         deadline: Option<Instant>,
-        room_taken: bool,
+        waited: Option<Arc<Topic>>,
     ) -> Result<Offer> {
         let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
             return Err(refuse(
@@ -41,7 +41,14 @@ impl Core {
                 message,
             ));
         };
-        let Some(topic) = self.cluster.topic(name) else {
+        let found = self.cluster.topic(name);
+        if let Some(waited) = &waited {
+            // The topic is gone, or another is in its place with a share of its own.
+            if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, waited)) {
+                self.give_room_back(waited, message_footprint(&message));
+            }
+        }
+        let Some(topic) = found else {
             let name = name.clone();
             return match topic_name::check(&name) {
                 Ok(()) => Ok(Offer::UnknownTopic(message, name)),
@@ -52,9 +59,19 @@ impl Core {
             return Err(refuse(kind, problem, message).with_topic(topic.name().clone()));
         }
         let footprint = message_footprint(&message);
+        let room_taken = waited.as_ref().is_some_and(|waited| Arc::ptr_eq(waited, &topic));
         if !room_taken {
             if let Err(full) = self.take_room(&topic, footprint) {
                 return match full {
+                    NoRoom::Full if !self.can_have_room(&topic, footprint) => Err(refuse(
+                        ErrorKind::BufferFull,
+                        format!(
+                            "the message takes {footprint} bytes of memory, more than buffer.max_bytes and \
+                             bulkhead.topic_share allow: raise one of them"
+                        ),
+                        message,
+                    )
+                    .with_topic(topic.name().clone())),
                     NoRoom::Full => Ok(Offer::NoRoom(message, topic, footprint)),
                     NoRoom::Closed => Err(closed(message)),
                 };
@@ -127,8 +144,9 @@ impl Core {
 
     fn check_circuit(&self, partition: &Partition) -> Result<()> {
         let lane = partition.lane();
-        let (Some(node), now) = (lane.node(), Instant::now()) else {
-            return Ok(());
+        let now = Instant::now();
+        let Some(node) = lane.node() else {
+            return self.cluster.fail_fast(self, now).map_or(Ok(()), Err);
         };
         match lane.breaker_state(now) {
             BreakerState::Open => {
@@ -179,7 +197,7 @@ impl Core {
         footprint: usize,
         partitions: &Partitions,
     ) -> Result<usize, (ErrorKind, String)> {
-        let count = partitions.all.len();
+        let count = partitions.count;
         if let Some(partition) = message.partition {
             return usize::try_from(partition).ok().filter(|index| *index < count).ok_or_else(|| {
                 (
@@ -211,6 +229,12 @@ impl Core {
             ));
         }
         Ok(index)
+    }
+
+    /// Whether so many bytes can ever have room.
+    fn can_have_room(&self, topic: &Topic, bytes: usize) -> bool {
+        let least = topic.share().map_or(usize::MAX, |share| share.capacity()).min(self.buffer.capacity());
+        bytes <= least
     }
 
     fn take_room(&self, topic: &Topic, bytes: usize) -> Result<(), NoRoom> {

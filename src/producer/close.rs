@@ -39,6 +39,7 @@ impl Producer {
         let core = self.core().clone();
         let started = Instant::now();
         core.refuse_work();
+        core.start_draining();
         let ctx = ctx.clone();
         async move {
             let result = core.close(&ctx).await;
@@ -78,11 +79,9 @@ impl Core {
     }
 
     async fn close(self: &Arc<Self>, ctx: &Context) -> Result<()> {
-        let mut closing = self.closing.subscribe();
-        self.start_draining();
         tokio::select! {
             biased;
-            result = done(&mut closing) => return result,
+            result = self.drained() => return result,
             _ = ctx.end() => {}
         }
         // Whoever has the least time ends it for all.
@@ -91,7 +90,21 @@ impl Core {
                 *deadline = Some(Deadline::now());
             }
         });
-        done(&mut closing).await
+        self.drained().await
+    }
+
+    /// What draining comes to; begun again where it ended with its runtime.
+    async fn drained(self: &Arc<Self>) -> Result<()> {
+        let mut closing = self.closing.subscribe();
+        loop {
+            self.start_draining();
+            if let Closing::Done(result) = &*closing.borrow_and_update() {
+                return result.clone();
+            }
+            if closing.changed().await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     /// Drains in a task of its own, once: no caller that goes away can stop it half-way.
@@ -99,10 +112,10 @@ impl Core {
         if self.draining.swap(true, std::sync::atomic::Ordering::AcqRel) {
             return;
         }
-        let core = self.clone();
-        tokio::spawn(async move {
-            let result = core.drain().await;
-            core.closing.send_replace(Closing::Done(result));
+        let draining = Draining(self.clone());
+        self.runtime.spawn(async move {
+            let result = draining.0.drain().await;
+            draining.0.closing.send_replace(Closing::Done(result));
         });
     }
 
@@ -133,25 +146,25 @@ impl Core {
     /// Fails everything that is left; how many messages.
     async fn give_up(self: &Arc<Self>) -> u64 {
         let before = self.stats.lost();
-        let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was sent");
-        for partition in self.cluster.partitions() {
-            let failed = partition.fail_waiting(&error);
-            self.stats.failed(partition.topic(), failed, Fate::NotPersisted, &error);
-        }
-        let in_flight = self.seal();
+        let unsettled = self.seal();
         // The lanes end, and with them what they have in flight.
         self.stop();
-        for batch in in_flight {
+        for batch in unsettled {
             batch.finished().await;
         }
         self.stats.lost() - before
     }
 }
 
-async fn done(closing: &mut tokio::sync::watch::Receiver<Closing>) -> Result<()> {
-    match closing.wait_for(|closing| matches!(closing, Closing::Done(_))).await.as_deref() {
-        Ok(Closing::Done(result)) => result.clone(),
-        _ => Ok(()),
+/// A drain under way. One that ends with its runtime makes way for the next, and has those who wait begin it.
+struct Draining(Arc<Core>);
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        if !matches!(*self.0.closing.borrow(), Closing::Done(_)) {
+            self.0.draining.store(false, std::sync::atomic::Ordering::Release);
+            self.0.closing.send_modify(|_| {});
+        }
     }
 }
 
@@ -163,26 +176,45 @@ impl Drop for Handle {
             return;
         }
         let unsettled = core.stats.unsettled();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            core.stop();
-            if unsettled > 0 {
-                core.log.dropped(unsettled);
-            }
-            return;
-        };
         if unsettled == 0 {
             core.stop();
             return;
         }
-        runtime.spawn(async move {
-            let limit = Context::timeout(core.config.timeouts.delivery);
-            let before = core.stats.lost();
-            // Messages may also run out of time before the limit does, which is no error of closing.
-            _ = core.close(&limit).await;
-            let lost = core.stats.lost() - before;
-            if lost > 0 {
-                core.log.dropped(lost as usize);
-            }
-        });
+        self.core.runtime.spawn(LastWords { core, done: false }.deliver());
+    }
+}
+
+/// Delivering what a dropped producer left. Without a runtime, or when that ends, all that can be done is to answer for
+/// it and to say so.
+struct LastWords {
+    core: Arc<Core>,
+    done: bool,
+}
+
+impl LastWords {
+    fn tell(&self, before: u64) {
+        let lost = self.core.stats.lost() - before;
+        if lost > 0 {
+            self.core.log.dropped(lost as usize);
+        }
+    }
+
+    async fn deliver(mut self) {
+        let limit = Context::timeout(self.core.config.timeouts.delivery);
+        let before = self.core.stats.lost();
+        // Messages may also run out of time before the limit does, which is no error of closing.
+        _ = self.core.close(&limit).await;
+        self.done = true;
+        self.tell(before);
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if !self.done {
+            let before = self.core.stats.lost();
+            self.core.stop();
+            self.tell(before);
+        }
     }
 }

@@ -9,17 +9,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::health::Evidence;
+use super::runtime::Runtime;
 use crate::accumulator::{Buffer, Partition, Policy};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
 use crate::engine::{Engine, MessengerEngine, Observer, Parcel};
-use crate::error::{Error, ErrorKind, Fate, Result, Retry};
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::logging::Log;
 use crate::message::millis;
 use crate::metrics::Meters;
-use crate::resilience::{Backoff, Change, RateLimiter, RetryBudget};
+use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
 use crate::sender::{Identities, Lane, Lanes};
 use crate::stats::{BrokerStats, Counters, Stats};
 
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) stats: Arc<Counters>,
     pub(crate) log: Log,
     pub(crate) evidence: Evidence,
+    pub(crate) runtime: Runtime,
     pub(super) default_topic: Option<Arc<str>>,
     pub(super) closing: watch::Sender<super::close::Closing>,
     pub(super) draining: AtomicBool,
@@ -78,12 +80,13 @@ impl Core {
                 max_batch_bytes: config.batch.max_bytes,
             },
             buffer,
-            cluster: Cluster::new(topics),
+            cluster: Cluster::new(topics, config.circuit_breaker.clone()),
             lanes: Lanes::new(config.circuit_breaker.clone()),
             identities: Identities::default(),
             stats,
             log,
             evidence: Evidence::default(),
+            runtime: Runtime::default(),
             default_topic: config.topic.as_deref().map(Arc::from),
             closing: watch::Sender::default(),
             draining: AtomicBool::new(false),
@@ -101,6 +104,7 @@ impl Core {
 
     /// Reaches a broker and learns the default topic, trying again until `ctx` ends.
     pub(super) async fn connect(self: &Arc<Self>, ctx: &Context) -> Result<()> {
+        self.runtime.here();
         let ctx = match ctx.remaining() {
             Some(_) => ctx.clone(),
             None => ctx.with_timeout(self.config.timeouts.connect * 2),
@@ -132,13 +136,15 @@ impl Core {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Ends every task and connection. What is still in flight is given up by its lane.
-    pub(super) fn stop(self: &Arc<Self>) {
+    /// Ends every task and connection, and gives up what waits. What is in flight is given up by its lane.
+    pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was stored");
+        for partition in self.cluster.partitions() {
+            self.stats.failed(partition.topic(), partition.abandon(&error), &error);
+        }
         for lane in self.lanes.all() {
-            if tokio::runtime::Handle::try_current().is_ok() {
-                lane.wake(self);
-            }
+            lane.notify();
         }
         self.engine.close();
     }
@@ -214,20 +220,31 @@ impl Core {
         self.budget.lock().deposit(now);
     }
 
-    pub(crate) fn breaker_changed(&self, lane: &Lane, change: Option<Change>) {
-        let (Some(change), Some(node)) = (change, lane.node()) else {
+    pub(crate) fn lane_breaker_changed(&self, lane: &Lane, change: Option<Change>) {
+        let (Some(_), Some(node)) = (change, lane.node()) else {
             return;
         };
-        let broker = self.engine.name_of(node);
-        let now = Instant::now();
+        let (broker, now) = (self.engine.name_of(node), Instant::now());
+        self.breaker_changed(&broker, lane.breaker_state(now), lane.retry_after(now), change);
+    }
+
+    /// `broker`: its name, or what stands for the whole cluster.
+    pub(crate) fn breaker_changed(
+        &self,
+        broker: &Arc<str>,
+        state: BreakerState,
+        retry_after: Option<Duration>,
+        change: Option<Change>,
+    ) {
         match change {
-            Change::Opened { failures } => {
-                self.stats.breaker_opened(&broker);
-                self.log.breaker_opened(&broker, failures, lane.retry_after(now).unwrap_or_default());
+            None => return,
+            Some(Change::Opened { failures }) => {
+                self.stats.breaker_opened(broker);
+                self.log.breaker_opened(broker, failures, retry_after.unwrap_or_default());
             }
-            Change::Closed => self.log.breaker_closed(&broker),
+            Some(Change::Closed) => self.log.breaker_closed(broker),
         }
-        self.stats.breaker(&broker, lane.breaker_state(now));
+        self.stats.breaker(broker, state);
     }
 
     /// The error of a message whose time is over.
@@ -244,10 +261,10 @@ impl Core {
     /// Gives up what waits in a partition.
     pub(crate) fn fail_waiting(&self, partition: &Partition, error: &Error) {
         let failed = partition.fail_waiting(error);
-        if failed > 0 {
-            self.stats.failed(partition.topic(), failed, Fate::NotPersisted, error);
+        if failed.total() > 0 {
+            self.stats.failed(partition.topic(), failed, error);
             let told = error.clone().with_topic(partition.topic().clone()).with_partition(partition.index());
-            self.log.batch_failed(&told, failed);
+            self.log.batch_failed(&told, failed.total());
         }
     }
 
@@ -265,6 +282,7 @@ impl Core {
             buffer_max_bytes: self.buffer.capacity(),
             in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),
             metadata_age: self.cluster.metadata_age(),
+            cluster_breaker: self.cluster.breaker_state(now),
             last_success: self.evidence.age(now),
             brokers: self.broker_stats(now),
             ..self.stats.snapshot()

@@ -120,6 +120,9 @@ impl Core {
         let mut open = 0;
         let lanes = self.lanes.all();
         let mut leading = lanes.iter().filter(|lane| lane.node().is_some()).peekable();
+        if self.cluster.breaker_state(now) == BreakerState::Open {
+            return Some(self.cluster.circuit_open(now));
+        }
         leading.peek()?;
         for lane in leading {
             match lane.breaker_state(now) {
@@ -134,7 +137,12 @@ impl Core {
     fn degraded(&self, now: Moment) -> Option<String> {
         for lane in self.lanes.all() {
             if let (Some(node), false) = (lane.node(), lane.is_well(now)) {
-                return Some(format!("{} is failing", self.engine.name_of(node)));
+                let broker = self.engine.name_of(node);
+                return Some(match lane.breaker_state(now) {
+                    BreakerState::Open => format!("the circuit breaker of {broker} is open"),
+                    BreakerState::HalfOpen => format!("the circuit breaker of {broker} is half open"),
+                    _ => format!("{broker} is failing"),
+                });
             }
             if let (Some(node), Some(_)) = (lane.node(), lane.throttled_until(now)) {
                 return Some(format!("{} throttles this producer", self.engine.name_of(node)));

@@ -5,6 +5,7 @@ mod close;
 mod core;
 mod flush;
 mod health;
+mod runtime;
 mod send;
 
 use std::fmt;

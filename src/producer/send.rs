@@ -79,7 +79,7 @@ impl Producer {
     /// If the future does not resolve, the message was not accepted.
     pub async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
         let core = self.core();
-        match core.offer(core.traced(message), ctx.deadline(), false)? {
+        match core.offer(core.traced(message), ctx.deadline(), None)? {
             Offer::Accepted(receipt, sealed) => {
                 // Lets the sender run where it shares this thread; batches are full seldom enough.
                 if sealed {
@@ -101,7 +101,7 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue); `BufferFull` where there is no room. The message is handed back.
     pub fn try_enqueue(&self, message: Message) -> Result<Receipt> {
         let core = self.core();
-        match core.offer(core.traced(message), None, false)? {
+        match core.offer(core.traced(message), None, None)? {
             Offer::Accepted(receipt, _) => Ok(receipt),
             Offer::NoRoom(message, ..) => Err(core.no_room().with_message(message)),
             Offer::UnknownTopic(message, topic) => {
@@ -137,7 +137,7 @@ impl Core {
         if let Some(ended) = ctx.ended() {
             return Err(gave_up(ended, None, "the message was not sent").with_message(message));
         }
-        let mut receipt = match self.offer(message, ctx.deadline(), false)? {
+        let mut receipt = match self.offer(message, ctx.deadline(), None)? {
             Offer::Accepted(receipt, _) => receipt,
             waiting => self.enqueue_slowly(ctx, waiting).await?,
         };
@@ -170,8 +170,8 @@ impl Core {
             topic.with_partitions(|partitions| partitions.all.get(receipt.partition() as usize).cloned())
         });
         if let Some(partition) = partition {
-            if partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {
-                self.stats.failed(partition.topic(), 1, Fate::NotPersisted, &withdrawn);
+            if let Some(failed) = partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {
+                self.stats.failed(partition.topic(), failed, &withdrawn);
                 return receipt.await;
             }
         }
@@ -202,7 +202,7 @@ impl Core {
                     let mut last = None;
                     let resolved = bounded.bound(self.cluster.resolve(self, &name, &mut last)).await;
                     match resolved {
-                        Ok(Ok(_)) => self.offer(message, ctx.deadline(), false)?,
+                        Ok(Ok(_)) => self.offer(message, ctx.deadline(), None)?,
                         Ok(Err(error)) => return Err(error.with_message(message)),
                         Err(ended) => {
                             let what = format!("the metadata of topic {name:?} could not be had");
@@ -211,14 +211,8 @@ impl Core {
                     }
                 }
                 Offer::NoRoom(message, topic, bytes) => {
-                    let started = Moment::now();
-                    let waited = bounded.bound(self.wait_for_room(&topic, bytes)).await;
-                    self.tell_backpressure(started);
-                    match waited {
-                        Ok(Ok(())) => {
-                            // Room in this topic's share; the message goes nowhere else.
-                            self.offer(message, ctx.deadline(), true)?
-                        }
+                    match bounded.bound(self.wait_for_room(&topic, bytes)).await {
+                        Ok(Ok(())) => self.offer(message, ctx.deadline(), Some(topic))?,
                         Ok(Err(_)) => return Err(closed(message)),
                         Err(Ended::Cancelled) => {
                             return Err(gave_up(Ended::Cancelled, None, "the message was not accepted")
@@ -256,12 +250,10 @@ impl Core {
     /// Asks for a topic's metadata in the background.
     fn ask_for(self: &Arc<Self>, topic: Arc<str>) {
         let core = self.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let limit = core.config.timeouts.request;
-                // What goes wrong here is told to the next who asks.
-                _ = timeout(limit, core.cluster.resolve(&core, &topic, &mut None)).await;
-            });
-        }
+        self.runtime.spawn(async move {
+            let limit = core.config.timeouts.request;
+            // What goes wrong here is told to the next who asks.
+            _ = timeout(limit, core.cluster.resolve(&core, &topic, &mut None)).await;
+        });
     }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When a broker that fails is left alone for a while. There is one breaker for each broker.
+/// When a broker that fails is left alone for a while. There is one breaker for each broker, and one for the whole
+/// cluster, which opens when nobody answers questions about it.
 ///
+/// Requests that are lost with one connection are one failure.
 /// Only failures of the broker count: connections that cannot be made or break, requests that are not answered. What
 /// a broker refuses says nothing about its health.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,10 +107,11 @@ impl CircuitBreakerConfig {
 }
 
 /// What a circuit breaker lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BreakerState {
     /// Everything.
+    #[default]
     Closed,
     /// Nothing.
     Open,
@@ -154,6 +157,8 @@ pub(crate) struct Breaker {
     start: Instant,
     buckets: [Bucket; BUCKETS],
     in_a_row: u32,
+    /// When the last failure was counted.
+    failed: Option<Instant>,
     /// Set while it is not closed.
     open: Option<Opened>,
     random: fastrand::Rng,
@@ -175,6 +180,7 @@ impl Breaker {
             start: Instant::now(),
             buckets: [Bucket::default(); BUCKETS],
             in_a_row: 0,
+            failed: None,
             open: None,
             random: fastrand::Rng::new(),
         }
@@ -199,10 +205,15 @@ impl Breaker {
         None
     }
 
-    pub(crate) fn on_failure(&mut self, now: Instant) -> Option<Change> {
+    /// Counts a failure of what was begun at `begun`. What was under way when the last failure came is no news: requests
+    /// that are lost with one connection are one failure.
+    pub(crate) fn on_failure(&mut self, begun: Instant, now: Instant) -> Option<Change> {
+        if self.failed.is_some_and(|failed| begun <= failed) {
+            return None;
+        }
+        self.failed = Some(now);
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.bucket(now).bad += 1;
-        // What was in flight when it opened is no news.
         if !self.config.enabled || self.open.is_some() {
             return None;
         }
@@ -302,9 +313,14 @@ mod tests {
         (breaker, now)
     }
 
+    /// A failure of a request that was begun after the last one.
+    fn fail(breaker: &mut Breaker, now: Instant) -> Option<Change> {
+        breaker.on_failure(now + Duration::from_nanos(1), now)
+    }
+
     fn open(breaker: &mut Breaker, now: Instant) {
         while breaker.state(now) != BreakerState::Open {
-            breaker.on_failure(now);
+            fail(breaker, now);
         }
     }
 
@@ -313,7 +329,7 @@ mod tests {
         let (mut breaker, now) = breaker();
         for _ in 0..3 {
             for _ in 0..4 {
-                assert_eq!(breaker.on_failure(now), None);
+                assert_eq!(fail(&mut breaker, now), None);
             }
             for _ in 0..20 {
                 breaker.on_success(now);
@@ -328,11 +344,21 @@ mod tests {
         let (mut breaker, now) = breaker();
         for _ in 0..4 {
             breaker.on_success(now);
-            breaker.on_failure(now);
+            fail(&mut breaker, now);
         }
         assert_eq!(breaker.state(now), BreakerState::Closed);
         breaker.on_success(now);
-        assert!(matches!(breaker.on_failure(now), Some(Change::Opened { failures: 5 })));
+        assert!(matches!(fail(&mut breaker, now), Some(Change::Opened { failures: 5 })));
+    }
+
+    #[test]
+    fn requests_lost_together_are_one_failure() {
+        let (mut breaker, now) = breaker();
+        let lost = now + Duration::from_secs(1);
+        for _ in 0..20 {
+            assert_eq!(breaker.on_failure(now, lost), None);
+        }
+        assert_eq!(breaker.consecutive_failures(), 1);
     }
 
     /// A published library counts all calls since the last change of state: after 10,000 successes it took 10,000
@@ -346,7 +372,7 @@ mod tests {
         let later = now + Duration::from_secs(11);
         for _ in 0..5 {
             breaker.on_success(later);
-            breaker.on_failure(later);
+            fail(&mut breaker, later);
         }
         assert_eq!(breaker.state(later), BreakerState::Open);
     }
@@ -386,7 +412,7 @@ mod tests {
         let mut breaker = Breaker::new(CircuitBreakerConfig::default().enabled(false));
         let now = Instant::now();
         for _ in 0..100 {
-            assert_eq!(breaker.on_failure(now), None);
+            assert_eq!(fail(&mut breaker, now), None);
         }
         assert_eq!(breaker.state(now), BreakerState::Disabled);
     }

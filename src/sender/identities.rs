@@ -22,6 +22,11 @@ impl Identities {
         self.current.lock().filter(|id| Some(id.id) != spent)
     }
 
+    /// Has whoever needs an id from now on ask for another.
+    pub(crate) fn retire(&self) {
+        *self.current.lock() = None;
+    }
+
     /// The id, asked for if need be, again and again while that can help.
     pub(crate) async fn fetch(&self, core: &Arc<Core>, spent: Option<i64>) -> Result<ProducerId> {
         let _turn = self.asking.lock().await;
@@ -30,7 +35,13 @@ impl Identities {
             if let Some(id) = self.current(spent) {
                 return Ok(id);
             }
-            match core.engine.producer_id().await {
+            if let Some(error) = core.cluster.fail_fast(core, Instant::now()) {
+                return Err(error);
+            }
+            let asked = Instant::now();
+            let answer = core.engine.producer_id().await;
+            core.cluster.heard(core, asked, &answer);
+            match answer {
                 Ok(id) => *self.current.lock() = Some(id),
                 Err(error) if error.row().retry == Retry::No => return Err(explain(error)),
                 Err(error) => {

@@ -22,6 +22,8 @@ pub(super) struct InFlight {
 
 /// A request that ended.
 pub(super) struct Landed {
+    /// When it was begun.
+    pub(super) sent: Instant,
     pub(super) parcels: Vec<Parcel>,
     pub(super) result: Result<Produced>,
     pub(super) took: Duration,
@@ -73,7 +75,7 @@ impl InFlight {
         for parcel in &mut parcels {
             parcel.batch.reckon_expiry(checked);
         }
-        Landed { parcels, result, took: started.elapsed(), spans }
+        Landed { sent: started, parcels, result, took: started.elapsed(), spans }
     }
 
     /// Counts what leaves, and opens its spans.
@@ -102,8 +104,8 @@ impl InFlight {
         let error = self.core.expired();
         let mut next = None::<Instant>;
         for Parcel { partition, batch, .. } in &self.parcels {
-            let (count, at) = batch.settle_expired(from, now, &error);
-            self.core.stats.failed(partition.topic(), count, Fate::PossiblyPersisted, &error);
+            let (failed, at) = batch.settle_expired(from, now, &error);
+            self.core.stats.failed(partition.topic(), failed, &error);
             next = Some(next.map_or(at, |next| next.min(at)));
         }
         next
@@ -125,19 +127,18 @@ impl Drop for InFlight {
                 let error = Error::new(kind, text).with_fate(Fate::PossiblyPersisted);
                 Verdict { fate: Fate::PossiblyPersisted, error }
             };
-            if self.core.is_stopped() {
-                let verdict = lost(ErrorKind::Closed, "the producer was closed before the broker answered");
-                self.core.stats.failed(
-                    partition.topic(),
-                    parcel.batch.len(),
-                    Fate::PossiblyPersisted,
-                    &verdict.error,
-                );
-                partition.failed(parcel.batch, verdict);
-            } else {
-                let verdict = lost(ErrorKind::ConnectionLost, "the runtime ended before the broker answered");
-                partition.retry(parcel.batch, &verdict, Instant::now());
-            }
+            let topic = partition.topic().clone();
+            let (kind, why) = match self.core.is_stopped() {
+                true => (ErrorKind::Closed, "the producer was closed before the broker answered"),
+                false => (ErrorKind::ConnectionLost, "the runtime ended before the broker answered"),
+            };
+            let verdict = lost(kind, why);
+            let error = verdict.error.clone();
+            let failed = match kind {
+                ErrorKind::Closed => partition.failed(parcel.batch, verdict),
+                _ => partition.retry(parcel.batch, &verdict, Instant::now()),
+            };
+            self.core.stats.failed(&topic, failed, &error);
         }
     }
 }

@@ -61,12 +61,17 @@ impl Lane {
     /// Wakes the lane's task, and starts it where there is none: at first, and after the runtime that it ran on
     /// has ended.
     pub(crate) fn wake(self: &Arc<Self>, core: &Arc<Core>) {
-        self.wake.notify_one();
+        self.notify();
         if !self.running.swap(true, Ordering::AcqRel) {
-            // Built here, so that the flag is cleared even if the task is never polled.
+            // Built here, so that the flag is cleared even if the task is never polled, or there is no runtime.
             let running = Running { lane: self.clone(), core: core.clone() };
-            tokio::spawn(async move { run(running.core.clone(), &running.lane).await });
+            core.runtime.spawn(async move { run(running.core.clone(), &running.lane).await });
         }
+    }
+
+    /// Wakes the lane's task, if there is one.
+    pub(crate) fn notify(&self) {
+        self.wake.notify_one();
     }
 
     pub(super) fn take_inbox(&self) -> Vec<Arc<Partition>> {

@@ -29,8 +29,13 @@ const PARCEL_OVERHEAD: usize = 16;
 
 /// Serves `lane` until the producer stops.
 pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
+    let partitions = core.cluster.partitions_of(lane);
+    // A task before this one may have ended with its runtime, and with it its timers and its probe.
+    partitions.iter().for_each(|partition| partition.disarm());
+    lane.breaker().probe_abandoned();
     let mut run = Run {
-        ready: core.cluster.partitions_of(lane).into(),
+        ready: VecDeque::new(),
+        landed: Vec::new(),
         core,
         lane: lane.clone(),
         lingering: Timers::default(),
@@ -41,6 +46,7 @@ pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
         side: None,
         pause: None,
     };
+    partitions.into_iter().for_each(|partition| run.receive(partition));
     run.serve().await;
 }
 
@@ -54,6 +60,8 @@ struct Run {
     core: Arc<Core>,
     lane: Arc<Lane>,
     ready: VecDeque<Arc<Partition>>,
+    /// Partitions of the request that was answered last.
+    landed: Vec<Arc<Partition>>,
     lingering: Timers,
     delayed: Timers,
     expiring: Timers,
@@ -72,7 +80,9 @@ impl Run {
                 return;
             }
             self.lane.turn();
-            self.ready.extend(self.lane.take_inbox());
+            for partition in self.lane.take_inbox() {
+                self.receive(partition);
+            }
             let now = Instant::now();
             self.expire(now);
             self.fill(now);
@@ -113,7 +123,7 @@ impl Run {
     fn fill(&mut self, now: Instant) {
         let Some(node) = self.lane.node() else {
             // Without a leader there is nothing to send to; the partitions' expiries are kept in mind.
-            self.look_at_all();
+            self.ready.clear();
             return;
         };
         while self.has_slot() {
@@ -211,9 +221,7 @@ impl Run {
 
     /// Files a partition by when it has to be looked at again.
     fn put_off(&mut self, partition: Arc<Partition>, readiness: Readiness) {
-        if let Some(at) = partition.alarm() {
-            self.expiring.push(at, partition.clone());
-        }
+        self.arm(&partition);
         match readiness {
             // A partition that is muted is looked at again when its batch lands.
             Readiness::Empty | Readiness::Muted => {}
@@ -223,19 +231,20 @@ impl Run {
         }
     }
 
-    /// Files everything that is ready, without sending.
-    fn look_at_all(&mut self) {
-        let now = Instant::now();
-        for partition in std::mem::take(&mut self.ready) {
-            if !self.is_mine(&partition) {
-                continue;
-            }
-            if let Some(at) = partition.alarm() {
-                self.expiring.push(at, partition.clone());
-            }
-            if self.lane.node().is_some() && partition.readiness(now, &self.core.policy) != Readiness::Empty {
-                self.delayed.push(now, partition);
-            }
+    /// Takes a partition in that has to be looked at, at once or when something may be sent again.
+    ///
+    /// Its messages' deadlines are kept in mind from here on, and one that has moved is passed on, whatever holds this
+    /// lane back.
+    fn receive(&mut self, partition: Arc<Partition>) {
+        if self.is_mine(&partition) {
+            self.arm(&partition);
+            self.ready.push_back(partition);
+        }
+    }
+
+    fn arm(&mut self, partition: &Arc<Partition>) {
+        if let Some(at) = partition.alarm() {
+            self.expiring.push(at, partition.clone());
         }
     }
 
@@ -257,8 +266,11 @@ impl Run {
     }
 
     fn land(&mut self, landed: Landed) {
-        let throttle = settle(&self.core, &self.lane, landed, &mut self.ready);
+        let mut touched = std::mem::take(&mut self.landed);
+        let throttle = settle(&self.core, &self.lane, landed, &mut touched);
         self.core.stats.levels(self.core.buffer.used(), || self.core.cluster.metadata_age());
+        touched.drain(..).for_each(|partition| self.receive(partition));
+        self.landed = touched;
         if !throttle.is_zero() {
             self.lane.throttle(Instant::now() + throttle);
         }
@@ -308,13 +320,13 @@ impl Run {
             Done::Probe(result) => {
                 let now = Instant::now();
                 let change = self.lane.breaker().probe_result(result.is_ok(), now);
-                self.core.breaker_changed(&self.lane, change);
+                self.core.lane_breaker_changed(&self.lane, change);
                 if let Some(node) = self.lane.node() {
                     self.core.stats.breaker(&self.core.engine.name_of(node), self.lane.breaker_state(now));
                 }
             }
         }
-        self.ready.extend(waiting);
+        waiting.into_iter().for_each(|partition| self.receive(partition));
     }
 
     /// Gives up what has waited too long.
@@ -326,10 +338,8 @@ impl Run {
             }
             let error = self.core.expired();
             let expired = partition.expire(now, &error);
-            self.core.stats.failed(partition.topic(), expired, crate::error::Fate::NotPersisted, &error);
-            if let Some(at) = partition.alarm() {
-                self.expiring.push(at, partition);
-            }
+            self.core.stats.failed(partition.topic(), expired, &error);
+            self.arm(&partition);
         }
     }
 

@@ -1,6 +1,5 @@
 //! What an answer means for each batch: stored, to be sent again, divided, or given up.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +13,16 @@ use crate::error::{Blame, Error, Fate, Retry, Row};
 use crate::producer::Core;
 use crate::stats::Acked;
 
-/// Applies what came back. Partitions that have more to send are added to `ready`. Returns how long the broker
-/// wants no further request.
+/// Applies what came back. The partitions that it was about are added to `touched`. Returns how long the broker wants
+/// no further request.
 pub(super) fn settle(
     core: &Arc<Core>,
     lane: &Lane,
     landed: Landed,
-    ready: &mut VecDeque<Arc<Partition>>,
+    touched: &mut Vec<Arc<Partition>>,
 ) -> Duration {
     let now = Instant::now();
-    let Landed { parcels, result, took, spans } = landed;
+    let Landed { sent, parcels, result, took, spans } = landed;
     let broker = lane.node().map_or_else(Arc::default, |node| core.engine.name_of(node));
     core.stats.request(&broker, result.is_ok(), took);
     spans.end(&result);
@@ -31,20 +30,21 @@ pub(super) fn settle(
         Ok(Produced { answers, throttle }) => {
             let blamed = answers.iter().any(|a| a.error_code != 0 && of(a).blame == Blame::Broker);
             let clean = answers.iter().all(|a| a.error_code == 0);
-            judge(core, lane, clean.then_some(true).or(blamed.then_some(false)), now);
+            judge(core, lane, clean.then_some(true).or(blamed.then_some(false)), sent, now);
+            let throttle = throttle.min(LONGEST_THROTTLE);
             core.throttled(&broker, throttle, now);
             for (parcel, answer) in parcels.into_iter().zip(answers) {
-                ready.push_back(parcel.partition.clone());
+                touched.push(parcel.partition.clone());
                 settle_one(core, parcel, &answer, &broker, now);
             }
             throttle
         }
         Err(error) => {
             let row = error.row();
-            judge(core, lane, (row.blame == Blame::Broker).then_some(false), now);
+            judge(core, lane, (row.blame == Blame::Broker).then_some(false), sent, now);
             core.log.attempt_failed(&broker, &error, parcels.len(), took);
             for parcel in parcels {
-                ready.push_back(parcel.partition.clone());
+                touched.push(parcel.partition.clone());
                 failed(core, parcel, &error, row, &broker, now);
             }
             error.retry_after().filter(|_| row.blame == Blame::Broker).unwrap_or_default()
@@ -56,16 +56,20 @@ fn of(answer: &Answer) -> Row {
     *crate::error::row(answer.error_code)
 }
 
-fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, now: Instant) {
+/// A broker asks for seconds; what asks for more is a broken answer, and is not obeyed.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
+
+fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, sent: Instant, now: Instant) {
     let change = match good {
         Some(true) => {
             core.succeeded(now);
+            core.cluster.delivered(core, now);
             lane.breaker().on_success(now)
         }
-        Some(false) => lane.breaker().on_failure(now),
+        Some(false) => lane.breaker().on_failure(sent, now),
         None => return,
     };
-    core.breaker_changed(lane, change);
+    core.lane_breaker_changed(lane, change);
 }
 
 fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<str>, now: Instant) {
@@ -93,7 +97,7 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
 fn count_stored(core: &Core, partition: &Partition, batch: &Batch, now: Instant) {
     core.stats.stored(&Acked {
         topic: partition.topic(),
-        records: batch.len(),
+        records: batch.unsettled(),
         bytes: batch.wire_bytes(),
         age: now.saturating_duration_since(batch.opened),
     });
@@ -126,7 +130,7 @@ fn drop_bad_records(
     let verdict = Verdict { error: error.clone(), fate: row.fate };
     let Parcel { partition, batch, .. } = parcel;
     let dropped = partition.drop_records(batch, &verdict, bad);
-    core.stats.failed(partition.topic(), dropped, Fate::NotPersisted, error);
+    core.stats.failed(partition.topic(), dropped, error);
 }
 
 /// A batch that was not stored, as far as anyone knows.
@@ -138,9 +142,8 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
     let verdict = Verdict { fate: error.fate(), error: error.clone() };
     let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
     let give_up = |partition: &Partition, batch: Batch| {
-        core.stats.failed(partition.topic(), batch.len(), batch.fate().max(verdict.fate), error);
         core.log.batch_failed(&batch.told(error.clone()), batch.len());
-        partition.failed(batch, verdict.clone());
+        partition.failed(batch, verdict.clone())
     };
     let retry_at = || {
         let doubtful = !core.policy.idempotent && verdict.fate == Fate::PossiblyPersisted;
@@ -149,25 +152,28 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
         core.log.batch_retry(broker, &batch.told(error.clone()), delay, now);
         now + delay
     };
-    match row.retry {
+    let failed = match row.retry {
         Retry::No | Retry::Stored => give_up(&partition, batch),
         _ if spent => give_up(&partition, batch),
         Retry::Divide => {
-            if let Some(alone) = partition.divide(batch, &verdict) {
-                core.stats.failed(partition.topic(), alone, verdict.fate, error);
-                core.log.batch_failed(error, alone);
+            let alone = batch.len() == 1;
+            let failed = partition.divide(batch, &verdict);
+            if alone {
+                core.log.batch_failed(error, 1);
             }
+            failed
         }
         Retry::Resequence => {
             let at = retry_at();
             let fenced = error.broker_error().is_some_and(|e| e.code() != OUT_OF_ORDER);
-            partition.out_of_sequence(batch, &verdict, fenced, at);
+            partition.out_of_sequence(batch, &verdict, fenced, at)
         }
         Retry::Backoff | Retry::Soon => {
             let at = retry_at();
-            partition.retry(batch, &verdict, at);
+            partition.retry(batch, &verdict, at)
         }
-    }
+    };
+    core.stats.failed(partition.topic(), failed, error);
 }
 
 /// `OUT_OF_ORDER_SEQUENCE_NUMBER`: the producer id itself is still good.

@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 
 use super::distribution::Histogram;
 use super::{Stats, TopicStats};
+use crate::accumulator::Failed;
 use crate::error::{Error, Fate};
 use crate::metrics::{self, Meters, Text};
 use crate::resilience::BreakerState;
@@ -107,7 +108,12 @@ impl Counters {
         self.meters.observe(metrics::SEND_DURATION, batch.age.as_secs_f64(), None);
     }
 
-    pub(crate) fn failed(&self, topic: &Arc<str>, records: usize, fate: Fate, error: &Error) {
+    pub(crate) fn failed(&self, topic: &Arc<str>, failed: Failed, error: &Error) {
+        self.failed_by(topic, failed.not_persisted, Fate::NotPersisted, error);
+        self.failed_by(topic, failed.possibly_persisted, Fate::PossiblyPersisted, error);
+    }
+
+    fn failed_by(&self, topic: &Arc<str>, records: usize, fate: Fate, error: &Error) {
         if records == 0 {
             return;
         }

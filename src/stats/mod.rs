@@ -76,6 +76,8 @@ pub struct Stats {
     pub batch_records: Distribution<u64>,
     /// Bytes of each acknowledged batch, before compression (Java: `batch-size`).
     pub batch_bytes: Distribution<u64>,
+    /// What the circuit breaker of the whole cluster lets through.
+    pub cluster_breaker: BreakerState,
     /// Each broker that leads a partition in use, by name.
     pub brokers: Vec<BrokerStats>,
     /// Each topic that was sent to, by name.

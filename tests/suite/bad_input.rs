@@ -140,6 +140,8 @@ async fn a_silent_broker() {
         (ErrorCode::BrokersUnavailable, ErrorKind::Unreachable),
         "{error}"
     );
+    eprintln!("{error}");
+    assert_eq!(error.fate(), Fate::NotPersisted);
     assert!(error.to_string().contains("timeouts.connect"), "{error}");
     assert!(took <= 30 * SECOND + LATE);
 }
@@ -240,6 +242,8 @@ async fn a_default_topic_that_does_not_exist_fails_at_connect() {
     let error = Producer::connect(&ctx(10 * SECOND), ProducerConfig::new(cluster.bootstrap()).topic("tpyo"))
         .await
         .unwrap_err();
+    eprintln!("{error}");
+    assert_eq!(error.fate(), Fate::NotPersisted);
     assert_eq!((error.code(), error.kind()), (ErrorCode::InvalidConfig, ErrorKind::UnknownTopic), "{error}");
     assert!(started.elapsed() <= SECOND, "{:?}", started.elapsed());
 }
@@ -350,8 +354,12 @@ async fn a_context_cancelled_while_the_message_is_in_flight_leaves_it_possibly_p
         async move { producer.send(&ctx, Message::new("v").to("t").partition(0)).await }
     });
     cluster.wait_until(|cluster| cluster.high_watermark("t", 0) == Some(1)).await;
+    let started = Instant::now();
     token.cancel();
     let error = send.await.unwrap().unwrap_err();
+    eprintln!("{error}");
+    assert!(started.elapsed() <= LATE, "{:?}", started.elapsed());
+    assert_eq!(error.code(), ErrorCode::SendFailed);
     assert_eq!((error.kind(), error.fate()), (ErrorKind::Cancelled, Fate::PossiblyPersisted), "{error}");
     assert!(error.into_message().is_some());
 }
@@ -431,4 +439,24 @@ async fn settings_that_contradict_one_another_are_all_told() {
     for word in ["no port", "timeouts.delivery (delivery.timeout.ms", "topic:"] {
         assert!(error.to_string().contains(word), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_after_close_and_closing_again_and_at_once() {
+    let (_cluster, producer) = fake().await;
+    producer.send(&ctx(SECOND), Message::new("v").to("t")).await.unwrap();
+    let started = Instant::now();
+    let closes: Vec<_> = (0..2)
+        .map(|_| {
+            let producer = producer.clone();
+            tokio::spawn(async move { producer.close(&ctx(SECOND)).await })
+        })
+        .collect();
+    for close in closes {
+        close.await.unwrap().unwrap();
+    }
+    producer.close(&ctx(SECOND)).await.unwrap();
+    assert!(started.elapsed() <= LATE, "{:?}", started.elapsed());
+    fails(&producer, &Context::background(), Message::new("v").to("t"), ErrorKind::Closed, Duration::ZERO)
+        .await;
 }

@@ -9,6 +9,7 @@ use rskafka_producer::{
 };
 
 use crate::conformance::assert_numbers_in_order;
+use crate::schedules::seeds;
 
 fn ctx() -> Context {
     Context::timeout(Duration::from_secs(600))
@@ -55,7 +56,7 @@ async fn an_answer_lost_at_any_place_of_the_pipeline_neither_loses_nor_doubles_n
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_random_schedules_neither_lose_nor_double_nor_reorder() {
-    for seed in 0..1_000u64 {
+    for seed in 0..seeds(1_000) {
         schedule(seed).await;
     }
 }

@@ -35,6 +35,7 @@ impl Lines {
         Dispatch::new(subscriber)
     }
 
+    /// Every event.
     pub(crate) fn all(&self) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
@@ -99,4 +100,36 @@ async fn without_a_logger_the_ambient_subscriber_hears_it() {
     let producer = Producer::connect(&ctx, ProducerConfig::new(cluster.bootstrap())).await.unwrap();
     producer.close(&ctx).await.unwrap();
     assert_eq!((lines.of("connect").len(), lines.of("close").len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operation_that_fails_leaves_one_event_at_error() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let lines = Lines::default();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").logger(lines.logger());
+    let short = || Context::timeout(Duration::from_millis(100));
+    let producer =
+        Producer::connect(&Context::timeout(Duration::from_secs(1)), config.clone()).await.unwrap();
+    cluster.black_hole(0);
+    Producer::connect(&short(), config).await.unwrap_err();
+    producer.send_message(&short(), "k", "v").await.unwrap_err();
+    drop(producer.enqueue(&Context::background(), Message::new("v")).await.unwrap());
+    producer.flush(&short()).await.unwrap_err();
+    producer.health(&short()).await.unwrap_err();
+    producer.close(&short()).await.unwrap_err();
+    for (operation, count, code) in [
+        ("connect", 2, "KAFKA_BROKERS_UNAVAILABLE"),
+        ("send", 1, "KAFKA_SEND_FAILED"),
+        ("flush", 1, "KAFKA_SEND_FAILED"),
+        ("health", 1, "KAFKA_BROKERS_UNAVAILABLE"),
+        ("close", 1, "KAFKA_SEND_FAILED"),
+    ] {
+        let events = lines.of(operation);
+        assert_eq!(events.len(), count, "{operation}: {events:?}");
+        let event = events.last().unwrap();
+        assert_eq!((&event["level"], &event["code"]), (&"ERROR".into(), &code.into()), "{operation}");
+        assert!(!event["error"].as_str().unwrap().is_empty(), "{operation}");
+        assert!(event["duration_ms"].as_f64().unwrap() <= 350.0, "{operation}");
+        assert_eq!(event["component"], "kafka");
+    }
 }

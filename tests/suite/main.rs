@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_input;
+mod breaker;
 mod cluster;
 mod configuration;
 mod conformance;
+mod deadlines;
 mod delivery;
+mod error_table;
 mod fake;
 mod faults;
 mod freeze;
@@ -21,4 +24,6 @@ mod logins;
 mod metrics;
 mod real;
 mod real_faults;
+mod regressions;
+mod schedules;
 mod telemetry;

@@ -22,6 +22,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// After a failure no new attempt is made for so long; it doubles up to the second.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// A connection under construction holds its place for so long at most.
+const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
+/// Within this time every broker of a list is being tried, however long the list.
+const WHOLE_HEAD_START: Duration = Duration::from_millis(800);
 /// Refused credentials are not tried again for so long, so that no account is locked.
 const AUTHENTICATION_HOLD: Duration = Duration::from_secs(5);
 
@@ -102,14 +106,15 @@ impl Brokers {
 
     /// The connection to this broker, made if need be.
     pub(super) async fn connection(&self, address: &Address) -> Result<Arc<Connection>> {
-        self.connection_for(address, None).await.map(|(connection, _)| connection)
+        self.connection_for(address, None, Some(&self.connecting)).await.map(|(connection, _)| connection)
     }
 
-    /// The same; one that has to be made asks for what is wanted as it is made.
+    /// The same; one that has to be made asks for what is wanted as it is made, and is made in one of `places`.
     async fn connection_for(
         &self,
         address: &Address,
         wanted: Option<Wanted<'_>>,
+        places: Option<&Semaphore>,
     ) -> Result<(Arc<Connection>, Answered)> {
         let slot = || Arc::new(Slot::new(self.answered.clone()));
         let slot = self.slots.lock().entry(address.clone()).or_insert_with(slot).clone();
@@ -126,10 +131,9 @@ impl Brokers {
                 return Err(error.clone().with_retry_after(Some(left)));
             }
         }
-        let permit = self.connecting.acquire().await;
         let (started, name) = (Instant::now(), address.to_string());
-        let opened = Connection::open(address, &slot.listener, &self.settings, wanted).await;
-        drop(permit);
+        let opening = Connection::open(address, &slot.listener, &self.settings, wanted);
+        let opened = in_place(opening, places).await;
         match opened {
             Ok((connection, answered)) => {
                 *attempts = Attempts::default();
@@ -175,19 +179,21 @@ impl Brokers {
         candidates: &[Address],
         wanted: Option<Wanted<'_>>,
     ) -> Result<(Arc<Connection>, Answered)> {
+        let head_start = HEAD_START.min(WHOLE_HEAD_START / candidates.len().max(1) as u32);
         let mut attempts = FuturesUnordered::new();
         let mut waiting = candidates.iter();
         let mut failures = Vec::new();
         loop {
             match waiting.next() {
-                Some(address) => attempts.push(self.connection_for(address, wanted)),
+                // Their number is bounded by the list, and none waits for another.
+                Some(address) => attempts.push(self.connection_for(address, wanted, None)),
                 None if attempts.is_empty() => return Err(none_reachable(&failures)),
                 None => {}
             }
-            let head_start = async {
+            let next = async {
                 match waiting.len() {
                     0 => std::future::pending().await,
-                    _ => tokio::time::sleep(HEAD_START).await,
+                    _ => tokio::time::sleep(head_start).await,
                 }
             };
             tokio::select! {
@@ -195,7 +201,7 @@ impl Brokers {
                     Ok(connected) => return Ok(connected),
                     Err(error) => failures.push(error),
                 },
-                () = head_start => {}
+                () = next => {}
             }
         }
     }
@@ -211,6 +217,21 @@ impl Brokers {
             }
         }
     }
+}
+
+/// Opens a connection in one of `places`. One that takes long gives its place up: brokers that are silent do not keep
+/// others from being connected to.
+async fn in_place<T>(opening: impl Future<Output = T>, places: Option<&Semaphore>) -> T {
+    let Some(places) = places else {
+        return opening.await;
+    };
+    let place = places.acquire().await;
+    tokio::pin!(opening);
+    if let Ok(opened) = tokio::time::timeout(LONGEST_IN_PLACE, &mut opening).await {
+        return opened;
+    }
+    drop(place);
+    opening.await
 }
 
 /// One error for all brokers: the cause that someone has to act on wins over a broker that is merely away.

@@ -250,6 +250,22 @@ impl JvmCluster {
         self.node(node).signal("CONT")
     }
 
+    /// Has a node's disk take nothing more, until it is restarted: every write fails (EFBIG). A node with one log
+    /// directory then gives up. Needs no mount and holds for root too.
+    ///
+    /// # Errors
+    ///
+    /// If `prlimit` (util-linux) is missing or refuses.
+    pub fn fill_disk(&mut self, node: i32) -> Result<()> {
+        self.node(node).limit_files(1)
+    }
+
+    /// Whether a node's process runs.
+    #[must_use]
+    pub fn is_running(&self, node: i32) -> bool {
+        self.nodes[node as usize - 1].is_running()
+    }
+
     /// Starts a node again, with its data and on its port, and waits until it is ready.
     ///
     /// # Errors

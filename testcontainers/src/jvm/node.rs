@@ -97,6 +97,20 @@ impl Node {
         Err(JvmError::Command { command: format!("kill -{signal}"), output: status.to_string() })
     }
 
+    /// Has every write beyond so many bytes of a file fail with EFBIG, until the process ends.
+    pub(super) fn limit_files(&self, bytes: u64) -> Result<()> {
+        let Some(process) = &self.process else {
+            return Ok(());
+        };
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &process.java.to_string(), &format!("--fsize={bytes}:{bytes}")]);
+        let status = prlimit.status()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(JvmError::Command { command: "prlimit".to_owned(), output: status.to_string() })
+    }
+
     pub(super) fn kill(&mut self) -> Result<()> {
         self.signal("KILL")?;
         self.process = None;

@@ -1,0 +1,74 @@
+//! Whether the cluster answers at all: the circuit breaker of the whole, beside those of its brokers.
+//!
+//! It is fed by questions about the cluster (metadata, producer ids), which any broker can answer. They are its probes
+//! too, so that no record is ever one; being few and paced, they go on while it is open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Cluster;
+use crate::config::OpenCircuit;
+use crate::error::{Blame, Error, ErrorKind};
+use crate::producer::Core;
+use crate::resilience::BreakerState;
+
+impl Cluster {
+    /// Counts what came of a question that was asked at `asked`.
+    pub(crate) fn heard<T>(&self, core: &Arc<Core>, asked: Instant, answer: &Result<T, Error>) {
+        let good = match answer {
+            Ok(_) => true,
+            Err(error) if error.row().blame == Blame::Broker => false,
+            Err(_) => return,
+        };
+        let now = Instant::now();
+        let (change, shut) = {
+            let mut breaker = self.breaker.lock();
+            let change = match (breaker.state(now), good) {
+                (BreakerState::Closed | BreakerState::Disabled, true) => breaker.on_success(now),
+                (BreakerState::Closed | BreakerState::Disabled, false) => breaker.on_failure(asked, now),
+                (BreakerState::Open | BreakerState::HalfOpen, good) => breaker.probe_result(good, now),
+            };
+            (change, matches!(breaker.state(now), BreakerState::Open | BreakerState::HalfOpen))
+        };
+        let left = self.breaker.lock().retry_after(now);
+        core.breaker_changed(&Arc::from("cluster"), self.breaker_state(now), left, change);
+        if good && shut {
+            // The next probe.
+            self.refresh_soon(core);
+        }
+    }
+
+    /// A broker took messages: the cluster answers, whatever was asked in vain before.
+    pub(crate) fn delivered(&self, core: &Core, now: Instant) {
+        let change = {
+            let mut breaker = self.breaker.lock();
+            let mut change = None;
+            while matches!(breaker.state(now), BreakerState::Open | BreakerState::HalfOpen) {
+                change = breaker.probe_result(true, now);
+            }
+            change
+        };
+        if change.is_some() {
+            core.breaker_changed(&Arc::from("cluster"), BreakerState::Closed, None, change);
+        }
+    }
+
+    /// The state of the cluster's breaker.
+    pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {
+        self.breaker.lock().state(now)
+    }
+
+    /// Why nobody should wait for the cluster, where messages are to fail at once.
+    pub(crate) fn fail_fast(&self, core: &Core, now: Instant) -> Option<Error> {
+        let wanted = core.config.circuit_breaker.when_open == OpenCircuit::FailFast;
+        (wanted && self.breaker_state(now) == BreakerState::Open).then(|| self.circuit_open(now))
+    }
+
+    pub(crate) fn circuit_open(&self, now: Instant) -> Error {
+        let left: Option<Duration> = self.breaker.lock().retry_after(now);
+        let text = "the circuit breaker of the cluster is open: no broker has answered, again and again";
+        Error::new(ErrorKind::CircuitOpen, text).with_retry_after(left)
+    }
+}
