@@ -124,7 +124,7 @@ async fn the_breaker_of_the_cluster_opens_when_nobody_answers_and_closes_by_itse
     producer.health(&ctx(SECOND)).await.unwrap();
     let events = lines.all();
     let of = |event: &str| events.iter().filter(|e| e["event"] == event && e["broker"] == "cluster").count();
-    assert_eq!((of("breaker.opened"), of("breaker.closed")), (1, 1));
+    assert_eq!((of("breaker.opened"), of("breaker.closed")), (1, 1), "{events:#?}");
     assert_eq!(cluster.requests(Api::Produce), 1, "no record was a probe");
 }
 
