@@ -32,7 +32,7 @@ impl Core {
         self: &Arc<Self>,
         message: Message,
         deadline: Option<Instant>,
-        waited: Option<Arc<Topic>>,
+        waited: Option<&Arc<Topic>>,
     ) -> Result<Offer> {
         let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
             return Err(refuse(
@@ -42,7 +42,7 @@ impl Core {
             ));
         };
         let found = self.cluster.topic(name);
-        if let Some(waited) = &waited {
+        if let Some(waited) = waited {
             // The topic is gone, or another is in its place with a share of its own.
             if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, waited)) {
                 self.give_room_back(waited, message_footprint(&message));
@@ -59,7 +59,7 @@ impl Core {
             return Err(refuse(kind, problem, message).with_topic(topic.name().clone()));
         }
         let footprint = message_footprint(&message);
-        let room_taken = waited.as_ref().is_some_and(|waited| Arc::ptr_eq(waited, &topic));
+        let room_taken = waited.is_some_and(|waited| Arc::ptr_eq(waited, &topic));
         if !room_taken {
             if let Err(full) = self.take_room(&topic, footprint) {
                 return match full {

@@ -211,8 +211,11 @@ impl Core {
                     }
                 }
                 Offer::NoRoom(message, topic, bytes) => {
-                    match bounded.bound(self.wait_for_room(&topic, bytes)).await {
-                        Ok(Ok(())) => self.offer(message, ctx.deadline(), Some(topic))?,
+                    let started = Moment::now();
+                    let waited = bounded.bound(self.wait_for_room(&topic, bytes)).await;
+                    self.tell_backpressure(started);
+                    match waited {
+                        Ok(Ok(())) => self.offer(message, ctx.deadline(), Some(&topic))?,
                         Ok(Err(_)) => return Err(closed(message)),
                         Err(Ended::Cancelled) => {
                             return Err(gave_up(Ended::Cancelled, None, "the message was not accepted")
