@@ -107,7 +107,15 @@ impl<'a> Log<'a> {
         for topic in &topics {
             cluster.create_topic(topic, (scenario.partitions / scenario.topics) as i32, &[]).await?;
         }
-        Ok(Self { cluster, prefix, topics })
+        let log = Self { cluster, prefix, topics };
+        // Leaders of new partitions take a moment.
+        let ready = async {
+            while log.stored().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, ready).await.map_err(|_| "new topics have no leaders")?;
+        Ok(log)
     }
 
     /// Records that were ever stored.
