@@ -22,5 +22,5 @@ mod logins;
 mod metrics;
 mod real;
 mod real_faults;
-mod telemetry;
 mod real_schedules;
+mod telemetry;
