@@ -104,17 +104,32 @@ impl Compression {
             #[allow(unreachable_patterns, reason = "which patterns are left depends on the features")]
             _ => Err(std::io::Error::other("not built in")),
         });
-        let cause = match std::panic::catch_unwind(work) {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the encoder panicked".to_owned(),
-        };
-        Err(CompressError { codec: self, cause })
+        contained(work).map_err(|cause| CompressError { codec: self, cause })
+    }
+}
+
+/// What `work` came to; a panic is an error like others.
+fn contained(work: impl FnOnce() -> std::io::Result<()> + std::panic::UnwindSafe) -> Result<(), String> {
+    match std::panic::catch_unwind(work) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the encoder panicked".to_owned()),
     }
 }
 
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoder_that_panics_is_an_encoder_that_fails() {
+        assert_eq!(contained(|| panic!("a bug of the encoder")), Err("the encoder panicked".to_owned()));
+        assert_eq!(contained(|| Err(std::io::Error::other("full"))), Err("full".to_owned()));
+        assert_eq!(contained(|| Ok(())), Ok(()));
     }
 }

@@ -42,7 +42,7 @@ pub fn table(results: &Results, machine: &str) -> String {
             } else {
                 writeln!(
                     text,
-                    "| {name} | {:.0} | {:.2} | {:.0} |",
+                    "| {name} | {:.0} | {:.3} | {:.0} |",
                     get("records_per_s"),
                     get("cpu_us"),
                     get("rss_mb")
@@ -50,11 +50,48 @@ pub fn table(results: &Results, machine: &str) -> String {
             };
         }
     }
+    text + &ratios(results)
+}
+
+/// How ours stands against the best of the others, scenario by scenario.
+fn ratios(results: &Results) -> String {
+    let mut text = String::from(
+        "\n| ours, idempotent, against the best peer that is idempotent | CPU | records/s | p50 |\n|--|--:|--:|--:|\n",
+    );
+    for (scenario, peers) in results {
+        let Some(ours) = peers.get("ours, idempotent") else {
+            continue;
+        };
+        let of_others = |field| {
+            let others = peers.iter().filter(|(name, _)| !aside(name));
+            others
+                .map(|(_, figures)| figure(figures, field))
+                .filter(|value| value.is_finite())
+                .collect::<Vec<_>>()
+        };
+        let times = |field, best: fn(f64, f64) -> f64| match of_others(field).into_iter().reduce(best) {
+            Some(best) => format!("{:.2}", figure(ours, field) / best),
+            None => "–".to_owned(),
+        };
+        let (cpu, rate, p50) = match scenario.latency {
+            true => ("–".to_owned(), "–".to_owned(), times("p50_us", f64::min)),
+            false => (times("cpu_us", f64::min), times("records_per_s", f64::max), "–".to_owned()),
+        };
+        _ = writeln!(text, "| {scenario} | {cpu} | {rate} | {p50} |");
+    }
     text
 }
 
+/// Not a peer that keeps the same promises.
+fn aside(name: &str) -> bool {
+    name.starts_with("floor")
+        || name.starts_with("ours")
+        || name.ends_with("not idempotent")
+        || name.starts_with("rskafka")
+}
+
 const WIDTH: f64 = 760.0;
-const LABEL: f64 = 190.0;
+const LABEL: f64 = 250.0;
 const ROW: f64 = 22.0;
 
 /// CPU per record of the first scenario, a bar for each peer; readable on light and dark.

@@ -1,9 +1,9 @@
 //! Runs every peer on one real broker, three times each with the order turned, and writes the table and the chart.
 //!
 //! ```text
-//! cd benches/peers && cargo run --release            # everything, about an hour
-//! cargo run --release -- --quick                     # the main scenarios, about ten minutes
-//! cargo run --release -- --only messenger,franz-go
+//! cd benches/peers && cargo run --release            # everything, more than an hour
+//! cargo run --release -- --quick                     # the main scenarios, about five minutes on idle cores
+//! cargo run --release -- --only ours,franz-go
 //! ```
 
 mod chart;
@@ -37,15 +37,21 @@ async fn main() -> Result<(), Error> {
         .full_jit()
         .heap_mb(1_024)
         .config("message.max.bytes", "2000000")
+        // Topics serve a whole scenario: old records make room.
+        .config("log.retention.bytes", "300000000")
+        .config("log.segment.bytes", "104857600")
+        .config("log.retention.check.interval.ms", "5000")
+        .config("log.segment.delete.delay.ms", "1000")
         .start()
         .await?;
-    let peers = peer::all(&cluster.libs(), only.as_deref())?;
+    let peers = peer::all(&cluster.libs(), quick, only.as_deref())?;
     let scenarios = scenario::all(quick);
     let total = scenarios.len() * peers.len() * repetitions;
     let (started, mut done) = (Instant::now(), 0);
     let mut results: Vec<(Scenario, BTreeMap<&'static str, Figures>)> = Vec::new();
     for (number, scenario) in scenarios.into_iter().enumerate() {
         let mut figures: BTreeMap<&'static str, Figures> = BTreeMap::new();
+        let log = Log::create(&cluster, format!("s{number}"), &scenario).await?;
         for repetition in 0..repetitions {
             for turn in 0..peers.len() {
                 let peer = &peers[(turn + repetition) % peers.len()];
@@ -53,8 +59,7 @@ async fn main() -> Result<(), Error> {
                 if !peer.can(&scenario) {
                     continue;
                 }
-                let prefix = format!("s{number}-p{}-{repetition}", (turn + repetition) % peers.len());
-                let result = run(&cluster, peer, &scenario, &prefix).await;
+                let result = run(&log, peer, &scenario).await;
                 let left = started.elapsed().as_secs_f64() / done as f64 * (total - done) as f64;
                 match result {
                     Ok(found) => {
@@ -72,6 +77,7 @@ async fn main() -> Result<(), Error> {
                 }
             }
         }
+        log.delete().await?;
         results.push((scenario, figures));
         // After each scenario: a run that is broken off keeps what it has.
         write(&results)?;
@@ -88,21 +94,53 @@ fn write(results: &[(Scenario, BTreeMap<&'static str, Figures>)]) -> Result<(), 
     Ok(())
 }
 
-/// One program, one scenario, fresh topics. What was acknowledged must be in the log, once.
-async fn run(
-    cluster: &JvmCluster,
-    peer: &Peer,
-    scenario: &Scenario,
-    prefix: &str,
-) -> Result<BTreeMap<String, f64>, Error> {
-    let per_topic = scenario.partitions / scenario.topics;
-    let topics: Vec<_> = (0..scenario.topics).map(|n| format!("{prefix}-{n}")).collect();
-    for topic in &topics {
-        cluster.create_topic(topic, per_topic as i32, &[]).await?;
+/// The topics of one scenario, that all programs write to.
+struct Log<'a> {
+    cluster: &'a JvmCluster,
+    prefix: String,
+    topics: Vec<String>,
+}
+
+impl<'a> Log<'a> {
+    async fn create(cluster: &'a JvmCluster, prefix: String, scenario: &Scenario) -> Result<Self, Error> {
+        let topics: Vec<_> = (0..scenario.topics).map(|n| format!("{prefix}-{n}")).collect();
+        for topic in &topics {
+            cluster.create_topic(topic, (scenario.partitions / scenario.topics) as i32, &[]).await?;
+        }
+        let log = Self { cluster, prefix, topics };
+        // Leaders of new partitions take a moment.
+        let ready = async {
+            while log.stored().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, ready).await.map_err(|_| "new topics have no leaders")?;
+        Ok(log)
     }
+
+    /// Records that were ever stored.
+    async fn stored(&self) -> Result<i64, Error> {
+        let mut stored = 0;
+        for topic in &self.topics {
+            stored += self.cluster.high_watermarks(topic).await?.iter().sum::<i64>();
+        }
+        Ok(stored)
+    }
+
+    async fn delete(&self) -> Result<(), Error> {
+        for topic in &self.topics {
+            self.cluster.delete_topic(topic).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One program, one scenario. What was acknowledged must be in the log, once.
+async fn run(log: &Log<'_>, peer: &Peer, scenario: &Scenario) -> Result<BTreeMap<String, f64>, Error> {
+    let before = log.stored().await?;
     let mut command = tokio::process::Command::new(&peer.command[0]);
     command.args(&peer.command[1..]).arg(if scenario.latency { "latency" } else { "flood" });
-    command.args([&cluster.bootstrap()[0], prefix]);
+    command.args([&log.cluster.bootstrap()[0], &log.prefix]);
     command
         .args([scenario.records, scenario.size, scenario.partitions, scenario.topics].map(|n| n.to_string()));
     command.args([scenario.compression, if peer.idempotent { "true" } else { "false" }]);
@@ -119,11 +157,7 @@ async fn run(
     })?;
     let mut figures: BTreeMap<String, f64> =
         found.as_object().into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), v.as_f64()?))).collect();
-    let mut stored = 0;
-    for topic in &topics {
-        stored += cluster.high_watermarks(topic).await?.iter().sum::<i64>();
-        cluster.delete_topic(topic).await?;
-    }
+    let stored = log.stored().await? - before;
     let warm_up = if peer.warms_up(scenario) { scenario.partitions as i64 } else { 0 };
     if !peer.name.starts_with("floor") {
         figures.insert("extra".into(), (stored - warm_up - scenario.records as i64) as f64);

@@ -12,13 +12,15 @@ pub struct Peer {
     pub idempotent: bool,
     codecs: &'static [&'static str],
     many_partitions: bool,
+    /// Also part of the quick run.
+    quick: bool,
 }
 
 impl Peer {
     pub fn can(&self, scenario: &Scenario) -> bool {
         let codec = scenario.compression == "none" || self.codecs.contains(&scenario.compression);
         let spread = self.many_partitions || scenario.partitions == 1;
-        codec && spread && !(scenario.latency && self.name == "librdkafka, callbacks")
+        codec && spread && !(scenario.latency && self.name.starts_with("librdkafka, callbacks"))
     }
 
     /// Whether the program sends one record to each partition before it measures.
@@ -27,32 +29,39 @@ impl Peer {
     }
 }
 
+const OURS_PLAIN: &str = "ours, not idempotent";
+
 const ALL: &[&str] = &["gzip", "snappy", "lz4", "zstd"];
 
 /// Builds what has to be built. A toolchain that is missing is said aloud, and its peers are left out.
-pub fn all(libs: &Path, only: Option<&str>) -> Result<Vec<Peer>, Error> {
+pub fn all(libs: &Path, quick: bool, only: Option<&str>) -> Result<Vec<Peer>, Error> {
     let bin = |name: &str| -> Result<String, Error> {
         let runner = std::env::current_exe()?;
         Ok(runner.with_file_name(name).display().to_string())
     };
     run("cargo", &["build", "--release", "--bins"], ".")?;
     let mut peers = Vec::new();
-    let mut add = |name, command: Vec<String>, idempotent, codecs, many_partitions| {
-        peers.push(Peer { name, command, idempotent, codecs, many_partitions });
+    let mut add = |name: &'static str, command: Vec<String>, idempotent, codecs, many_partitions| {
+        let quick = idempotent && !name.ends_with("futures") || name == "floor" || name == OURS_PLAIN;
+        peers.push(Peer { name, command, idempotent, codecs, many_partitions, quick });
     };
     let ours = |engine: &str| -> Result<Vec<String>, Error> { Ok(vec![bin("ours")?, engine.into()]) };
     add("floor", vec![bin("floor")?], false, &[], false);
     add("ours, idempotent", ours("messenger")?, true, ALL, true);
-    add("ours, not idempotent", ours("messenger")?, false, ALL, true);
+    add(OURS_PLAIN, ours("messenger")?, false, ALL, true);
     add("ours, PartitionClient", ours("partition-client")?, false, &["gzip", "snappy"], false);
     add("rskafka BatchProducer", vec![bin("batchproducer")?], false, ALL, true);
     add("librdkafka, callbacks", vec![bin("rdkafka")?, "threaded".into()], true, ALL, true);
+    add("librdkafka, callbacks, not idempotent", vec![bin("rdkafka")?, "threaded".into()], false, ALL, true);
     add("librdkafka, futures", vec![bin("rdkafka")?, "future".into()], true, ALL, true);
+    add("librdkafka, futures, not idempotent", vec![bin("rdkafka")?, "future".into()], false, ALL, true);
     add("krafka", vec![bin("krafka")?], true, &["gzip", "snappy", "lz4"], true);
+    add("krafka, not idempotent", vec![bin("krafka")?], false, &["gzip", "snappy", "lz4"], true);
     if run("go", &["build", "-mod=mod", "-o", "target/go-peers", "."], "go").is_ok() {
         let go = |client: &str| vec!["go/target/go-peers".to_owned(), client.to_owned()];
         add("franz-go", go("franz-go"), true, ALL, true);
-        add("sarama, idempotent", go("sarama"), true, ALL, true);
+        add("franz-go, not idempotent", go("franz-go"), false, ALL, true);
+        add("sarama", go("sarama"), true, ALL, true);
         add("sarama, not idempotent", go("sarama"), false, ALL, true);
     } else {
         println!("SKIPPED franz-go and sarama: Go could not build them");
@@ -66,13 +75,15 @@ pub fn all(libs: &Path, only: Option<&str>) -> Result<Vec<Peer>, Error> {
     .is_ok()
     {
         let java = ["java", "-Xmx512m", "-cp", &class_path, "Flood"].map(str::to_owned).to_vec();
-        add("Java", java, true, ALL, true);
+        add("Java", java.clone(), true, ALL, true);
+        add("Java, not idempotent", java, false, ALL, true);
     } else {
         println!("SKIPPED the Java producer: javac could not build it");
     }
     if let Some(only) = only {
         peers.retain(|peer| only.split(',').any(|wanted| peer.name.contains(wanted)));
     }
+    peers.retain(|peer| peer.quick || !quick);
     Ok(peers)
 }
 

@@ -20,6 +20,9 @@ impl fmt::Display for Scenario {
             return write!(f, "one at a time, {size}");
         }
         write!(f, "{size}, {} partition{}", self.partitions, if self.partitions == 1 { "" } else { "s" })?;
+        if self.topics > 1 {
+            write!(f, " of {} topics", self.topics)?;
+        }
         if self.compression != "none" {
             write!(f, ", {}", self.compression)?;
         }
@@ -28,7 +31,7 @@ impl fmt::Display for Scenario {
 }
 
 pub fn all(quick: bool) -> Vec<Scenario> {
-    let scale = if quick { 1 } else { 4 };
+    let scale = if quick { 1 } else { 2 };
     let flood = |records: usize, size, partitions, topics, compression| Scenario {
         latency: false,
         records: records * scale,
@@ -38,19 +41,26 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         compression,
     };
     let latency =
-        |size| Scenario { latency: true, records: 500, size, partitions: 1, topics: 1, compression: "none" };
+        |size| Scenario { latency: true, records: 300, size, partitions: 1, topics: 1, compression: "none" };
     let mut all = vec![
         flood(1_000_000, 100, 1, 1, "none"),
         flood(1_000_000, 100, 12, 1, "none"),
+        flood(300_000, 100, 1_000, 100, "none"),
         flood(200_000, 1_000, 1, 1, "none"),
         flood(20_000, 10_000, 1, 1, "none"),
         latency(100),
         latency(10_000),
     ];
     if !quick {
-        // Creating and deleting a hundred topics for each program takes most of the time.
-        all.push(flood(200_000, 100, 1_000, 100, "none"));
-        all.extend(["gzip", "snappy", "lz4", "zstd"].map(|codec| flood(100_000, 1_000, 1, 1, codec)));
+        for codec in ["gzip", "snappy", "lz4", "zstd"] {
+            all.push(flood(500_000, 100, 1, 1, codec));
+            all.push(flood(100_000, 1_000, 1, 1, codec));
+            all.push(flood(10_000, 10_000, 1, 1, codec));
+        }
+        for (size, records) in [(1_000, 200_000), (10_000, 20_000)] {
+            all.push(flood(records, size, 12, 1, "none"));
+            all.push(flood(records, size, 1_000, 100, "none"));
+        }
     }
     all
 }

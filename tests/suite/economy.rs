@@ -1,0 +1,87 @@
+//! What must cost nothing, or be asked only once.
+
+use std::time::Duration;
+
+use kafka_testbed::{Api, FakeCluster, Fault, FaultProxy, Rule};
+use rskafka_producer::{Acks, BatchConfig, Compression, Context, Message, Producer, ProducerConfig};
+
+fn ctx() -> Context {
+    Context::timeout(Duration::from_secs(60))
+}
+
+/// Bytes that a broker sends until a first message is stored, on a cluster with so many other topics.
+async fn bytes_until_stored(others: usize) -> u64 {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    for n in 0..others {
+        assert!(cluster.create_topic(&format!("other-{n}"), 1));
+    }
+    // What is asked of the bootstrap list passes the proxy: versions and metadata.
+    let proxy = FaultProxy::start(cluster.address(0)).await.unwrap();
+    let config = ProducerConfig::new([proxy.address().to_string()]).topic("t");
+    let producer = Producer::connect(&ctx(), config).await.unwrap();
+    producer.send(&ctx(), Message::new("v")).await.unwrap();
+    proxy.traffic().down
+}
+
+#[tokio::test]
+async fn ten_thousand_topics_that_are_not_used_cost_nothing() {
+    let alone = bytes_until_stored(0).await;
+    assert!(alone > 0);
+    assert_eq!(bytes_until_stored(10_000).await, alone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn twelve_partitions_that_lost_their_leader_ask_for_it_once() {
+    let cluster = FakeCluster::with_topic("t", 12).await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
+    let producer = Producer::connect(&ctx(), config).await.unwrap();
+    // Makes every partition known to the broker, so that all of them are sent at once afterwards.
+    for partition in 0..12 {
+        producer.send(&ctx(), Message::new("v").partition(partition)).await.unwrap();
+    }
+    let asked = cluster.requests(Api::Metadata);
+    // Not the leader, says the first request, of all its partitions.
+    cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(6));
+    let mut receipts = Vec::new();
+    for partition in 0..12 {
+        receipts.push(producer.enqueue(&ctx(), Message::new("v").partition(partition)).await.unwrap());
+    }
+    for receipt in receipts {
+        receipt.await.unwrap();
+    }
+    assert_eq!(cluster.requests(Api::Metadata) - asked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_acks_of_the_leader_that_is_what_the_request_asks_for_and_no_sequence_is_claimed() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").acks(Acks::Leader);
+    let producer = Producer::connect(&ctx(), config).await.unwrap();
+    assert_eq!(producer.send(&ctx(), Message::new("v")).await.unwrap().offset(), Some(0));
+    let seen = cluster.seen();
+    let produced: Vec<_> = seen.iter().filter(|request| request.api == Api::Produce).collect();
+    assert_eq!(produced.len(), 1);
+    assert_eq!((produced[0].acks, produced[0].batches[0].producer_id), (Some(1), -1));
+    assert_eq!(cluster.requests(Api::InitProducerId), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_does_not_shrink_goes_uncompressed() {
+    for codec in Compression::ALL {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let config = ProducerConfig::new(cluster.bootstrap())
+            .topic("t")
+            .batch(BatchConfig::default().compression(codec));
+        if config.validate().is_err() {
+            continue;
+        }
+        let producer = Producer::connect(&ctx(), config).await.unwrap();
+        let mut random = fastrand::Rng::with_seed(7);
+        let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(4_000).collect();
+        producer.send(&ctx(), Message::new(noise)).await.unwrap();
+        producer.send(&ctx(), Message::new("again ".repeat(1_000))).await.unwrap();
+        let codecs: Vec<_> = cluster.batches("t", 0).iter().map(|batch| batch.codec).collect();
+        let index = Compression::ALL.iter().position(|c| *c == codec).unwrap() as i16;
+        assert_eq!(codecs, [0, index], "{codec}");
+    }
+}
