@@ -4,11 +4,12 @@
 mod event;
 mod span;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Level};
 
 pub(crate) use self::event::Operation;
@@ -41,8 +42,19 @@ macro_rules! tell {
     };
 }
 
+/// While a process has one subscriber, `tracing` asks only the subscriber of the thread that first comes by an event
+/// whether anyone wants it, and remembers the answer: a producer without a logger would silence one that has its own. A
+/// second subscriber, which wants nothing, makes it ask all.
+fn hear_every_subscriber() {
+    static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+    ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::new()));
+}
+
 impl Log {
     pub(crate) fn new(dispatch: Option<Dispatch>, brokers: &[String]) -> Self {
+        if dispatch.is_some() {
+            hear_every_subscriber();
+        }
         Self { dispatch, brokers: brokers.into(), pace: Arc::default() }
     }
 

@@ -88,7 +88,8 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
     let detail = answer.detail.as_deref();
     let error = Error::from_broker(answer.error_code, detail);
     let parcel = Parcel { partition, batch, encoded: None };
-    if row.retry == Retry::No && !answer.bad_records.is_empty() && batch_of_many(&parcel) {
+    let doubtful = parcel.batch.in_doubt;
+    if row.retry == Retry::No && !answer.bad_records.is_empty() && batch_of_many(&parcel) && !doubtful {
         return drop_bad_records(core, parcel, answer, &error, row, broker, now);
     }
     failed(core, parcel, &error, row, broker, now);
@@ -155,6 +156,9 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
     let failed = match row.retry {
         Retry::No | Retry::Stored => give_up(&partition, batch),
         _ if spent => give_up(&partition, batch),
+        // An earlier attempt may have stored it, or may still be on its way through a connection that is gone: under
+        // other numbers it would be stored again.
+        Retry::Divide | Retry::Resequence if batch.in_doubt => give_up(&partition, batch),
         Retry::Divide => {
             let alone = batch.len() == 1;
             let failed = partition.divide(batch, &verdict);

@@ -29,7 +29,7 @@ async fn whatever_happens_fates_are_true_and_nothing_is_doubled_or_reordered() {
 }
 
 fn fault(random: &mut fastrand::Rng) -> Fault {
-    let codes = [6, 7, 19, 20, 56, 2, 5, 9, 13, 89];
+    let codes = [6, 7, 10, 19, 20, 29, 56, 87, 2, 5, 9, 13, 89];
     match random.u8(..10) {
         0 => Fault::Disconnect,
         1 => Fault::Disconnect.after_apply(),

@@ -189,6 +189,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     field!(bulkhead.topic_share, [], PART, "Part of the buffer that one topic may fill."),
     field!(bulkhead.max_connecting, [], COUNT, "Connections under construction at the same time."),
+    field!(
+        telemetry.topic_labels,
+        [],
+        SWITCH,
+        "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."
+    ),
     security!(
         protocol,
         "security.protocol",
@@ -198,6 +204,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config| Protocol::of(config).as_str().to_owned(),
         "Whether TLS and SASL are used. Without it they are as soon as a setting of theirs is there. `SASL_PLAINTEXT` \
          asks for `sasl.allow_plaintext`."
+    ),
+    field!(
+        telemetry.topic_labels,
+        [],
+        SWITCH,
+        "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."
     ),
     security!(
         roots,

@@ -54,7 +54,8 @@ fn every_field_of_the_configuration_has_a_row() {
     let fields = fields(&config);
     let rows: Vec<_> = Setting::ALL.iter().map(Setting::name).collect();
     assert!(fields.len() > 35, "{fields:?}");
-    for field in &fields {
+    // A hook is code.
+    for field in fields.iter().filter(|field| *field != "telemetry.propagator") {
         assert!(rows.contains(&field.as_str()), "no row for {field}: add one to settings/table.rs");
     }
     for row in rows.iter().filter(|row| !["security.", "tls.", "sasl."].iter().any(|s| row.starts_with(s))) {
