@@ -205,12 +205,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Whether TLS and SASL are used. Without it they are as soon as a setting of theirs is there. `SASL_PLAINTEXT` \
          asks for `sasl.allow_plaintext`."
     ),
-    field!(
-        telemetry.topic_labels,
-        [],
-        SWITCH,
-        "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."
-    ),
     security!(
         roots,
         "tls.roots",
