@@ -6,6 +6,7 @@
 //!
 //! The same seed draws the same faults in the same order. Needs Java 17 and Maven.
 
+#[allow(dead_code, reason = "shared with the tests")]
 mod ledger;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -22,6 +22,9 @@ pub mod resilience {}
 #[doc = include_str!("peers.md")]
 pub mod performance {}
 
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
 #[doc = include_str!("invariants.md")]
 pub mod invariants {}
 

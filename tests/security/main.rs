@@ -7,6 +7,7 @@ mod matrix;
 mod mismatches;
 mod overheard;
 mod renewal;
+mod rotation;
 mod round_trips;
 
 use std::sync::Arc;

@@ -19,21 +19,21 @@ const TROUBLES: &[Trouble] = &[
     ("closes every connection", |cluster| cluster.reset_connections(0)),
     ("has no leader", |cluster| cluster.remove_leader("t", 0)),
     ("deleted the topic", |cluster| assert!(cluster.delete_topic("t"))),
-    ("answers late", |cluster| always(cluster, Fault::Delay(Duration::from_secs(60)))),
-    ("never answers", |cluster| always(cluster, Fault::Silence)),
-    ("stores and never answers", |cluster| always(cluster, Fault::Silence.after_apply())),
-    ("hangs up", |cluster| always(cluster, Fault::Disconnect)),
-    ("answers in part", |cluster| always(cluster, Fault::CutAfter(9))),
-    ("answers nonsense", |cluster| always(cluster, Fault::Garbage(vec![0xff; 32]))),
-    ("throttles", |cluster| always(cluster, Fault::Throttle(Duration::from_secs(50)))),
-    ("does not lead", |cluster| always(cluster, Fault::Error(6))),
-    ("lacks replicas", |cluster| always(cluster, Fault::Error(19))),
-    ("timed out", |cluster| always(cluster, Fault::Error(7))),
-    ("has a broken disk", |cluster| always(cluster, Fault::Error(56))),
-    ("forgot the producer", |cluster| always(cluster, Fault::Error(59))),
+    ("answers late", |cluster| always(cluster, &Fault::Delay(Duration::from_secs(60)))),
+    ("never answers", |cluster| always(cluster, &Fault::Silence)),
+    ("stores and never answers", |cluster| always(cluster, &Fault::Silence.after_apply())),
+    ("hangs up", |cluster| always(cluster, &Fault::Disconnect)),
+    ("answers in part", |cluster| always(cluster, &Fault::CutAfter(9))),
+    ("answers nonsense", |cluster| always(cluster, &Fault::Garbage(vec![0xff; 32]))),
+    ("throttles", |cluster| always(cluster, &Fault::Throttle(Duration::from_secs(50)))),
+    ("does not lead", |cluster| always(cluster, &Fault::Error(6))),
+    ("lacks replicas", |cluster| always(cluster, &Fault::Error(19))),
+    ("timed out", |cluster| always(cluster, &Fault::Error(7))),
+    ("has a broken disk", |cluster| always(cluster, &Fault::Error(56))),
+    ("forgot the producer", |cluster| always(cluster, &Fault::Error(59))),
 ];
 
-fn always(cluster: &FakeCluster, fault: Fault) {
+fn always(cluster: &FakeCluster, fault: &Fault) {
     for api in [Api::Produce, Api::Metadata, Api::InitProducerId, Api::ApiVersions] {
         cluster.inject(Rule::on(api).always(), fault.clone());
     }

@@ -260,14 +260,15 @@ fn a_deadline_set_under_one_runtime_is_kept_under_the_next() {
     let producer = Producer::new(config(&cluster).bulkhead(one_in_flight())).unwrap();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let started = std::time::Instant::now();
-    let receipt = runtime().block_on(async {
+    let mut receipt = None;
+    runtime().block_on(async {
         producer.send(&ctx(10 * SECOND), Message::new("v")).await.unwrap();
         cluster.black_hole(0);
         drop(producer.enqueue(&Context::background(), Message::new("in flight")).await.unwrap());
-        let receipt = producer.enqueue(&ctx(SECOND), Message::new("waits")).await.unwrap();
+        receipt = Some(producer.enqueue(&ctx(SECOND), Message::new("waits")).await.unwrap());
         tokio::task::yield_now().await;
-        receipt
     });
+    let receipt = receipt.unwrap();
     runtime().block_on(async {
         drop(producer.flush(&ctx(Duration::from_millis(10))).await);
         let settled = tokio::time::timeout(5 * SECOND, receipt).await.expect("given up");
