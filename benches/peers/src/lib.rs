@@ -19,6 +19,8 @@ pub struct Args {
     pub partitions: usize,
     pub compression: String,
     pub idempotent: bool,
+    /// The authority to trust, where the connection is to be encrypted: `PEERS_CA` in the environment.
+    pub ca: Option<String>,
 }
 
 impl Args {
@@ -35,6 +37,7 @@ impl Args {
             partitions: number(5),
             compression: args[7].clone(),
             idempotent: args[8] == "true",
+            ca: std::env::var("PEERS_CA").ok(),
         }
     }
 

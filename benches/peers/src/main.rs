@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use kafka_testbed::JvmCluster;
+use kafka_testbed::{JvmCluster, Listener};
 use peer::Peer;
 use scenario::Scenario;
 use serde_json::Value;
@@ -34,6 +34,7 @@ async fn main() -> Result<(), Error> {
     let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1)).cloned();
     let repetitions = 3;
     let cluster = JvmCluster::builder()
+        .secured()
         .full_jit()
         .heap_mb(1_024)
         .config("message.max.bytes", "2000000")
@@ -140,7 +141,12 @@ async fn run(log: &Log<'_>, peer: &Peer, scenario: &Scenario) -> Result<BTreeMap
     let before = log.stored().await?;
     let mut command = tokio::process::Command::new(&peer.command[0]);
     command.args(&peer.command[1..]).arg(if scenario.latency { "latency" } else { "flood" });
-    command.args([&log.cluster.bootstrap()[0], &log.prefix]);
+    let bootstrap =
+        if scenario.tls { log.cluster.bootstrap_at(Listener::Ssl) } else { log.cluster.bootstrap() };
+    if scenario.tls {
+        command.env("PEERS_CA", log.cluster.certificates_dir().join("ca.pem"));
+    }
+    command.args([&bootstrap[0], &log.prefix]);
     command
         .args([scenario.records, scenario.size, scenario.partitions, scenario.topics].map(|n| n.to_string()));
     command.args([scenario.compression, if peer.idempotent { "true" } else { "false" }]);

@@ -20,7 +20,9 @@ impl Peer {
     pub fn can(&self, scenario: &Scenario) -> bool {
         let codec = scenario.compression == "none" || self.codecs.contains(&scenario.compression);
         let spread = self.many_partitions || scenario.partitions == 1;
-        codec && spread && !(scenario.latency && self.name.starts_with("librdkafka, callbacks"))
+        let encrypts = ["ours, idempotent", OURS_RING, "librdkafka, callbacks"].contains(&self.name);
+        let encrypts = if scenario.tls { encrypts } else { self.name != OURS_RING };
+        codec && spread && encrypts && !(scenario.latency && self.name.starts_with("librdkafka, callbacks"))
     }
 
     /// Whether the program sends one record to each partition before it measures.
@@ -29,6 +31,8 @@ impl Peer {
     }
 }
 
+/// The same as `ours`, where there is nothing to encrypt.
+const OURS_RING: &str = "ours, with ring (C)";
 const OURS_PLAIN: &str = "ours, not idempotent";
 
 const ALL: &[&str] = &["gzip", "snappy", "lz4", "zstd"];
@@ -48,6 +52,7 @@ pub fn all(libs: &Path, quick: bool, only: Option<&str>) -> Result<Vec<Peer>, Er
     let ours = |engine: &str| -> Result<Vec<String>, Error> { Ok(vec![bin("ours")?, engine.into()]) };
     add("floor", vec![bin("floor")?], false, &[], false);
     add("ours, idempotent", ours("messenger")?, true, ALL, true);
+    add(OURS_RING, ours("ring")?, true, ALL, true);
     add(OURS_PLAIN, ours("messenger")?, false, ALL, true);
     add("ours, PartitionClient", ours("partition-client")?, false, &["gzip", "snappy"], false);
     add("rskafka BatchProducer", vec![bin("batchproducer")?], false, ALL, true);

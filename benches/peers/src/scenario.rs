@@ -5,6 +5,7 @@ use std::fmt;
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub latency: bool,
+    pub tls: bool,
     pub records: usize,
     pub size: usize,
     pub partitions: usize,
@@ -26,6 +27,9 @@ impl fmt::Display for Scenario {
         if self.compression != "none" {
             write!(f, ", {}", self.compression)?;
         }
+        if self.tls {
+            write!(f, ", TLS 1.3")?;
+        }
         Ok(())
     }
 }
@@ -34,14 +38,15 @@ pub fn all(quick: bool) -> Vec<Scenario> {
     let scale = if quick { 1 } else { 2 };
     let flood = |records: usize, size, partitions, topics, compression| Scenario {
         latency: false,
+        tls: false,
         records: records * scale,
         size,
         partitions,
         topics,
         compression,
     };
-    let latency =
-        |size| Scenario { latency: true, records: 300, size, partitions: 1, topics: 1, compression: "none" };
+    let latency = |size| Scenario { latency: true, ..flood(300 / scale, size, 1, 1, "none") };
+    let encrypted = |records, size| Scenario { tls: true, ..flood(records, size, 1, 1, "none") };
     let mut all = vec![
         flood(1_000_000, 100, 1, 1, "none"),
         flood(1_000_000, 100, 12, 1, "none"),
@@ -50,6 +55,8 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         flood(20_000, 10_000, 1, 1, "none"),
         latency(100),
         latency(10_000),
+        encrypted(1_000_000, 100),
+        encrypted(200_000, 1_000),
     ];
     if !quick {
         for codec in ["gzip", "snappy", "lz4", "zstd"] {

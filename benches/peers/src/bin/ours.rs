@@ -1,4 +1,5 @@
-//! rskafka-producer; the first word is the engine: `messenger` or `partition-client`.
+//! rskafka-producer; the first word is the engine: `messenger`, with another cryptography `ring`, or
+//! `partition-client`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,22 +7,30 @@ use std::time::Instant;
 
 use peers::{Args, Meter, WINDOW, latency};
 use rskafka_producer::{
-    BatchConfig, Compression, Context, EngineKind, Message, Producer, ProducerConfig, Receipt,
+    BatchConfig, Compression, Context, EngineKind, Message, Pem, Producer, ProducerConfig, Receipt, TlsConfig,
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let engine = match std::env::args().nth(1).as_deref() {
+    let word = std::env::args().nth(1);
+    let engine = match word.as_deref() {
         Some("partition-client") => EngineKind::PartitionClient,
         _ => EngineKind::Messenger,
     };
     let args = Args::parse(1);
     let codec =
         Compression::ALL.into_iter().find(|codec| codec.as_str() == args.compression).expect("a codec");
-    let config = ProducerConfig::new([args.bootstrap.clone()])
+    let mut config = ProducerConfig::new([args.bootstrap.clone()])
         .engine(engine)
         .idempotence(args.idempotent)
         .batch(BatchConfig::default().compression(codec));
+    if let Some(ca) = &args.ca {
+        let tls = TlsConfig::default().ca(Pem::file(ca));
+        config = config.tls(match word.as_deref() {
+            Some("ring") => tls.provider(Arc::new(rustls::crypto::ring::default_provider())),
+            _ => tls.provider(Arc::new(rustls_graviola::default_provider())),
+        });
+    }
     let ctx = Context::background();
     let producer = Producer::connect(&ctx, config).await.expect("a broker");
     let payloads = args.payloads();

@@ -43,6 +43,9 @@ fn main() {
         .set("queue.buffering.max.messages", "1000000")
         .set("compression.type", &args.compression)
         .set("socket.nagle.disable", "true");
+    if let Some(ca) = &args.ca {
+        config.set("security.protocol", "ssl").set("ssl.ca.location", ca);
+    }
     if threaded { flood_threaded(&config, &args) } else { with_futures(&config, &args) }
 }
 
