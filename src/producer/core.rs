@@ -172,7 +172,7 @@ impl Core {
     pub(crate) fn retry_delay(&self, attempts: u32, error: &Error, retry: Retry, now: Instant) -> Duration {
         let mut random = self.random.lock();
         let delay = match retry {
-            Retry::Soon if attempts <= 1 => self.backoff.soon(&mut random),
+            Retry::Soon => self.backoff.soon(attempts, &mut random),
             _ => self.backoff.delay(attempts, &mut random),
         };
         // An empty budget stretches the delay; it never fails a message that still has time.

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-/// A retry that only waits for a leader's election comes this soon.
+/// A retry that only waits to hear of a new leader comes this soon, in milliseconds.
 const SOON: std::ops::Range<u64> = 20..50;
+/// The next ones come no later than this: brokers may tell of the old leader for a while.
+const SOON_AGAIN: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
@@ -23,15 +25,30 @@ impl Backoff {
         doubled.min(self.longest).mul_f64(0.5 + random.f64() / 2.0)
     }
 
-    /// Before the first retry where leadership moved.
-    pub(crate) fn soon(&self, random: &mut fastrand::Rng) -> Duration {
-        Duration::from_millis(random.u64(SOON)).min(self.longest)
+    /// Before retry number `n` where leadership moved.
+    pub(crate) fn soon(&self, n: u32, random: &mut fastrand::Rng) -> Duration {
+        let wait = match n {
+            0 | 1 => Duration::from_millis(random.u64(SOON)),
+            _ => self.delay(n, random).min(SOON_AGAIN.mul_f64(0.5 + random.f64() / 2.0)),
+        };
+        wait.min(self.longest)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_leader_is_asked_for_five_times_a_second_at_least() {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        let mut random = fastrand::Rng::with_seed(3);
+        assert!(backoff.soon(1, &mut random) <= Duration::from_millis(50));
+        for n in 2..20 {
+            let wait = backoff.soon(n, &mut random);
+            assert!((Duration::from_millis(50)..=SOON_AGAIN).contains(&wait), "{n}: {wait:?}");
+        }
+    }
 
     #[test]
     fn delays_double_up_to_the_longest_and_lie_in_their_upper_half() {

@@ -77,7 +77,10 @@ where
         return None;
     }
     let _turn = TURN.lock().await;
-    let mut cluster = JvmCluster::builder().nodes(3).proxied().start().await.unwrap();
+    // A follower that finds the new leader not ready looks again after so long, a second by default; until then nobody
+    // can have an acknowledgement of all replicas.
+    let cluster = JvmCluster::builder().nodes(3).proxied().config("replica.fetch.backoff.ms", "50");
+    let mut cluster = cluster.start().await.unwrap();
     cluster.create_topic("t", PARTITIONS, &[]).await.unwrap();
     let config = config(ProducerConfig::new(cluster.proxied_bootstrap()));
     let producer = Producer::connect(&limit(), config).await.unwrap();
