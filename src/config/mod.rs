@@ -17,10 +17,10 @@ use std::fmt;
 use tracing::Dispatch;
 
 pub(crate) use address::Address;
-pub(crate) use sasl::Source;
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
+pub(crate) use sasl::{Source, no_credentials};
 pub use secret::Secret;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
 pub use settings::Setting;

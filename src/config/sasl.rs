@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Secret;
+use crate::error::{Error, ErrorKind};
 
 /// How a producer authenticates (Kafka: `sasl.mechanism` and what belongs to it).
 ///
@@ -73,6 +74,13 @@ pub(crate) enum Source {
 
 /// An error of a provider; it becomes the source of the producer's error, so it must hold no secret.
 pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A provider failed: no login can be tried, and none was refused.
+pub(crate) fn no_credentials(broker: &str, error: ProviderError) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("no credentials for {broker}: their provider failed"))
+        .with_broker(broker)
+        .with_source(error)
+}
 
 /// A user's name and password.
 #[derive(Clone, PartialEq, Eq)]

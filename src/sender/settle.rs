@@ -88,8 +88,8 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
     let detail = answer.detail.as_deref();
     let error = Error::from_broker(answer.error_code, detail);
     let parcel = Parcel { partition, batch, encoded: None };
-    let doubtful = parcel.batch.in_doubt;
-    if row.retry == Retry::No && !answer.bad_records.is_empty() && batch_of_many(&parcel) && !doubtful {
+    let some_may_go_again = parcel.batch.len() > 1 && !parcel.batch.in_doubt;
+    if row.retry == Retry::No && !answer.bad_records.is_empty() && some_may_go_again {
         return drop_bad_records(core, parcel, answer, &error, row, broker, now);
     }
     failed(core, parcel, &error, row, broker, now);
@@ -102,10 +102,6 @@ fn count_stored(core: &Core, partition: &Partition, batch: &Batch, now: Instant)
         bytes: batch.wire_bytes(),
         age: now.saturating_duration_since(batch.opened),
     });
-}
-
-fn batch_of_many(parcel: &Parcel) -> bool {
-    parcel.batch.len() > 1
 }
 
 /// The broker refused the whole batch because of some of its records, and said which: they fail, the others are

@@ -15,15 +15,15 @@ use crate::conformance::assert_numbers_in_order;
 use crate::logging::Lines;
 use crate::schedules::seeds;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// What a deadline may be missed by.
-const LATE: Duration = Duration::from_millis(250);
+pub(crate) const LATE: Duration = Duration::from_millis(250);
 
-fn ctx(limit: Duration) -> Context {
+pub(crate) fn ctx(limit: Duration) -> Context {
     Context::timeout(limit)
 }
 
-async fn producer(config: ProducerConfig) -> Producer {
+pub(crate) async fn producer(config: ProducerConfig) -> Producer {
     Producer::connect(&ctx(30 * SECOND), config).await.unwrap()
 }
 

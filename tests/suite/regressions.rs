@@ -11,16 +11,7 @@ use rskafka_producer::{
 };
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
-const LATE: Duration = Duration::from_millis(250);
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
-
-async fn producer(config: ProducerConfig) -> Producer {
-    Producer::connect(&ctx(30 * SECOND), config).await.unwrap()
-}
+use crate::faults::{LATE, SECOND, ctx, producer};
 
 fn config(cluster: &FakeCluster) -> ProducerConfig {
     ProducerConfig::new(cluster.bootstrap()).topic("t")

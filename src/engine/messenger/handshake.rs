@@ -64,14 +64,19 @@ pub(super) async fn shake_hands(
         Some(sasl) => Some(Login::prepare(address, sasl).await?),
         None => None,
     };
+    // One that is too old cannot be asked again here: other requests have followed already.
+    let pipelined_answer = |answer: Result<ApiVersionsResponse, RequestFailed>| {
+        let versions = answer.map_err(|error| first_exchange_failed(address, listener, error))?;
+        match versions.error_code {
+            UNSUPPORTED_VERSION => Err(too_old_for_pipelines(address, listener)),
+            _ => Ok(versions),
+        }
+    };
     let versions = match (&login, wanted) {
         // Under TLS, Kafka has the second request of a login in its buffer and waits 300 ms for its socket.
         (Some(login), _) if pipelined && !settings.encrypts() => {
             let (versions, offered) = join(wire.request(ApiVersionsRequest), login.handshake(&wire)).await;
-            let versions = versions.map_err(|error| first_exchange_failed(address, listener, error))?;
-            if versions.error_code == UNSUPPORTED_VERSION {
-                return Err(too_old_for_pipelines(address, listener));
-            }
+            let versions = pipelined_answer(versions)?;
             offered?;
             versions
         }
@@ -79,12 +84,8 @@ pub(super) async fn shake_hands(
             let (versions, metadata, id) =
                 join3(wire.request(ApiVersionsRequest), metadata(&wire, wanted), producer_id(&wire, wanted))
                     .await;
-            let versions = versions.map_err(|error| first_exchange_failed(address, listener, error))?;
-            if versions.error_code == UNSUPPORTED_VERSION {
-                return Err(too_old_for_pipelines(address, listener));
-            }
             answered = Answered { metadata, producer_id: id };
-            versions
+            pipelined_answer(versions)?
         }
         _ => {
             let versions = ask_versions(&mut wire).await;

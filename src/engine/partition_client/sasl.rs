@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rskafka::client::{Credentials, OauthBearerCredentials, SaslConfig as RskafkaSasl};
 
-use crate::config::{Address, SaslConfig, SaslMechanism, Source};
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::{Address, SaslConfig, SaslMechanism, Source, no_credentials};
+use crate::error::Result;
 
 /// What rskafka needs to log in. It keeps a password for every connection that it makes later, so that one that is
 /// rotated is asked for again only when all of them are replaced; a token is asked for each time.
@@ -32,13 +32,8 @@ pub(super) async fn credentials(address: &Address, sasl: &SaslConfig) -> Result<
             }))
         }
         Source::Password(provider) => {
-            let given = provider.credentials(&broker).await.map_err(|error| {
-                Error::new(
-                    ErrorKind::Unreachable,
-                    format!("no credentials for {broker}: their provider failed"),
-                )
-                .with_source(error)
-            })?;
+            let given =
+                provider.credentials(&broker).await.map_err(|error| no_credentials(&broker, error))?;
             let given = Credentials::new(given.user.clone(), given.password.expose().to_owned());
             Ok(match sasl.mechanism() {
                 SaslMechanism::ScramSha256 => RskafkaSasl::ScramSha256(given),

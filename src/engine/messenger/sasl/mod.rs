@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use self::scram::{Scram, ScramError};
 use super::api::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
 use super::wire::{RequestFailed, Wire};
-use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token};
+use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token, no_credentials};
 use crate::error::{BrokerError, Error, ErrorKind, Result, printable};
 
 const UNSUPPORTED_MECHANISM: i16 = 33;
@@ -44,11 +44,7 @@ enum Exchange {
 impl Exchange {
     async fn prepare(address: &Address, sasl: &SaslConfig) -> Result<Self> {
         let broker = address.to_string();
-        let failed = |error: crate::ProviderError| {
-            Error::new(ErrorKind::Unreachable, format!("no credentials for {address}: their provider failed"))
-                .with_broker(address.to_string())
-                .with_source(error)
-        };
+        let failed = |error| no_credentials(&broker, error);
         let mechanism = sasl.mechanism();
         let refused = |why: &str| refused(address, mechanism, why);
         match &sasl.source {
