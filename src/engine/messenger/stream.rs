@@ -5,7 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -21,6 +21,8 @@ pub(super) struct Cut {
     ended: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
+    /// How often everything that was written had left.
+    flushed: AtomicU64,
     /// Who is told of the end, once the connection stands.
     watch: OnceLock<Watch>,
 }
@@ -51,6 +53,10 @@ impl Cut {
         }
         self.reader.wake();
         self.writer.wake();
+    }
+
+    pub(super) fn flushed(&self) -> u64 {
+        self.flushed.load(Ordering::Acquire)
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -160,7 +166,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.guard_write(cx, |inner, cx| inner.poll_flush(cx))
+        let polled = self.guard_write(cx, |inner, cx| inner.poll_flush(cx));
+        if let Poll::Ready(Ok(())) = polled {
+            self.cut.flushed.fetch_add(1, Ordering::AcqRel);
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

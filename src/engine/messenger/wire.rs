@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io::{self, Cursor};
+use std::pin::pin;
 use std::sync::Arc;
 
 use rskafka::messenger::{Messenger, RequestError};
@@ -11,6 +13,7 @@ use rskafka::protocol::api_version::ApiVersionRange;
 use rskafka::protocol::frame::ReadError;
 use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersionedType};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream};
+use tokio::sync::Mutex;
 
 use super::stream::{Cut, Stream};
 use super::watch::Watch;
@@ -32,6 +35,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 pub(super) struct Wire {
     messenger: Messenger<BufStream<Stream<Box<dyn Socket>>>>,
     cut: Arc<Cut>,
+    /// Held while a request is encoded and written. The next one waits as records rather than as bytes that were
+    /// encoded too soon: less memory, and what is written was just touched.
+    turn: Mutex<()>,
 }
 
 impl Wire {
@@ -39,7 +45,7 @@ impl Wire {
     pub(super) fn new(socket: Box<dyn Socket>, client_id: Arc<str>) -> Self {
         let (stream, cut) = Stream::new(socket);
         let stream = BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, stream);
-        Self { messenger: Messenger::new(stream, MAX_ANSWER, client_id), cut }
+        Self { messenger: Messenger::new(stream, MAX_ANSWER, client_id), cut, turn: Mutex::default() }
     }
 
     /// Sets which requests the peer knows, in which versions.
@@ -47,13 +53,24 @@ impl Wire {
         self.messenger.override_version_ranges(ranges);
     }
 
-    /// Requests are written in the order in which these futures are first polled.
+    /// Requests are encoded and written in the order in which these futures are first polled.
     pub(super) async fn request<R>(&self, body: R) -> Result<R::ResponseBody, RequestFailed>
     where
         R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
         R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
     {
-        self.messenger.request(body).await.map_err(RequestFailed)
+        let mut turn = Some(self.turn.lock().await);
+        let flushed = self.cut.flushed();
+        let mut request = pin!(self.messenger.request(body));
+        poll_fn(|cx| {
+            let polled = request.as_mut().poll(cx);
+            if self.cut.flushed() != flushed {
+                turn = None;
+            }
+            polled
+        })
+        .await
+        .map_err(RequestFailed)
     }
 
     /// Ends the connection, and with it every request on its way.
@@ -106,5 +123,63 @@ fn io_of(error: &RequestError) -> Option<&io::Error> {
         RequestError::IO(io) | RequestError::ReadFramedMessageError(ReadError::IO(io)) => Some(io),
         RequestError::Poisoned(inner) => io_of(inner),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt;
+    use rskafka::protocol::api_version::{ApiVersion, ApiVersionRange};
+    use rskafka::protocol::messages::{ReadVersionedError, WriteVersionedError};
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::engine::messenger::api::{request_body, version};
+
+    const SIZE: usize = 4 << 10;
+
+    /// A request that counts how often one was encoded.
+    struct Counted(Arc<AtomicUsize>);
+    struct Nothing;
+
+    request_body!(Counted => Nothing, Produce, 3..=8, flexible from 9);
+
+    impl WriteVersionedType<Vec<u8>> for Counted {
+        fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            out.extend_from_slice(&[7; SIZE]);
+            Ok(())
+        }
+    }
+
+    impl ReadVersionedType<Cursor<Vec<u8>>> for Nothing {
+        fn read_versioned(_: &mut Cursor<Vec<u8>>, _: ApiVersion) -> Result<Self, ReadVersionedError> {
+            Ok(Self)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_encoded_when_the_one_before_it_has_been_written() {
+        let (near, mut far) = tokio::io::duplex(1 << 10);
+        let mut wire = Wire::new(Box::new(near), "us".into());
+        wire.set_versions([(ApiKey::Produce, ApiVersionRange::new(version(3), version(3)))].into());
+        let encoded = Arc::new(AtomicUsize::new(0));
+        let mut first = Box::pin(wire.request(Counted(encoded.clone())));
+        let mut second = Box::pin(wire.request(Counted(encoded.clone())));
+        let mut poll = || (first.as_mut().now_or_never().is_none(), second.as_mut().now_or_never().is_none());
+        for _ in 0..3 {
+            assert_eq!(poll(), (true, true));
+            assert_eq!(encoded.load(Ordering::Relaxed), 1);
+        }
+        let mut read = 0;
+        while read <= SIZE + 64 {
+            assert_eq!(poll(), (true, true));
+            read += far.read(&mut [0; 256]).await.unwrap();
+        }
+        assert_eq!(poll(), (true, true));
+        assert_eq!(encoded.load(Ordering::Relaxed), 2);
     }
 }
