@@ -10,7 +10,8 @@ use super::completion::{Completion, Settled, Stored};
 use super::failed::Failed;
 use super::receipt::Receipt;
 use crate::error::{Error, ErrorKind, Fate};
-use crate::record::{BATCH_OVERHEAD, Record, Sequence};
+use crate::message::Message;
+use crate::record::{Records, Sequence, Stamp, message_footprint};
 
 /// What became of an attempt, for the batch's history.
 #[derive(Clone, Debug)]
@@ -19,8 +20,19 @@ pub(crate) struct Verdict {
     pub(crate) fate: Fate,
 }
 
-/// Longer than any expiry: `Record::expires_after` counts milliseconds in 32 bits.
+/// Longer than any expiry: `Stamp::expires_after` counts milliseconds in 32 bits.
 const FAR: Duration = Duration::from_millis(u32::MAX as u64);
+
+/// A message that comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) message: &'a Message,
+    /// Bytes of the buffers that it took.
+    pub(crate) footprint: usize,
+    pub(crate) now: Instant,
+    /// Its context's deadline.
+    pub(crate) deadline: Option<Instant>,
+}
 
 /// Place in a partition's order: the batch's ordinal, then its first record.
 pub(super) type Order = (u64, u32);
@@ -28,11 +40,9 @@ pub(super) type Order = (u64, u32);
 #[derive(Debug)]
 pub(crate) struct Batch {
     completion: Arc<Completion>,
-    records: Vec<Record>,
+    records: Records,
     /// Index of each record's receipt, where records were taken out and position no longer tells.
     indices: Option<Vec<u32>>,
-    /// Bytes on the wire, uncompressed.
-    wire_bytes: usize,
     /// Bytes of the buffers that are given back when the records are settled.
     footprint: usize,
     buffers: [Option<Arc<Buffer>>; 2],
@@ -58,13 +68,12 @@ impl Batch {
         buffers: [Option<Arc<Buffer>>; 2],
         now: Instant,
         wall: i64,
-        records: Vec<Record>,
+        records: Records,
     ) -> Self {
         Self {
             completion,
             records,
             indices: None,
-            wire_bytes: BATCH_OVERHEAD,
             footprint: 0,
             buffers,
             opened: now,
@@ -83,7 +92,7 @@ impl Batch {
         &self.completion
     }
 
-    pub(crate) fn records(&self) -> &[Record] {
+    pub(crate) fn records(&self) -> &Records {
         &self.records
     }
 
@@ -100,8 +109,9 @@ impl Batch {
         self.records.is_empty()
     }
 
+    /// Bytes on the wire, uncompressed.
     pub(crate) fn wire_bytes(&self) -> usize {
-        self.wire_bytes
+        self.records.wire_bytes()
     }
 
     pub(crate) fn last_error(&self) -> Option<&Error> {
@@ -120,49 +130,44 @@ impl Batch {
         }
     }
 
-    /// Bytes on the wire if `record` were appended.
-    pub(super) fn wire_bytes_with(&self, record: &Record) -> usize {
-        let base = self.records.first().map_or(record.timestamp, |r| r.timestamp);
-        self.wire_bytes + record.encoded_len(self.records.len(), base)
+    /// Appends a message, unless the batch would then take more than `most` bytes.
+    #[inline]
+    pub(super) fn push(&mut self, arrival: &Arrival<'_>, delivery: Duration, most: usize) -> Option<Receipt> {
+        debug_assert!(self.indices.is_none(), "an open batch has lost no record");
+        let stamp = self.stamp(arrival, delivery);
+        let index = self.records.len() as u32;
+        if !self.records.push(arrival.message, stamp, most) {
+            return None;
+        }
+        self.expires = self.expires.min(self.at(stamp.expires_after));
+        self.footprint += arrival.footprint;
+        Some(Receipt::new(self.completion.clone(), index, stamp.timestamp))
     }
 
-    /// Gives a record the time at which it came, and the time at which it is given up.
+    /// The time at which a message came, and the time at which it is given up.
     ///
     /// One look at the clock serves both: the time of day is that of the batch's opening plus what has passed.
-    pub(super) fn stamp(
-        &self,
-        record: &mut Record,
-        now: Instant,
-        deadline: Option<Instant>,
-        delivery: Duration,
-    ) {
-        let age = now.saturating_duration_since(self.opened);
-        if !record.given.timestamp {
-            record.timestamp = self.opened_wall + age.as_millis() as i64;
-        }
+    #[inline]
+    fn stamp(&self, arrival: &Arrival<'_>, delivery: Duration) -> Stamp {
+        let age = arrival.now.saturating_duration_since(self.opened);
         let mut after = age + delivery;
-        if let Some(deadline) = deadline {
+        if let Some(deadline) = arrival.deadline {
             after = after.min(deadline.saturating_duration_since(self.opened));
         }
-        // Rounded up: a message is never given up early.
-        record.expires_after =
-            (after + Duration::from_micros(999)).as_millis().min(u128::from(u32::MAX - 1)) as u32;
+        Stamp {
+            timestamp: arrival.message.timestamp.unwrap_or(self.opened_wall + age.as_millis() as i64),
+            // Rounded up: a message is never given up early.
+            expires_after: (after + Duration::from_micros(999)).as_millis().min(u128::from(u32::MAX - 1))
+                as u32,
+        }
     }
 
-    /// Appends a stamped record that takes the batch to `wire_bytes`.
-    pub(super) fn push(&mut self, record: Record, wire_bytes: usize, footprint: usize) -> Receipt {
-        debug_assert!(self.indices.is_none(), "an open batch has lost no record");
-        let index = self.records.len() as u32;
-        self.expires = self.expires.min(self.expiry(&record));
-        self.wire_bytes = wire_bytes;
-        self.footprint += footprint;
-        let receipt = Receipt::new(self.completion.clone(), index, record.timestamp);
-        self.records.push(record);
-        receipt
+    fn expiries(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.records.expiries().map(|after| self.at(after))
     }
 
-    fn expiry(&self, record: &Record) -> Instant {
-        self.opened + Duration::from_millis(u64::from(record.expires_after))
+    fn at(&self, after: u32) -> Instant {
+        self.opened + Duration::from_millis(u64::from(after))
     }
 
     /// Records what an attempt came to.
@@ -175,7 +180,7 @@ impl Batch {
     }
 
     /// Settles all records as stored, the first at `offset`.
-    pub(crate) fn store(mut self, offset: Option<i64>, append_time: Option<i64>) -> Vec<Record> {
+    pub(crate) fn store(mut self, offset: Option<i64>, append_time: Option<i64>) {
         let stored = Stored { offset, append_time, attempts: self.attempts };
         self.release();
         match self.indices.take() {
@@ -189,9 +194,7 @@ impl Batch {
                 self.completion.end_piece();
             }
         }
-        let mut records = std::mem::take(&mut self.records);
-        records.clear();
-        records
+        self.records = Records::default();
     }
 
     /// Settles all records as failed with `error`, which gets this batch's history.
@@ -203,12 +206,10 @@ impl Batch {
         match self.indices.take() {
             None => self.completion.fail_all(error, records),
             Some(indices) => {
-                let each: Vec<(u32, Settled)> = indices
-                    .into_iter()
-                    .zip(records)
-                    .map(|(index, record)| (index, Err(self.hand_back(&error, record))))
-                    .collect();
-                self.completion.settle_some(each.into_iter());
+                let each = indices.into_iter().enumerate();
+                self.completion.settle_some(
+                    each.map(|(position, index)| (index, Err(self.hand_back(&error, &records, position)))),
+                );
                 self.completion.end_piece();
             }
         }
@@ -225,44 +226,42 @@ impl Batch {
             .with_fate(fate)
     }
 
-    fn hand_back(&self, error: &Error, record: Record) -> Error {
-        let message = record.into_message(self.completion.topic_arc(), self.completion.partition());
-        error.clone().with_message(message)
+    fn hand_back(&self, error: &Error, records: &Records, position: usize) -> Error {
+        error.clone().with_message(self.completion.message(records, position))
     }
 
     /// Takes out and settles the records for which `error_of` has an error. Those that stay are unchanged.
     ///
     /// The batch must not be in flight, unless the sequence of what was sent no longer matters.
-    pub(crate) fn fail_some(&mut self, mut error_of: impl FnMut(usize, &Record) -> Option<Error>) -> Failed {
-        let mut failed = Vec::new();
-        let mut kept = Vec::with_capacity(self.records.len());
-        let mut indices = Vec::with_capacity(self.records.len());
-        for (position, record) in std::mem::take(&mut self.records).into_iter().enumerate() {
-            let index = self.index_at(position);
-            match error_of(position, &record) {
-                Some(error) => failed.push((index, record, error)),
-                None => {
-                    kept.push(record);
-                    indices.push(index);
-                }
+    pub(crate) fn fail_some(&mut self, mut error_of: impl FnMut(usize) -> Option<Error>) -> Failed {
+        let (mut failed, mut kept) = (Vec::new(), Vec::new());
+        for position in 0..self.records.len() {
+            match error_of(position) {
+                Some(error) => failed.push((position, error)),
+                None => kept.push(position),
             }
         }
-        self.records = kept;
         if failed.is_empty() {
             return Failed::default();
         }
-        self.indices = Some(indices);
-        let mut fate = self.fate;
-        let settled: Vec<_> = failed
+        let all = std::mem::take(&mut self.records);
+        let (mut fate, mut freed) = (self.fate, 0);
+        let settled: Vec<(u32, Settled)> = failed
             .into_iter()
-            .map(|(index, record, error)| {
-                let error = self.told(error);
+            .map(|(position, error)| {
+                let message = self.completion.message(&all, position);
+                freed += message_footprint(&message);
+                let error = self.told(error).with_message(message);
                 fate = fate.max(error.fate());
-                (index, Err(self.hand_back(&error, record)))
+                (self.index_at(position), Err(error))
             })
             .collect();
         let new = self.completion.settle_some(settled.into_iter());
-        self.measure();
+        self.indices = Some(kept.iter().map(|position| self.index_at(*position)).collect());
+        self.records = all.pick(kept.into_iter());
+        self.expires = self.first_expiry();
+        self.footprint -= freed;
+        self.give_back(freed);
         Failed::of(new, fate)
     }
 
@@ -272,13 +271,12 @@ impl Batch {
     pub(crate) fn settle_expired(&self, from: Instant, now: Instant, error: &Error) -> (Failed, Instant) {
         let mut next = self.opened + FAR;
         let mut settled: Vec<(u32, Settled)> = Vec::new();
-        for (position, record) in self.records.iter().enumerate() {
-            let expiry = self.expiry(record);
+        for (position, expiry) in self.expiries().enumerate() {
             if expiry > now {
                 next = next.min(expiry);
             } else if expiry > from {
                 let error = self.told(error.clone()).with_fate(Fate::PossiblyPersisted);
-                settled.push((self.index_at(position), Err(self.hand_back(&error, record.clone()))));
+                settled.push((self.index_at(position), Err(self.hand_back(&error, &self.records, position))));
             }
         }
         let new = match settled.is_empty() {
@@ -291,7 +289,7 @@ impl Batch {
     /// Forgets expiries up to `now`, which were settled in flight.
     pub(crate) fn reckon_expiry(&mut self, now: Instant) {
         if self.expires <= now {
-            let later = self.records.iter().map(|r| self.expiry(r)).filter(|at| *at > now);
+            let later = self.expiries().filter(|at| *at > now);
             // Nobody waits for it any more: it is over, not to be sent for ever.
             self.expires = later.min().unwrap_or(now);
         }
@@ -308,7 +306,7 @@ impl Batch {
             return None;
         }
         let at = (0..self.records.len()).find(|p| self.index_at(*p) == index)?;
-        Some(self.fail_some(|position, _| (position == at).then(|| error.clone())))
+        Some(self.fail_some(|position| (position == at).then(|| error.clone())))
     }
 
     /// Takes out and settles the records whose time is over; how many.
@@ -316,16 +314,13 @@ impl Batch {
         if self.expires > now {
             return Failed::default();
         }
-        let opened = self.opened;
-        self.fail_some(|_, record| {
-            let expiry = opened + Duration::from_millis(u64::from(record.expires_after));
-            (expiry <= now).then(|| error.clone())
-        })
+        let over: Vec<bool> = self.expiries().map(|expiry| expiry <= now).collect();
+        self.fail_some(|position| over[position].then(|| error.clone()))
     }
 
     /// Whether every record's time is over.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.records.iter().all(|record| self.expiry(record) <= now)
+        self.expiries().all(|expiry| expiry <= now)
     }
 
     /// Two halves of a batch that the broker found too large; `None` if it has one record.
@@ -336,12 +331,14 @@ impl Batch {
         }
         let mut indices: Vec<u32> = (0..self.records.len()).map(|p| self.index_at(p)).collect();
         let half = self.records.len() / 2;
+        let all = std::mem::take(&mut self.records);
+        self.records = all.pick(0..half);
         let mut right = Self::open(
             self.completion.clone(),
             self.buffers.clone(),
             self.opened,
             self.opened_wall,
-            self.records.split_off(half),
+            all.pick(half..all.len()),
         );
         right.indices = Some(indices.split_off(half));
         (right.attempts, right.ordinal) = (self.attempts, self.ordinal);
@@ -353,31 +350,15 @@ impl Batch {
             half.in_doubt = false;
         }
         let whole = self.footprint;
-        self.measure_keeping_room();
+        self.footprint = self.records.footprint();
         right.footprint = whole - self.footprint;
-        right.measure_keeping_room();
+        self.expires = self.first_expiry();
+        right.expires = right.first_expiry();
         Ok((self, right))
     }
 
-    /// Recomputes sizes after records were taken out, and gives back their room.
-    fn measure(&mut self) {
-        let before = self.footprint;
-        self.measure_keeping_room();
-        let freed = before - self.footprint.min(before);
-        self.give_back(freed);
-    }
-
-    fn measure_keeping_room(&mut self) {
-        let base = self.records.first().map_or(0, |r| r.timestamp);
-        self.wire_bytes = BATCH_OVERHEAD;
-        self.footprint = 0;
-        self.expires = self.opened + FAR;
-        for (index, record) in self.records.iter().enumerate() {
-            self.wire_bytes += record.encoded_len(index, base);
-            self.footprint += record.footprint();
-            self.expires =
-                self.expires.min(self.opened + Duration::from_millis(u64::from(record.expires_after)));
-        }
+    fn first_expiry(&self) -> Instant {
+        self.expiries().min().unwrap_or(self.opened + FAR)
     }
 
     fn release(&mut self) {
@@ -406,7 +387,7 @@ impl Drop for Batch {
         let error =
             Error::new(ErrorKind::Internal, "the producer's task ended before the message was settled")
                 .with_fate(Fate::PossiblyPersisted);
-        let empty = Self::open(self.completion.clone(), [None, None], self.opened, 0, Vec::new());
+        let empty = Self::open(self.completion.clone(), [None, None], self.opened, 0, Records::default());
         // Nobody is left to count them.
         let _uncounted = std::mem::replace(self, empty).fail(error);
     }

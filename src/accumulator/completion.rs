@@ -13,7 +13,8 @@ use std::task::{Poll, Waker};
 use parking_lot::Mutex;
 
 use crate::error::Error;
-use crate::record::Record;
+use crate::message::Message;
+use crate::record::Records;
 
 /// Where one record was stored, or why not.
 pub(crate) type Settled = Result<Stored, Error>;
@@ -31,7 +32,7 @@ enum Whole {
     /// The offset is that of the first record.
     Stored(Stored),
     /// The messages wait here to be handed back, each to its own receipt.
-    Failed(Error, Mutex<Vec<Option<Record>>>),
+    Failed(Error, Records),
 }
 
 #[derive(Default)]
@@ -82,9 +83,8 @@ impl Completion {
     }
 
     /// Settles every record as failed and keeps the messages for their receipts.
-    pub(super) fn fail_all(&self, error: Error, records: Vec<Record>) {
-        let records = records.into_iter().map(Some).collect();
-        _ = self.whole.set(Whole::Failed(error, Mutex::new(records)));
+    pub(super) fn fail_all(&self, error: Error, records: Records) {
+        _ = self.whole.set(Whole::Failed(error, records));
         self.end_piece();
     }
 
@@ -167,15 +167,14 @@ impl Completion {
                 Ok(Stored { offset: stored.offset.map(|base| base + i64::from(index)), ..*stored })
             }
             Whole::Failed(error, records) => {
-                let record = records.lock().get_mut(index as usize).and_then(Option::take);
-                Err(match record {
-                    Some(record) => {
-                        error.clone().with_message(record.into_message(&self.topic, self.partition))
-                    }
-                    None => error.clone(),
-                })
+                Err(error.clone().with_message(self.message(records, index as usize)))
             }
         }
+    }
+
+    /// A message of this batch, as its user handed it in.
+    pub(super) fn message(&self, records: &Records, position: usize) -> Message {
+        records.message(position, &self.topic, self.partition)
     }
 }
 

@@ -9,11 +9,11 @@ mod queue;
 mod receipt;
 mod sequencer;
 
-pub(crate) use batch::{Batch, Verdict};
+pub(crate) use batch::{Arrival, Batch, Verdict};
 pub(crate) use buffer::{Buffer, NoRoom};
 pub(crate) use completion::Completion;
 pub(crate) use failed::Failed;
 pub(crate) use partition::Partition;
-pub(crate) use queue::{Appended, Arrival, Policy, Readiness, Refused, Take};
+pub(crate) use queue::{Appended, Policy, Readiness, Take};
 pub use receipt::Receipt;
 pub(crate) use sequencer::ProducerId;

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
-use super::batch::{Batch, Verdict};
+use super::batch::{Arrival, Batch, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
 use super::failed::Failed;
-use super::queue::{Appended, Arrival, Policy, Queue, Readiness, Refused, Take};
+use super::queue::{Appended, Policy, Queue, Readiness, Take};
 use super::sequencer::ProducerId;
 use crate::error::Error;
 use crate::sender::Lane;
@@ -64,13 +64,14 @@ impl Partition {
         moved
     }
 
-    /// Appends a record. `wall` tells the milliseconds since 1970, and is asked only when a batch is opened.
+    /// Appends a message; `None` where nothing is taken any more. `wall` tells the milliseconds since 1970, and is asked
+    /// only when a batch is opened.
     pub(crate) fn append(
         &self,
-        arrival: Arrival,
+        arrival: &Arrival<'_>,
         policy: &Policy,
         wall: impl FnOnce() -> i64,
-    ) -> Result<Appended, Refused> {
+    ) -> Option<Appended> {
         self.queue.lock().append(arrival, policy, || {
             let completion = Completion::new(self.topic.clone(), self.index);
             (completion, self.buffers.clone(), wall())

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::batch::{Batch, Order, Verdict};
+use super::batch::{Arrival, Batch, Order, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
 use super::failed::Failed;
 use super::receipt::Receipt;
 use super::sequencer::{ProducerId, Sequencer};
 use crate::error::Error;
-use crate::record::{Record, Sequence};
+use crate::record::{Records, Room, Sequence};
 
 /// The settings that decide when a batch may go.
 #[derive(Clone, Debug)]
@@ -55,17 +55,6 @@ pub(crate) enum Take {
     NeedsId(Option<i64>),
 }
 
-/// A record that comes in.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) record: Record,
-    /// Bytes of the buffers that it took.
-    pub(crate) footprint: usize,
-    pub(crate) now: Instant,
-    /// Its context's deadline.
-    pub(crate) deadline: Option<Instant>,
-}
-
 /// What [`Queue::append`] did.
 #[derive(Debug)]
 pub(crate) struct Appended {
@@ -75,10 +64,6 @@ pub(crate) struct Appended {
     /// A batch became full by it.
     pub(crate) sealed: bool,
 }
-
-/// The queue takes nothing any more.
-#[derive(Debug)]
-pub(crate) struct Refused(pub(crate) Record);
 
 #[derive(Debug)]
 struct InFlight {
@@ -104,42 +89,36 @@ pub(super) struct Queue {
     abandoned: Option<Error>,
     /// When someone was told to call `expire`.
     alarm: Option<Instant>,
-    /// Records that the last batch held: room for so many is made at once.
-    hint: usize,
+    /// What the last batch took: so much is made room for at once.
+    room: Room,
 }
 
 impl Queue {
-    /// Appends a record to the open batch, or opens one. Its room in the buffers is taken already.
+    /// Appends a message to the open batch, or opens one. Its room in the buffers is taken already. `None` where
+    /// nothing is taken any more.
     pub(super) fn append(
         &mut self,
-        arrival: Arrival,
+        arrival: &Arrival<'_>,
         policy: &Policy,
         open: impl FnOnce() -> (Arc<Completion>, [Option<Arc<Buffer>>; 2], i64),
-    ) -> Result<Appended, Refused> {
-        let Arrival { mut record, footprint, now, deadline } = arrival;
+    ) -> Option<Appended> {
         if self.closed {
-            return Err(Refused(record));
+            return None;
         }
         let had_open = self.open;
         if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
-            last.stamp(&mut record, now, deadline, policy.delivery);
-            let wire_bytes = last.wire_bytes_with(&record);
-            if wire_bytes <= policy.max_batch_bytes {
-                let expires = last.expires;
-                let receipt = last.push(record, wire_bytes, footprint);
-                return Ok(Appended { receipt, wake: last.expires < expires, sealed: false });
+            let expires = last.expires;
+            if let Some(receipt) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
+                return Some(Appended { receipt, wake: last.expires < expires, sealed: false });
             }
-            self.hint = last.len();
+            self.room = last.records().room();
         }
         let (completion, buffers, wall) = open();
-        let room = Vec::with_capacity((self.hint + self.hint / 16).max(4));
-        let mut batch = Batch::open(completion, buffers, now, wall, room);
-        batch.stamp(&mut record, now, deadline, policy.delivery);
-        let wire_bytes = batch.wire_bytes_with(&record);
-        let receipt = batch.push(record, wire_bytes, footprint);
+        let mut batch = Batch::open(completion, buffers, arrival.now, wall, Records::with_room(self.room));
+        let receipt = batch.push(arrival, policy.delivery, policy.max_batch_bytes)?;
         self.waiting.push_back(batch);
         self.open = true;
-        Ok(Appended { receipt, wake: true, sealed: had_open })
+        Some(Appended { receipt, wake: true, sealed: had_open })
     }
 
     pub(super) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
@@ -216,7 +195,7 @@ impl Queue {
         let batch = self.waiting.pop_front();
         if self.waiting.is_empty() {
             if let (true, Some(batch)) = (self.open, &batch) {
-                self.hint = batch.len();
+                self.room = batch.records().room();
             }
             self.open = false;
         }
@@ -309,7 +288,7 @@ impl Queue {
         self.landed(batch.order());
         batch.note(verdict);
         self.unsequence(&mut batch);
-        let mut failed = batch.fail_some(|position, _| error_of(position));
+        let mut failed = batch.fail_some(error_of);
         if !batch.is_empty() {
             failed += self.send_again(batch, None);
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Core;
-use crate::accumulator::{Appended, Arrival, Buffer, NoRoom, Partition, Receipt, Refused};
+use crate::accumulator::{Appended, Arrival, Buffer, NoRoom, Partition, Receipt};
 use crate::cluster::{Partitions, Topic};
 use crate::config::OpenCircuit;
 use crate::engine::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::partitioner::PartitionInput;
-use crate::record::{Given, Record, max_encoded_len, message_footprint};
+use crate::record::{max_encoded_len, message_footprint};
 use crate::resilience::BreakerState;
 use crate::routing::topic_name;
 
@@ -21,81 +21,72 @@ pub(super) enum Offer {
     /// Accepted. The flag says that a batch became full by it.
     Accepted(Receipt, bool),
     /// The topic has to be asked for first.
-    UnknownTopic(Message, Arc<str>),
+    UnknownTopic(Arc<str>),
     /// There is no room at the moment, in the topic's share or in the whole buffer.
-    NoRoom(Message, Arc<Topic>, usize),
+    NoRoom(Arc<Topic>, usize),
 }
 
 impl Core {
     /// Offers a message. `waited`: the topic whose room its caller has waited for, and got.
     pub(super) fn offer(
         self: &Arc<Self>,
-        message: Message,
+        message: &Message,
         deadline: Option<Instant>,
         waited: Option<&Arc<Topic>>,
     ) -> Result<Offer> {
         let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
-            return Err(refuse(
+            return Err(Error::new(
                 ErrorKind::NoTopic,
-                "the message names no topic and the producer has no default topic: set one of them".into(),
-                message,
+                "the message names no topic and the producer has no default topic: set one of them",
             ));
         };
         let found = self.cluster.topic(name);
         if let Some(waited) = waited {
             // The topic is gone, or another is in its place with a share of its own.
             if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, waited)) {
-                self.give_room_back(waited, message_footprint(&message));
+                self.give_room_back(waited, message_footprint(message));
             }
         }
         let Some(topic) = found else {
-            let name = name.clone();
-            return match topic_name::check(&name) {
-                Ok(()) => Ok(Offer::UnknownTopic(message, name)),
-                Err(problem) => Err(refuse(ErrorKind::InvalidTopic, problem, message)),
+            return match topic_name::check(name) {
+                Ok(()) => Ok(Offer::UnknownTopic(name.clone())),
+                Err(problem) => Err(Error::new(ErrorKind::InvalidTopic, problem)),
             };
         };
-        if let Err((kind, problem)) = self.check(&message) {
-            return Err(refuse(kind, problem, message).with_topic(topic.name().clone()));
-        }
-        let footprint = message_footprint(&message);
+        self.check(message).map_err(|error| error.with_topic(topic.name().clone()))?;
+        let footprint = message_footprint(message);
         let room_taken = waited.is_some_and(|waited| Arc::ptr_eq(waited, &topic));
         if !room_taken {
-            if let Err(full) = self.take_room(&topic, footprint) {
-                return match full {
-                    NoRoom::Full if !self.can_have_room(&topic, footprint) => Err(refuse(
-                        ErrorKind::BufferFull,
-                        format!(
-                            "the message takes {footprint} bytes of memory, more than buffer.max_bytes and \
-                             bulkhead.topic_share allow: raise one of them"
-                        ),
-                        message,
-                    )
-                    .with_topic(topic.name().clone())),
-                    NoRoom::Full => Ok(Offer::NoRoom(message, topic, footprint)),
-                    NoRoom::Closed => Err(closed(message)),
-                };
+            match self.take_room(&topic, footprint) {
+                Ok(()) => {}
+                Err(NoRoom::Closed) => return Err(closed()),
+                Err(NoRoom::Full) if self.can_have_room(&topic, footprint) => {
+                    return Ok(Offer::NoRoom(topic, footprint));
+                }
+                Err(NoRoom::Full) => {
+                    let problem = format!(
+                        "the message takes {footprint} bytes of memory, more than buffer.max_bytes and \
+                         bulkhead.topic_share allow: raise one of them"
+                    );
+                    return Err(Error::new(ErrorKind::BufferFull, problem).with_topic(topic.name().clone()));
+                }
             }
         }
-        let offered = topic.with_partitions(|partitions| {
-            let index = match self.route(&topic, &message, footprint, partitions) {
-                Ok(index) => index,
-                Err((kind, problem)) => {
-                    return Err(refuse(kind, problem, message).with_topic(topic.name().clone()));
-                }
-            };
+        let accepted = topic.with_partitions(|partitions| {
+            let index = self
+                .route(&topic, message, footprint, partitions)
+                .map_err(|error| error.with_topic(topic.name().clone()))?;
             self.append(&partitions.all[index], message, footprint, deadline)
         });
-        match offered {
-            Ok(Ok(accepted)) => Ok(accepted),
+        match accepted {
+            Ok(Some(accepted)) => Ok(accepted),
             // The partition takes nothing more: the producer was closed, or the topic is gone.
-            Ok(Err(message)) => {
+            Ok(None) => {
                 self.give_room_back(&topic, footprint);
-                if self.is_closing() {
-                    return Err(closed(message));
+                match self.is_closing() {
+                    true => Err(closed()),
+                    false => Ok(Offer::UnknownTopic(topic.name().clone())),
                 }
-                let name = topic.name().clone();
-                Ok(Offer::UnknownTopic(message, name))
             }
             Err(error) => {
                 self.give_room_back(&topic, footprint);
@@ -104,42 +95,28 @@ impl Core {
         }
     }
 
+    #[inline]
     fn append(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
-        message: Message,
+        message: &Message,
         footprint: usize,
         deadline: Option<Instant>,
-    ) -> Result<Result<Offer, Message>> {
+    ) -> Result<Option<Offer>> {
         if self.config.circuit_breaker.when_open == OpenCircuit::FailFast {
-            if let Err(error) = self.check_circuit(partition) {
-                return Err(error.with_message(message));
-            }
+            self.check_circuit(partition)?;
         }
-        let record = Record {
-            given: Given {
-                topic: message.topic.is_some(),
-                partition: message.partition.is_some(),
-                timestamp: message.timestamp.is_some(),
-            },
-            key: message.key,
-            value: message.value,
-            headers: message.headers,
-            timestamp: message.timestamp.unwrap_or_default(),
-            expires_after: 0,
+        let arrival = Arrival { message, footprint, now: Instant::now(), deadline };
+        let Some(appended) = partition.append(&arrival, &self.policy, || self.wall_millis()) else {
+            return Ok(None);
         };
-        let arrival = Arrival { record, footprint, now: Instant::now(), deadline };
-        match partition.append(arrival, &self.policy, || self.wall_millis()) {
-            Ok(Appended { receipt, wake, sealed }) => {
-                self.stats.accepted();
-                self.lanes.revive(self);
-                if wake {
-                    partition.lane().schedule(self, partition.clone());
-                }
-                Ok(Ok(Offer::Accepted(receipt, sealed)))
-            }
-            Err(Refused(record)) => Ok(Err(record.into_message(partition.topic(), partition.index()))),
+        let Appended { receipt, wake, sealed } = appended;
+        self.stats.accepted();
+        self.lanes.revive(self);
+        if wake {
+            partition.lane().schedule(self, partition.clone());
         }
+        Ok(Some(Offer::Accepted(receipt, sealed)))
     }
 
     fn check_circuit(&self, partition: &Partition) -> Result<()> {
@@ -156,10 +133,10 @@ impl Core {
         }
     }
 
-    fn check(&self, message: &Message) -> Result<(), (ErrorKind, String)> {
+    fn check(&self, message: &Message) -> Result<()> {
         let bytes = max_encoded_len(message);
         if bytes > self.policy.max_batch_bytes {
-            return Err((
+            return Err(Error::new(
                 ErrorKind::MessageTooLarge,
                 format!(
                     "the message takes {bytes} bytes; batch.max_bytes allows {}: raise it (and max.message.bytes of \
@@ -169,7 +146,7 @@ impl Core {
             ));
         }
         if let Some(timestamp) = message.timestamp.filter(|t| *t < 0) {
-            return Err((
+            return Err(Error::new(
                 ErrorKind::InvalidMessage,
                 format!("the timestamp ({timestamp} ms) is before 1970, which Kafka cannot store"),
             ));
@@ -179,34 +156,32 @@ impl Core {
             let in_order = names.windows(2).all(|pair| pair[0] < pair[1]);
             names.sort_unstable();
             if !in_order || message.headers.iter().any(|h| h.value.is_none()) {
-                return Err((
+                return Err(Error::new(
                     ErrorKind::InvalidMessage,
                     "the PartitionClient engine stores headers sorted by name, each once and not null; these are \
-                     not: use EngineKind::Messenger"
-                        .into(),
+                     not: use EngineKind::Messenger",
                 ));
             }
         }
         Ok(())
     }
 
+    #[inline]
     fn route(
         &self,
         topic: &Topic,
         message: &Message,
         footprint: usize,
         partitions: &Partitions,
-    ) -> Result<usize, (ErrorKind, String)> {
+    ) -> Result<usize> {
         let count = partitions.count;
+        let unknown = |text| Error::new(ErrorKind::UnknownPartition, text);
         if let Some(partition) = message.partition {
             return usize::try_from(partition).ok().filter(|index| *index < count).ok_or_else(|| {
-                (
-                    ErrorKind::UnknownPartition,
-                    format!(
-                        "topic {:?} has {count} partitions; there is no partition {partition}",
-                        topic.name()
-                    ),
-                )
+                unknown(format!(
+                    "topic {:?} has {count} partitions; there is no partition {partition}",
+                    topic.name()
+                ))
             });
         }
         let input = PartitionInput {
@@ -220,13 +195,10 @@ impl Core {
         });
         let index = chosen as usize;
         if index >= count {
-            return Err((
-                ErrorKind::UnknownPartition,
-                format!(
-                    "the partitioner chose partition {chosen} of topic {:?}, which has {count}",
-                    topic.name()
-                ),
-            ));
+            return Err(unknown(format!(
+                "the partitioner chose partition {chosen} of topic {:?}, which has {count}",
+                topic.name()
+            )));
         }
         Ok(index)
     }
@@ -283,10 +255,6 @@ impl Drop for Held<'_> {
     }
 }
 
-pub(super) fn closed(message: Message) -> Error {
-    refuse(ErrorKind::Closed, "the producer is closed".into(), message)
-}
-
-fn refuse(kind: ErrorKind, text: String, message: Message) -> Error {
-    Error::new(kind, text).with_message(message)
+pub(super) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the producer is closed")
 }

@@ -79,15 +79,20 @@ impl Producer {
     /// If the future does not resolve, the message was not accepted.
     pub async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
         let core = self.core();
-        match core.offer(core.traced(message), ctx.deadline(), None)? {
-            Offer::Accepted(receipt, sealed) => {
+        let message = core.traced(message);
+        match core.offer(&message, ctx.deadline(), None) {
+            Ok(Offer::Accepted(receipt, sealed)) => {
                 // Lets the sender run where it shares this thread; batches are full seldom enough.
                 if sealed {
                     tokio::task::yield_now().await;
                 }
                 Ok(receipt)
             }
-            waiting => core.enqueue_slowly(ctx, waiting).await,
+            Ok(waiting) => {
+                let accepted = core.enqueue_slowly(ctx, &message, waiting).await;
+                accepted.map_err(|error| error.with_message(message))
+            }
+            Err(error) => Err(error.with_message(message)),
         }
     }
 
@@ -101,20 +106,22 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue); `BufferFull` where there is no room. The message is handed back.
     pub fn try_enqueue(&self, message: Message) -> Result<Receipt> {
         let core = self.core();
-        match core.offer(core.traced(message), None, None)? {
-            Offer::Accepted(receipt, _) => Ok(receipt),
-            Offer::NoRoom(message, ..) => Err(core.no_room().with_message(message)),
-            Offer::UnknownTopic(message, topic) => {
+        let message = core.traced(message);
+        let error = match core.offer(&message, None, None) {
+            Ok(Offer::Accepted(receipt, _)) => return Ok(receipt),
+            Ok(Offer::NoRoom(..)) => core.no_room(),
+            Ok(Offer::UnknownTopic(topic)) => {
                 core.ask_for(topic.clone());
-                Err(Error::new(
-                    ErrorKind::UnknownTopic,
-                    format!("topic {topic:?} was not used before, and its metadata is being asked for: try again soon"),
-                )
-                .with_topic(topic)
-                .with_retry_after(Some(ASK_AGAIN))
-                .with_message(message))
+                let problem = format!(
+                    "topic {topic:?} was not used before, and its metadata is being asked for: try again soon"
+                );
+                Error::new(ErrorKind::UnknownTopic, problem)
+                    .with_topic(topic)
+                    .with_retry_after(Some(ASK_AGAIN))
             }
-        }
+            Err(error) => error,
+        };
+        Err(error.with_message(message))
     }
 }
 
@@ -132,21 +139,26 @@ impl Core {
     }
 
     async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
-        // Kept to be handed back should the context end while the message is in flight.
-        let copy = (!ctx.is_unbounded()).then(|| message.clone());
         if let Some(ended) = ctx.ended() {
             return Err(gave_up(ended, None, "the message was not sent").with_message(message));
         }
-        let mut receipt = match self.offer(message, ctx.deadline(), None)? {
-            Offer::Accepted(receipt, _) => receipt,
-            waiting => self.enqueue_slowly(ctx, waiting).await?,
+        let accepted = match self.offer(&message, ctx.deadline(), None) {
+            Ok(Offer::Accepted(receipt, _)) => Ok(receipt),
+            Ok(waiting) => self.enqueue_slowly(ctx, &message, waiting).await,
+            Err(error) => Err(error),
         };
-        let Some(copy) = copy else {
+        let mut receipt = match accepted {
+            Ok(receipt) => receipt,
+            Err(error) => return Err(error.with_message(message)),
+        };
+        if ctx.is_unbounded() {
+            drop(message);
             return receipt.await;
-        };
+        }
+        // The message is kept to be handed back should the context end while it is in flight.
         match ctx.bound(&mut receipt).await {
             Ok(result) => result.map_err(|error| self.as_deadline(ctx, error)),
-            Err(ended) => self.call_off(ended, receipt, copy).await,
+            Err(ended) => self.call_off(ended, receipt, message).await,
         }
     }
 
@@ -163,7 +175,7 @@ impl Core {
         self: &Arc<Self>,
         ended: Ended,
         mut receipt: Receipt,
-        copy: Message,
+        message: Message,
     ) -> Result<Delivery> {
         let withdrawn = gave_up(ended, None, "the message was withdrawn before it was sent");
         let partition = self.cluster.topic(receipt.topic()).and_then(|topic| {
@@ -186,42 +198,45 @@ impl Core {
                     .with_topic(topic)
                     .with_partition(receipt.partition())
                     .with_attempts(1)
-                    .with_message(copy))
+                    .with_message(message))
             }
         }
     }
 
     /// Waits for what an offer lacked, within the context and `buffer.max_wait`.
-    async fn enqueue_slowly(self: &Arc<Self>, ctx: &Context, mut offer: Offer) -> Result<Receipt> {
+    async fn enqueue_slowly(
+        self: &Arc<Self>,
+        ctx: &Context,
+        message: &Message,
+        mut offer: Offer,
+    ) -> Result<Receipt> {
         let limit = self.config.buffer.max_wait;
         let bounded = ctx.with_timeout(limit);
         loop {
             offer = match offer {
                 Offer::Accepted(receipt, _) => return Ok(receipt),
-                Offer::UnknownTopic(message, name) => {
+                Offer::UnknownTopic(name) => {
                     let mut last = None;
-                    let resolved = bounded.bound(self.cluster.resolve(self, &name, &mut last)).await;
-                    match resolved {
-                        Ok(Ok(_)) => self.offer(message, ctx.deadline(), None)?,
-                        Ok(Err(error)) => return Err(error.with_message(message)),
+                    match bounded.bound(self.cluster.resolve(self, &name, &mut last)).await {
+                        Ok(resolved) => resolved.map(drop)?,
                         Err(ended) => {
                             let what = format!("the metadata of topic {name:?} could not be had");
-                            return Err(gave_up(ended, last, &what).with_topic(name).with_message(message));
+                            return Err(gave_up(ended, last, &what).with_topic(name));
                         }
                     }
+                    self.offer(message, ctx.deadline(), None)?
                 }
-                Offer::NoRoom(message, topic, bytes) => {
+                Offer::NoRoom(topic, bytes) => {
                     let started = Moment::now();
                     let waited = bounded.bound(self.wait_for_room(&topic, bytes)).await;
                     self.tell_backpressure(started);
                     match waited {
                         Ok(Ok(())) => self.offer(message, ctx.deadline(), Some(&topic))?,
-                        Ok(Err(_)) => return Err(closed(message)),
+                        Ok(Err(_)) => return Err(closed()),
                         Err(Ended::Cancelled) => {
-                            return Err(gave_up(Ended::Cancelled, None, "the message was not accepted")
-                                .with_message(message));
+                            return Err(gave_up(Ended::Cancelled, None, "the message was not accepted"));
                         }
-                        Err(Ended::Deadline) => return Err(self.no_room().with_message(message)),
+                        Err(Ended::Deadline) => return Err(self.no_room()),
                     }
                 }
             };

@@ -1,18 +1,15 @@
-//! A record batch, from messages to bytes, in one pass.
+//! A record batch: its header, and its records as they are or compressed.
 
-use bytes::Bytes;
-
-use super::{Record, Sequence, varint};
+use super::{Records, Sequence};
 use crate::Compression;
 
 /// Bytes of a batch before its first record.
 pub(crate) const BATCH_OVERHEAD: usize = 61;
 
-// Offsets of the fields that are known only once the records are written.
+// Offsets of the fields that are known only once the records are written, or packed.
 const LENGTH: usize = 8;
 const CRC: usize = 17;
 const ATTRIBUTES: usize = 21;
-const MAX_TIMESTAMP: usize = 35;
 /// The length field counts from behind itself.
 const AFTER_LENGTH: usize = 12;
 
@@ -20,15 +17,14 @@ const AFTER_LENGTH: usize = 12;
 ///
 /// Without a sequence the producer id is -1, Kafka's mark of a producer that is not idempotent. Where the
 /// compressor fails the batch goes uncompressed, which every broker takes.
-pub(crate) fn encode_batch<'a>(
-    records: impl ExactSizeIterator<Item = &'a Record> + Clone,
+pub(crate) fn encode_batch(
+    records: &Records,
     sequence: Option<Sequence>,
     compression: Compression,
     out: &mut Vec<u8>,
 ) {
     let start = out.len();
     let count = records.len() as i32;
-    let base = records.clone().next().map_or(0, |first| first.timestamp);
     let sequence = sequence.unwrap_or(Sequence { producer_id: -1, epoch: -1, first: -1 });
 
     out.extend_from_slice(&[0; 8]); // base offset: the broker's to set
@@ -38,8 +34,8 @@ pub(crate) fn encode_batch<'a>(
     out.extend_from_slice(&[0; 4]); // crc
     out.extend_from_slice(&[0; 2]); // attributes
     out.extend_from_slice(&(count - 1).to_be_bytes());
-    out.extend_from_slice(&base.to_be_bytes());
-    out.extend_from_slice(&[0; 8]); // max timestamp
+    out.extend_from_slice(&records.base().to_be_bytes());
+    out.extend_from_slice(&records.newest().to_be_bytes());
     out.extend_from_slice(&sequence.producer_id.to_be_bytes());
     out.extend_from_slice(&sequence.epoch.to_be_bytes());
     out.extend_from_slice(&sequence.first.to_be_bytes());
@@ -47,13 +43,7 @@ pub(crate) fn encode_batch<'a>(
     debug_assert_eq!(out.len() - start, BATCH_OVERHEAD);
 
     let body = out.len();
-    let mut newest = base;
-    for (index, record) in records.enumerate() {
-        newest = newest.max(record.timestamp);
-        encode_record(record, index, base, out);
-    }
-    out[start + MAX_TIMESTAMP..][..8].copy_from_slice(&newest.to_be_bytes());
-
+    records.write(out);
     if compression != Compression::None {
         let mut packed = Vec::with_capacity((out.len() - body) / 2);
         match compression.compress(&out[body..], &mut packed) {
@@ -71,31 +61,4 @@ pub(crate) fn encode_batch<'a>(
     out[start + LENGTH..][..4].copy_from_slice(&length.to_be_bytes());
     let crc = crc32c::crc32c(&out[start + ATTRIBUTES..]);
     out[start + CRC..][..4].copy_from_slice(&crc.to_be_bytes());
-}
-
-#[inline]
-fn encode_record(record: &Record, index: usize, base: i64, out: &mut Vec<u8>) {
-    varint::write(out, record.body_len(index, base) as i64);
-    out.push(0); // attributes
-    varint::write(out, record.timestamp.wrapping_sub(base));
-    varint::write(out, index as i64);
-    nullable(record.key.as_ref(), out);
-    nullable(record.value.as_ref(), out);
-    varint::write(out, record.headers.len() as i64);
-    for header in &record.headers {
-        varint::write(out, header.name.len() as i64);
-        out.extend_from_slice(header.name.as_bytes());
-        nullable(header.value.as_ref(), out);
-    }
-}
-
-#[inline]
-fn nullable(bytes: Option<&Bytes>, out: &mut Vec<u8>) {
-    match bytes {
-        Some(bytes) => {
-            varint::write(out, bytes.len() as i64);
-            out.extend_from_slice(bytes);
-        }
-        None => varint::write(out, -1),
-    }
 }

@@ -18,6 +18,20 @@ pub(crate) fn len(value: i64) -> usize {
     bits.div_ceil(7)
 }
 
+/// Takes what [`write`] appended from the front of `bytes`.
+pub(crate) fn read(bytes: &mut &[u8]) -> i64 {
+    let (mut zigzag, mut shift) = (0_u64, 0);
+    while let Some((byte, rest)) = bytes.split_first() {
+        *bytes = rest;
+        zigzag |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)
+}
+
 #[inline]
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
@@ -43,6 +57,7 @@ mod tests {
             write(&mut out, value);
             assert_eq!(out, bytes, "{value}");
             assert_eq!(len(value), bytes.len(), "{value}");
+            assert_eq!(read(&mut &*bytes), value);
         }
     }
 }

@@ -41,7 +41,7 @@ impl InFlight {
         let encoding = tokio::task::spawn_blocking(move || {
             for parcel in &mut self.parcels {
                 let mut bytes = Vec::new();
-                encode_batch(parcel.batch.records().iter(), parcel.batch.sequence, compression, &mut bytes);
+                encode_batch(parcel.batch.records(), parcel.batch.sequence, compression, &mut bytes);
                 parcel.encoded = Some(bytes);
             }
             self

@@ -28,7 +28,7 @@ use crate::Compression;
 use crate::accumulator::ProducerId;
 use crate::config::{Address, ProducerConfig, SaslConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::record::Record;
+use crate::message::Message;
 
 /// Head start of each bootstrap broker over the next.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -248,17 +248,17 @@ fn codec(compression: Compression) -> Codec {
     }
 }
 
-fn to_rskafka(record: &Record) -> rskafka::record::Record {
-    let headers: BTreeMap<_, _> = record
+fn to_rskafka((message, timestamp): (Message, i64)) -> rskafka::record::Record {
+    let headers: BTreeMap<_, _> = message
         .headers
         .iter()
         .map(|header| (header.name.clone(), header.value.as_deref().unwrap_or_default().to_vec()))
         .collect();
     rskafka::record::Record {
-        key: record.key.as_deref().map(<[u8]>::to_vec),
-        value: record.value.as_deref().map(<[u8]>::to_vec),
+        key: message.key.as_deref().map(<[u8]>::to_vec),
+        value: message.value.as_deref().map(<[u8]>::to_vec),
         headers,
-        timestamp: DateTime::<Utc>::from_timestamp_millis(record.timestamp).unwrap_or_default(),
+        timestamp: DateTime::<Utc>::from_timestamp_millis(timestamp).unwrap_or_default(),
     }
 }
 

@@ -53,12 +53,9 @@ impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
                 out.extend_from_slice(&[0; 4]);
                 match &parcel.encoded {
                     Some(encoded) => out.extend_from_slice(encoded),
-                    None => encode_batch(
-                        parcel.batch.records().iter(),
-                        parcel.batch.sequence,
-                        self.compression,
-                        out,
-                    ),
+                    None => {
+                        encode_batch(parcel.batch.records(), parcel.batch.sequence, self.compression, out)
+                    }
                 }
                 let size = (out.len() - size_at - 4) as i32;
                 out[size_at..][..4].copy_from_slice(&size.to_be_bytes());

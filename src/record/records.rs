@@ -1,0 +1,374 @@
+//! The messages of one batch, in the bytes that are sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{BATCH_OVERHEAD, message_footprint, varint};
+use crate::Message;
+use crate::message::Header;
+
+/// What is longer is kept as the user gave it, so that it is copied only once, into its request.
+const LARGE: usize = 512;
+
+/// Messages, encoded as they are accepted: each is read once, by the thread that has just made it. One that failed is
+/// decoded to be handed back.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    /// One record after the other, without what is in `large`.
+    bytes: Vec<u8>,
+    /// Keys and values that are long, by where in `bytes` they belong.
+    large: Vec<(usize, Bytes)>,
+    large_bytes: usize,
+    marks: Vec<Mark>,
+    /// Timestamp of the first record; the others are told from it.
+    base: i64,
+    newest: i64,
+}
+
+/// What the bytes do not tell of a record.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Where in `bytes` it ends.
+    end: u32,
+    expires_after: u32,
+    given: Given,
+}
+
+/// Which parts of a message its user had set, so that it can be handed back as it came.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    topic: bool,
+    partition: bool,
+    timestamp: bool,
+}
+
+/// A record that is about to be appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    /// Milliseconds since 1970.
+    pub(crate) timestamp: i64,
+    /// Milliseconds after the opening of its batch at which it is given up.
+    pub(crate) expires_after: u32,
+}
+
+/// How many records a batch is likely to hold, and in how many bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Room {
+    records: usize,
+    bytes: usize,
+}
+
+impl Records {
+    pub(crate) fn with_room(room: Room) -> Self {
+        let ample = |usual: usize| usual + usual / 16;
+        Self {
+            bytes: Vec::with_capacity(ample(room.bytes)),
+            marks: Vec::with_capacity(ample(room.records).max(4)),
+            ..Self::default()
+        }
+    }
+
+    /// The room that these take.
+    pub(crate) fn room(&self) -> Room {
+        Room { records: self.marks.len(), bytes: self.bytes.len() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// Bytes of the batch, uncompressed.
+    pub(crate) fn wire_bytes(&self) -> usize {
+        BATCH_OVERHEAD + self.body_bytes()
+    }
+
+    /// Bytes of the records alone.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.bytes.len() + self.large_bytes
+    }
+
+    pub(super) fn base(&self) -> i64 {
+        self.base
+    }
+
+    pub(super) fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    /// Appends a message, unless the batch would then take more than `most` bytes. An empty one takes any.
+    #[inline]
+    pub(crate) fn push(&mut self, message: &Message, stamp: Stamp, most: usize) -> bool {
+        if !self.head(stamp.timestamp, contents_len(message), most) {
+            return false;
+        }
+        self.nullable(message.key.as_ref());
+        self.nullable(message.value.as_ref());
+        varint::write(&mut self.bytes, message.headers.len() as i64);
+        for header in &message.headers {
+            varint::write(&mut self.bytes, header.name.len() as i64);
+            self.bytes.extend_from_slice(header.name.as_bytes());
+            self.nullable(header.value.as_ref());
+        }
+        let given = Given {
+            topic: message.topic.is_some(),
+            partition: message.partition.is_some(),
+            timestamp: message.timestamp.is_some(),
+        };
+        let end = self.bytes.len() as u32;
+        self.marks.push(Mark { end, expires_after: stamp.expires_after, given });
+        true
+    }
+
+    /// Begins a record of so many bytes beside its head, unless the batch would then take more than `most`.
+    #[inline]
+    fn head(&mut self, timestamp: i64, contents: usize, most: usize) -> bool {
+        let index = self.marks.len();
+        if index == 0 {
+            (self.base, self.newest) = (timestamp, timestamp);
+        }
+        let delta = timestamp.wrapping_sub(self.base);
+        let body = 1 + varint::len(delta) + varint::len(index as i64) + contents;
+        let whole = varint::len(body as i64) + body;
+        if index > 0 && self.wire_bytes() + whole > most {
+            return false;
+        }
+        self.newest = self.newest.max(timestamp);
+        self.bytes.reserve(whole.min(LARGE));
+        varint::write(&mut self.bytes, body as i64);
+        self.bytes.push(0); // attributes
+        varint::write(&mut self.bytes, delta);
+        varint::write(&mut self.bytes, index as i64);
+        true
+    }
+
+    #[inline]
+    fn nullable(&mut self, part: Option<&Bytes>) {
+        let Some(part) = part else {
+            return varint::write(&mut self.bytes, -1);
+        };
+        varint::write(&mut self.bytes, part.len() as i64);
+        if part.len() > LARGE {
+            self.large.push((self.bytes.len(), part.clone()));
+            self.large_bytes += part.len();
+        } else {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+
+    /// Appends the records to `out`, as they stand in a batch.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut from = 0;
+        for (at, part) in &self.large {
+            out.extend_from_slice(&self.bytes[from..*at]);
+            out.extend_from_slice(part);
+            from = *at;
+        }
+        out.extend_from_slice(&self.bytes[from..]);
+    }
+
+    /// Milliseconds after the opening of the batch at which each record is given up.
+    pub(crate) fn expiries(&self) -> impl Iterator<Item = u32> + '_ {
+        self.marks.iter().map(|mark| mark.expires_after)
+    }
+
+    /// A message as its user handed it in, where `topic` and `partition` are those of the batch.
+    pub(crate) fn message(&self, position: usize, topic: &Arc<str>, partition: i32) -> Message {
+        let (mut message, timestamp) = self.decode(position);
+        let given = self.marks[position].given;
+        message.topic = given.topic.then(|| topic.clone());
+        message.partition = given.partition.then_some(partition);
+        message.timestamp = given.timestamp.then_some(timestamp);
+        message
+    }
+
+    /// Key, value and headers of each message, and its timestamp.
+    #[cfg(feature = "partition-client")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Message, i64)> + '_ {
+        (0..self.len()).map(|position| self.decode(position))
+    }
+
+    /// Some of the records as a batch of their own. Only their heads change, which tell places and times.
+    pub(crate) fn pick(&self, positions: impl Iterator<Item = usize>) -> Self {
+        let mut picked = Self::default();
+        for position in positions {
+            let mut reader = self.reader(position);
+            let timestamp = self.timestamp(&mut reader);
+            let (contents, end) = (reader.bytes, self.marks[position].end as usize);
+            let large = &reader.large[..reader.large.partition_point(|(at, _)| *at <= end)];
+            let large_bytes: usize = large.iter().map(|(_, part)| part.len()).sum();
+            picked.head(timestamp, contents.len() + large_bytes, usize::MAX);
+            let (start, moved) = (end - contents.len(), picked.bytes.len());
+            picked.large.extend(large.iter().map(|(at, part)| (at - start + moved, part.clone())));
+            picked.large_bytes += large_bytes;
+            picked.bytes.extend_from_slice(contents);
+            picked.marks.push(Mark { end: picked.bytes.len() as u32, ..self.marks[position] });
+        }
+        picked
+    }
+
+    /// Bytes of the buffers that these messages took.
+    pub(crate) fn footprint(&self) -> usize {
+        (0..self.len()).map(|position| message_footprint(&self.decode(position).0)).sum()
+    }
+
+    fn reader(&self, position: usize) -> Reader<'_> {
+        let start = position.checked_sub(1).map_or(0, |before| self.marks[before].end) as usize;
+        // A record may end with one, and begins with its head.
+        let large = self.large.partition_point(|(at, _)| *at <= start);
+        Reader { bytes: &self.bytes[start..self.marks[position].end as usize], large: &self.large[large..] }
+    }
+
+    /// The timestamp in a record's head, which is passed by.
+    fn timestamp(&self, reader: &mut Reader<'_>) -> i64 {
+        let _length = reader.varint();
+        let _attributes = reader.take(1);
+        let timestamp = self.base.wrapping_add(reader.varint());
+        let _index = reader.varint();
+        timestamp
+    }
+
+    /// Key, value and headers, and the timestamp.
+    fn decode(&self, position: usize) -> (Message, i64) {
+        let mut reader = self.reader(position);
+        let timestamp = self.timestamp(&mut reader);
+        let (key, value) = (reader.nullable(), reader.nullable());
+        let headers = (0..reader.varint())
+            .map(|_| {
+                let length = reader.varint() as usize;
+                let name = String::from_utf8_lossy(reader.take(length)).into_owned();
+                Header { name, value: reader.nullable() }
+            })
+            .collect();
+        (Message { key, value, headers, ..Message::default() }, timestamp)
+    }
+}
+
+/// Reads what [`Records::push`] wrote.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    large: &'a [(usize, Bytes)],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.bytes.split_at(count);
+        self.bytes = rest;
+        taken
+    }
+
+    fn varint(&mut self) -> i64 {
+        varint::read(&mut self.bytes)
+    }
+
+    fn nullable(&mut self) -> Option<Bytes> {
+        let length = usize::try_from(self.varint()).ok()?;
+        match self.large.split_first() {
+            Some(((_, part), rest)) if length > LARGE => {
+                self.large = rest;
+                Some(part.clone())
+            }
+            _ => Some(Bytes::copy_from_slice(self.take(length))),
+        }
+    }
+}
+
+/// Bytes of key, value and headers on the wire.
+#[inline]
+pub(super) fn contents_len(message: &Message) -> usize {
+    nullable_len(message.key.as_ref())
+        + nullable_len(message.value.as_ref())
+        + varint::len(message.headers.len() as i64)
+        + message.headers.iter().map(header_len).sum::<usize>()
+}
+
+fn header_len(header: &Header) -> usize {
+    varint::len(header.name.len() as i64) + header.name.len() + nullable_len(header.value.as_ref())
+}
+
+#[inline]
+fn nullable_len(bytes: Option<&Bytes>) -> usize {
+    match bytes {
+        Some(bytes) => varint::len(bytes.len() as i64) + bytes.len(),
+        None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(random: &mut fastrand::Rng) -> Option<Bytes> {
+        let length = match random.u8(..5) {
+            0 => return None,
+            1 => 0,
+            2 => random.usize(LARGE - 1..LARGE + 2),
+            3 => 3 * LARGE,
+            _ => random.usize(..40),
+        };
+        Some(vec![random.u8(..); length].into())
+    }
+
+    fn message(random: &mut fastrand::Rng) -> Message {
+        let headers = (0..random.usize(..4))
+            .map(|_| Header { name: "aä".repeat(random.usize(..5)), value: part(random) })
+            .collect();
+        Message {
+            key: part(random),
+            value: part(random),
+            headers,
+            topic: random.bool().then(|| "t".into()),
+            partition: random.bool().then_some(3),
+            timestamp: random.bool().then(|| random.i64(0..1 << 50)),
+        }
+    }
+
+    fn stamp(position: usize, message: &Message) -> Stamp {
+        Stamp { timestamp: message.timestamp.unwrap_or(5_000), expires_after: position as u32 }
+    }
+
+    #[test]
+    fn a_message_comes_back_as_it_went_in_and_so_do_those_that_are_left() {
+        for seed in 0..2_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let messages: Vec<Message> = (0..random.usize(1..9)).map(|_| message(&mut random)).collect();
+            let mut records = Records::default();
+            for (position, message) in messages.iter().enumerate() {
+                assert!(records.push(message, stamp(position, message), usize::MAX));
+            }
+            let chosen: Vec<usize> = (0..messages.len()).filter(|_| random.bool()).collect();
+            let picked = records.pick(chosen.iter().copied());
+            let topic: Arc<str> = "t".into();
+            for (records, positions) in [(&records, (0..messages.len()).collect()), (&picked, chosen)] {
+                assert_eq!(records.len(), positions.len(), "seed {seed}");
+                for (at, position) in positions.iter().enumerate() {
+                    assert_eq!(records.message(at, &topic, 3), messages[*position], "seed {seed}");
+                }
+                assert!(records.expiries().eq(positions.iter().map(|p| *p as u32)), "seed {seed}");
+                let footprint: usize = positions.iter().map(|p| message_footprint(&messages[*p])).sum();
+                assert_eq!(records.footprint(), footprint, "seed {seed}");
+                let mut out = Vec::new();
+                records.write(&mut out);
+                assert_eq!(out.len(), records.body_bytes(), "seed {seed}");
+                let newest = positions.iter().map(|p| stamp(*p, &messages[*p]).timestamp).max();
+                assert_eq!(records.newest(), newest.unwrap_or_default(), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_takes_no_more_than_it_may_and_an_empty_one_anything() {
+        let (message, now) = (Message::new(vec![0; 50]), Stamp { timestamp: 7, expires_after: 0 });
+        let mut records = Records::default();
+        assert!(records.push(&message, now, 10));
+        let one = records.wire_bytes() - BATCH_OVERHEAD;
+        let most = BATCH_OVERHEAD + 2 * one;
+        assert!(!records.push(&message, now, most - 1));
+        assert!(records.push(&message, now, most));
+        assert_eq!((records.len(), records.wire_bytes()), (2, most));
+    }
+}
