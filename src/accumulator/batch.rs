@@ -131,7 +131,7 @@ impl Batch {
     }
 
     /// Appends a message, unless the batch would then take more than `most` bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, arrival: &Arrival<'_>, delivery: Duration, most: usize) -> Option<Receipt> {
         debug_assert!(self.indices.is_none(), "an open batch has lost no record");
         let stamp = self.stamp(arrival, delivery);
@@ -150,15 +150,14 @@ impl Batch {
     #[inline]
     fn stamp(&self, arrival: &Arrival<'_>, delivery: Duration) -> Stamp {
         let age = arrival.now.saturating_duration_since(self.opened);
-        let mut after = age + delivery;
+        // Rounded up: a message is never given up early.
+        let mut after = millis_up(age) + millis_up(delivery);
         if let Some(deadline) = arrival.deadline {
-            after = after.min(deadline.saturating_duration_since(self.opened));
+            after = after.min(millis_up(deadline.saturating_duration_since(self.opened)));
         }
         Stamp {
-            timestamp: arrival.message.timestamp.unwrap_or(self.opened_wall + age.as_millis() as i64),
-            // Rounded up: a message is never given up early.
-            expires_after: (after + Duration::from_micros(999)).as_millis().min(u128::from(u32::MAX - 1))
-                as u32,
+            timestamp: arrival.message.timestamp.unwrap_or(self.opened_wall + millis(age) as i64),
+            expires_after: after.min(u64::from(u32::MAX - 1)) as u32,
         }
     }
 
@@ -371,6 +370,14 @@ impl Batch {
             buffer.give_back(bytes);
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000 + u64::from(duration.subsec_millis())
+}
+
+fn millis_up(duration: Duration) -> u64 {
+    millis(duration) + u64::from(duration.subsec_nanos() % 1_000_000 > 0)
 }
 
 /// The last net: a batch that is dropped unsettled (a panic, a runtime that ended) answers its receipts.

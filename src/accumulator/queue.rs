@@ -96,6 +96,7 @@ pub(super) struct Queue {
 impl Queue {
     /// Appends a message to the open batch, or opens one. Its room in the buffers is taken already. `None` where
     /// nothing is taken any more.
+    #[inline(always)]
     pub(super) fn append(
         &mut self,
         arrival: &Arrival<'_>,

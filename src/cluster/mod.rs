@@ -25,10 +25,14 @@ use crate::sender::Lane;
 /// A topic that metadata calls unknown so many times in a row was deleted: what is under way to it is given up.
 const GONE_AFTER: u32 = 4;
 
+type Topics = HashMap<Arc<str>, Arc<Topic>, RandomState>;
+
 #[derive(Debug)]
 pub(crate) struct Cluster {
     /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,
+    topics: RwLock<Topics>,
+    /// Held while metadata is taken over: two at a time would make a partition twice.
+    learning: Mutex<()>,
     /// Partitions of topics that are gone, until their batches in flight are answered.
     leaving: Mutex<Vec<Arc<Partition>>>,
     settings: TopicSettings,
@@ -45,6 +49,7 @@ impl Cluster {
         Self {
             breaker: Mutex::new(Breaker::new(breaker)),
             topics: RwLock::default(),
+            learning: Mutex::default(),
             leaving: Mutex::default(),
             refresher: Refresher::new(settings.metadata_age),
             settings,
@@ -57,6 +62,12 @@ impl Cluster {
         self.topics.read().get(name).cloned()
     }
 
+    /// Looks at a topic without taking a share in it.
+    #[inline]
+    pub(crate) fn with_topic<T>(&self, name: &str, look: impl FnOnce(Option<&Arc<Topic>>) -> T) -> T {
+        look(self.topics.read().get(name))
+    }
+
     pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
         self.topics.read().values().cloned().collect()
     }
@@ -66,11 +77,7 @@ impl Cluster {
         let mut leaving = self.leaving.lock();
         leaving.retain(|partition| !partition.is_idle());
         let topics = self.topics();
-        topics
-            .iter()
-            .flat_map(|topic| topic.partitions().all.clone())
-            .chain(leaving.iter().cloned())
-            .collect()
+        topics.iter().flat_map(|topic| topic.partitions.all.clone()).chain(leaving.iter().cloned()).collect()
     }
 
     pub(crate) fn partitions_of(&self, lane: &Arc<Lane>) -> Vec<Arc<Partition>> {
@@ -100,21 +107,25 @@ impl Cluster {
     pub(crate) fn learn(&self, core: &Arc<Core>, metadata: &TopicMetadata) {
         match &metadata.leaders {
             Ok(leaders) => {
-                let topic = {
-                    let mut topics = self.topics.write();
-                    topics
-                        .entry(metadata.name.clone())
-                        .or_insert_with(|| Arc::new(Topic::new(metadata.name.clone(), &self.settings)))
-                        .clone()
+                let _turn = self.learning.lock();
+                let topic = match self.topic(&metadata.name) {
+                    Some(known) => known.led_by(core, leaders),
+                    None => {
+                        let new = Topic::new(metadata.name.clone(), &self.settings);
+                        Some(new.led_by(core, leaders).unwrap_or(new))
+                    }
                 };
+                if let Some(topic) = topic {
+                    self.topics.write().insert(metadata.name.clone(), Arc::new(topic));
+                }
                 self.absent.lock().remove(&metadata.name);
-                topic.learn(core, leaders);
             }
             Err(code) => self.learn_error(core, metadata, *code),
         }
     }
 
     fn learn_error(&self, core: &Arc<Core>, metadata: &TopicMetadata, code: i16) {
+        let _turn = self.learning.lock();
         let Some(topic) = self.topic(&metadata.name) else {
             return;
         };
@@ -129,7 +140,7 @@ impl Cluster {
         // first batches for those that it has.
         core.identities.retire();
         let error = Error::from_broker(code, None).with_topic(metadata.name.clone());
-        let partitions = topic.partitions();
+        let partitions = &topic.partitions;
         self.leaving.lock().extend(partitions.all.iter().cloned());
         for partition in &partitions.all {
             core.stats.failed(&metadata.name, partition.abandon(&error), &error);

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::accumulator::{Buffer, Partition};
 use crate::engine::NodeId;
 use crate::partitioner::{Chooser, Partitioning};
@@ -23,15 +21,14 @@ pub(crate) struct TopicSettings {
     pub(crate) batch_bytes: usize,
 }
 
+/// As metadata described it last; what is known anew is a new one.
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: Arc<str>,
     share: Option<Arc<Buffer>>,
     buffer: Arc<Buffer>,
-    partitions: RwLock<Arc<Partitions>>,
-    /// Held while metadata is taken over: two at a time would make a partition twice.
-    learning: Mutex<()>,
-    pub(crate) chooser: Chooser,
+    pub(crate) partitions: Partitions,
+    pub(crate) chooser: Arc<Chooser>,
     /// How often in a row metadata called it unknown.
     missed: AtomicU32,
 }
@@ -48,12 +45,11 @@ pub(crate) struct Partitions {
 impl Topic {
     pub(super) fn new(name: Arc<str>, settings: &TopicSettings) -> Self {
         Self {
-            chooser: Chooser::new(&settings.partitioning, settings.batch_bytes),
+            chooser: Arc::new(Chooser::new(&settings.partitioning, settings.batch_bytes)),
             name,
             share: settings.share.map(Buffer::new),
             buffer: settings.buffer.clone(),
-            partitions: RwLock::default(),
-            learning: Mutex::default(),
+            partitions: Partitions::default(),
             missed: AtomicU32::new(0),
         }
     }
@@ -62,13 +58,9 @@ impl Topic {
         &self.name
     }
 
-    pub(crate) fn partitions(&self) -> Arc<Partitions> {
-        self.partitions.read().clone()
-    }
-
-    /// Looks at the partitions without taking a share in them.
-    pub(crate) fn with_partitions<T>(&self, look: impl FnOnce(&Partitions) -> T) -> T {
-        look(&self.partitions.read())
+    /// Whether `other` is this topic, known earlier or later: not one that took its name after it was gone.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.chooser, &other.chooser)
     }
 
     /// The part of the buffer that this topic may fill, where it is bounded.
@@ -81,11 +73,11 @@ impl Topic {
         self.missed.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Takes over the leaders: partitions that are new are added, those that moved change their lane.
-    pub(super) fn learn(&self, core: &Arc<Core>, leaders: &[Option<NodeId>]) {
+    /// This topic with these leaders, where that is something new: partitions that were not there before are added,
+    /// those that moved change their lane.
+    pub(super) fn led_by(&self, core: &Arc<Core>, leaders: &[Option<NodeId>]) -> Option<Self> {
         self.missed.store(0, Ordering::Relaxed);
-        let _turn = self.learning.lock();
-        let before = self.partitions();
+        let before = &self.partitions;
         let mut all = before.all.clone();
         for index in all.len()..leaders.len() {
             let buffers = [Some(self.buffer.clone()), self.share.clone()];
@@ -103,8 +95,14 @@ impl Topic {
                 lane.schedule(core, partition.clone());
             }
         }
-        if all.len() != before.all.len() || leaders.len() != before.count || led != before.led {
-            *self.partitions.write() = Arc::new(Partitions { all, count: leaders.len(), led });
-        }
+        let same = all.len() == before.all.len() && leaders.len() == before.count && led == before.led;
+        (!same).then(|| Self {
+            name: self.name.clone(),
+            share: self.share.clone(),
+            buffer: self.buffer.clone(),
+            partitions: Partitions { all, count: leaders.len(), led },
+            chooser: self.chooser.clone(),
+            missed: AtomicU32::new(0),
+        })
     }
 }

@@ -55,7 +55,7 @@ impl BatchConfig {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BufferConfig {
-    /// Bytes of messages that are accepted but not settled, counting keys, values, headers and 112 bytes for
+    /// Bytes of messages that are accepted but not settled, counting keys, values, headers and 64 bytes for
     /// each message's own bookkeeping. Default 32 MiB (Kafka: `buffer.memory`).
     pub max_bytes: usize,
     /// Longest time that `enqueue` and `send` wait for room, or for the metadata of a topic not used before.

@@ -50,7 +50,7 @@ impl Partitioning {
 
 /// A rule of one's own for choosing partitions.
 ///
-/// It is called once for each message, on the task that sends: it must not block. An answer that is no partition
+/// It is called once for each message, on the task that sends: it must not block, nor call the producer. An answer that is no partition
 /// of the topic fails the message; it is never wrapped around.
 pub trait Partitioner: fmt::Debug + Send + Sync {
     /// The partition of this message; `None` leaves it to the rule for messages without a key.

@@ -40,12 +40,22 @@ impl Core {
                 "the message names no topic and the producer has no default topic: set one of them",
             ));
         };
-        let found = self.cluster.topic(name);
-        if let Some(waited) = waited {
+        self.cluster.with_topic(name, |found| self.offer_to(found, name, message, deadline, waited))
+    }
+
+    #[inline(always)]
+    fn offer_to(
+        self: &Arc<Self>,
+        found: Option<&Arc<Topic>>,
+        name: &Arc<str>,
+        message: &Message,
+        deadline: Option<Instant>,
+        waited: Option<&Arc<Topic>>,
+    ) -> Result<Offer> {
+        let waited_here = waited.is_some_and(|waited| found.is_some_and(|found| found.is(waited)));
+        if let (Some(waited), false) = (waited, waited_here) {
             // The topic is gone, or another is in its place with a share of its own.
-            if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, waited)) {
-                self.give_room_back(waited, message_footprint(message));
-            }
+            self.give_room_back(waited, message_footprint(message));
         }
         let Some(topic) = found else {
             return match topic_name::check(name) {
@@ -55,13 +65,12 @@ impl Core {
         };
         self.check(message).map_err(|error| error.with_topic(topic.name().clone()))?;
         let footprint = message_footprint(message);
-        let room_taken = waited.is_some_and(|waited| Arc::ptr_eq(waited, &topic));
-        if !room_taken {
-            match self.take_room(&topic, footprint) {
+        if !waited_here {
+            match self.take_room(topic, footprint) {
                 Ok(()) => {}
                 Err(NoRoom::Closed) => return Err(closed()),
-                Err(NoRoom::Full) if self.can_have_room(&topic, footprint) => {
-                    return Ok(Offer::NoRoom(topic, footprint));
+                Err(NoRoom::Full) if self.can_have_room(topic, footprint) => {
+                    return Ok(Offer::NoRoom(topic.clone(), footprint));
                 }
                 Err(NoRoom::Full) => {
                     let problem = format!(
@@ -72,30 +81,28 @@ impl Core {
                 }
             }
         }
-        let accepted = topic.with_partitions(|partitions| {
-            let index = self
-                .route(&topic, message, footprint, partitions)
-                .map_err(|error| error.with_topic(topic.name().clone()))?;
-            self.append(&partitions.all[index], message, footprint, deadline)
-        });
+        let accepted = self
+            .route(topic, message, footprint)
+            .map_err(|error| error.with_topic(topic.name().clone()))
+            .and_then(|partition| self.append(partition, message, footprint, deadline));
         match accepted {
             Ok(Some(accepted)) => Ok(accepted),
             // The partition takes nothing more: the producer was closed, or the topic is gone.
             Ok(None) => {
-                self.give_room_back(&topic, footprint);
+                self.give_room_back(topic, footprint);
                 match self.is_closing() {
                     true => Err(closed()),
                     false => Ok(Offer::UnknownTopic(topic.name().clone())),
                 }
             }
             Err(error) => {
-                self.give_room_back(&topic, footprint);
+                self.give_room_back(topic, footprint);
                 Err(error)
             }
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn append(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
@@ -167,17 +174,13 @@ impl Core {
     }
 
     #[inline]
-    fn route(
-        &self,
-        topic: &Topic,
-        message: &Message,
-        footprint: usize,
-        partitions: &Partitions,
-    ) -> Result<usize> {
-        let count = partitions.count;
+    fn route<'a>(&self, topic: &'a Topic, message: &Message, footprint: usize) -> Result<&'a Arc<Partition>> {
+        let Partitions { all, count, led } = &topic.partitions;
+        let count = *count;
         let unknown = |text| Error::new(ErrorKind::UnknownPartition, text);
         if let Some(partition) = message.partition {
-            return usize::try_from(partition).ok().filter(|index| *index < count).ok_or_else(|| {
+            let index = usize::try_from(partition).ok().filter(|index| *index < count);
+            return index.and_then(|index| all.get(index)).ok_or_else(|| {
                 unknown(format!(
                     "topic {:?} has {count} partitions; there is no partition {partition}",
                     topic.name()
@@ -190,17 +193,16 @@ impl Core {
             value: message.value.as_deref(),
             partitions: count as u32,
         };
-        let chosen = topic.chooser.choose(&input, &partitions.led, footprint, |index| {
-            partitions.all.get(index as usize).map_or(0, |partition| partition.queued_bytes())
+        let chosen = topic.chooser.choose(&input, led, footprint, |index| {
+            all.get(index as usize).map_or(0, |partition| partition.queued_bytes())
         });
-        let index = chosen as usize;
-        if index >= count {
-            return Err(unknown(format!(
+        let index = Some(chosen as usize).filter(|index| *index < count);
+        index.and_then(|index| all.get(index)).ok_or_else(|| {
+            unknown(format!(
                 "the partitioner chose partition {chosen} of topic {:?}, which has {count}",
                 topic.name()
-            )));
-        }
-        Ok(index)
+            ))
+        })
     }
 
     /// Whether so many bytes can ever have room.

@@ -52,10 +52,11 @@ impl Producer {
     ///
     /// Dropping the future before the message was accepted sends nothing; afterwards the message is sent all the
     /// same. To withdraw it, cancel `ctx` instead.
-    pub async fn send(&self, ctx: &Context, message: Message) -> Result<Delivery> {
+    pub async fn send(&self, ctx: &Context, mut message: Message) -> Result<Delivery> {
         let started = Instant::now();
         let core = self.core();
-        let result = core.send(ctx, core.traced(message)).await;
+        core.trace(&mut message);
+        let result = core.send(ctx, message).await;
         if result.is_err() || core.log.sends_are_heard() {
             core.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
         }
@@ -77,9 +78,9 @@ impl Producer {
     /// # Cancel safety
     ///
     /// If the future does not resolve, the message was not accepted.
-    pub async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
+    pub async fn enqueue(&self, ctx: &Context, mut message: Message) -> Result<Receipt> {
         let core = self.core();
-        let message = core.traced(message);
+        core.trace(&mut message);
         match core.offer(&message, ctx.deadline(), None) {
             Ok(Offer::Accepted(receipt, sealed)) => {
                 // Lets the sender run where it shares this thread; batches are full seldom enough.
@@ -104,9 +105,9 @@ impl Producer {
     /// # Errors
     ///
     /// As [`enqueue`](Self::enqueue); `BufferFull` where there is no room. The message is handed back.
-    pub fn try_enqueue(&self, message: Message) -> Result<Receipt> {
+    pub fn try_enqueue(&self, mut message: Message) -> Result<Receipt> {
         let core = self.core();
-        let message = core.traced(message);
+        core.trace(&mut message);
         let error = match core.offer(&message, None, None) {
             Ok(Offer::Accepted(receipt, _)) => return Ok(receipt),
             Ok(Offer::NoRoom(..)) => core.no_room(),
@@ -130,12 +131,12 @@ const LONG_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
 
 impl Core {
-    /// The message with the headers of the current trace, where that is wanted.
-    fn traced(&self, mut message: Message) -> Message {
+    /// Gives the message the headers of the current trace, where that is wanted.
+    #[inline]
+    fn trace(&self, message: &mut Message) {
         if let Some(propagator) = &self.config.telemetry.propagator {
-            propagator.inject(&mut message);
+            propagator.inject(message);
         }
-        message
     }
 
     async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
@@ -178,8 +179,8 @@ impl Core {
         message: Message,
     ) -> Result<Delivery> {
         let withdrawn = gave_up(ended, None, "the message was withdrawn before it was sent");
-        let partition = self.cluster.topic(receipt.topic()).and_then(|topic| {
-            topic.with_partitions(|partitions| partitions.all.get(receipt.partition() as usize).cloned())
+        let partition = self.cluster.with_topic(receipt.topic(), |topic| {
+            topic?.partitions.all.get(receipt.partition() as usize).cloned()
         });
         if let Some(partition) = partition {
             if let Some(failed) = partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {

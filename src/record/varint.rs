@@ -4,6 +4,10 @@
 #[inline]
 pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
     let mut zigzag = zigzag(value);
+    if zigzag < 0x80 {
+        // Most are: lengths and differences of small records.
+        return out.push(zigzag as u8);
+    }
     while zigzag >= 0x80 {
         out.push(zigzag as u8 | 0x80);
         zigzag >>= 7;
@@ -14,8 +18,11 @@ pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
 /// Bytes that [`write`] appends.
 #[inline]
 pub(crate) fn len(value: i64) -> usize {
-    let bits = 64 - (zigzag(value) | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
+    match zigzag(value) {
+        ..0x80 => 1,
+        0x80..0x4000 => 2,
+        large => (64 - large.leading_zeros() as usize).div_ceil(7),
+    }
 }
 
 /// Takes what [`write`] appended from the front of `bytes`.

@@ -40,6 +40,7 @@ impl Lanes {
     }
 
     /// Starts the tasks again that ended with a runtime. Nearly always there is nothing to do, and nothing is done.
+    #[inline]
     pub(crate) fn revive(&self, core: &Arc<Core>) {
         if self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::AcqRel) {
             for lane in self.all() {

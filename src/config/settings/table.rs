@@ -109,7 +109,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         buffer.max_bytes,
         ["buffer.memory"],
         BYTES,
-        "Messages that are accepted but not settled, with 112 bytes for each one's bookkeeping."
+        "Messages that are accepted but not settled, with 64 bytes for each one's bookkeeping."
     ),
     field!(
         buffer.max_wait,
