@@ -52,11 +52,13 @@ async fn a_broker_that_reads_nothing_costs_the_buffer_and_little_more() {
         writeln!(answer).unwrap();
     }
     assert!(child.wait().unwrap().success());
-    assert_eq!(held.len(), 4);
-    let share = |bytes: usize| bytes as f64 / BOUND as f64;
-    assert!((0.9..=1.2).contains(&share(held[0])), "{held:?}");
+    let share: Vec<f64> = held.iter().map(|bytes| *bytes as f64 / BOUND as f64).collect();
+    assert_eq!(share.len(), 6);
+    assert!((0.9..=1.2).contains(&share[0]), "{held:?}");
     // Filled again and again, the holes that the allocator leaves are counted too.
-    assert!(held.iter().all(|bytes| share(*bytes) <= 1.35), "{held:?}");
+    assert!(share[..4].iter().all(|share| *share <= 1.3), "{held:?}");
+    // What is said of each of many small messages that failed leaves more of them.
+    assert!(share.iter().all(|share| *share <= 2.0), "{held:?}");
 }
 
 /// Says something to the process of the broker, and waits until it is done.
@@ -75,10 +77,10 @@ async fn produce(brokers: &str) {
     let producer = Producer::connect(&Context::timeout(10 * second), config).await.unwrap();
     producer.send(&Context::background(), Message::new("warm")).await.unwrap();
     let before = resident();
-    for _ in 0..4 {
+    for size in [1_000, 1_000, 1_000, 1_000, 100, 100] {
         tell("deaf");
         loop {
-            match producer.enqueue(&Context::background(), Message::new(vec![b'x'; 1_000])).await {
+            match producer.enqueue(&Context::background(), Message::new(vec![b'x'; size])).await {
                 Ok(receipt) => drop(receipt),
                 Err(error) => break assert_eq!(error.kind(), ErrorKind::BufferFull),
             }

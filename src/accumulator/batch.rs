@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::buffer::Buffer;
-use super::completion::{Completion, Settled, Stored};
+use super::completion::{Completion, Lost, Stored};
 use super::failed::Failed;
 use super::receipt::Receipt;
 use crate::error::{Error, ErrorKind, Fate};
 use crate::message::Message;
-use crate::record::{Records, Sequence, Stamp, message_footprint};
+use crate::record::{Records, Sequence, Stamp};
 
 /// What became of an attempt, for the batch's history.
 #[derive(Clone, Debug)]
@@ -187,9 +187,9 @@ impl Batch {
             Some(indices) => {
                 let each = indices.into_iter().enumerate().map(|(position, index)| {
                     let offset = offset.map(|base| base + position as i64);
-                    (index, Ok(Stored { offset, ..stored }))
+                    (index, Stored { offset, ..stored })
                 });
-                self.completion.settle_some(each);
+                self.completion.store_some(each);
                 self.completion.end_piece();
             }
         }
@@ -201,14 +201,11 @@ impl Batch {
         let error = self.told(error);
         let failed = Failed::of(self.unsettled(), error.fate());
         self.release();
-        let records = std::mem::take(&mut self.records);
+        let lost = Lost { error, records: std::mem::take(&mut self.records) };
         match self.indices.take() {
-            None => self.completion.fail_all(error, records),
+            None => self.completion.fail_all(lost),
             Some(indices) => {
-                let each = indices.into_iter().enumerate();
-                self.completion.settle_some(
-                    each.map(|(position, index)| (index, Err(self.hand_back(&error, &records, position)))),
-                );
+                self.completion.fail_some(indices.into_iter(), lost);
                 self.completion.end_piece();
             }
         }
@@ -225,37 +222,25 @@ impl Batch {
             .with_fate(fate)
     }
 
-    fn hand_back(&self, error: &Error, records: &Records, position: usize) -> Error {
-        error.clone().with_message(self.completion.message(records, position))
-    }
-
-    /// Takes out and settles the records for which `error_of` has an error. Those that stay are unchanged.
+    /// Takes out some records and settles them, each group with its error. Those that stay are unchanged.
     ///
     /// The batch must not be in flight, unless the sequence of what was sent no longer matters.
-    pub(crate) fn fail_some(&mut self, mut error_of: impl FnMut(usize) -> Option<Error>) -> Failed {
-        let (mut failed, mut kept) = (Vec::new(), Vec::new());
-        for position in 0..self.records.len() {
-            match error_of(position) {
-                Some(error) => failed.push((position, error)),
-                None => kept.push(position),
-            }
-        }
-        if failed.is_empty() {
+    pub(crate) fn fail_some(&mut self, groups: Vec<(Error, Vec<usize>)>) -> Failed {
+        if groups.is_empty() {
             return Failed::default();
         }
         let all = std::mem::take(&mut self.records);
-        let (mut fate, mut freed) = (self.fate, 0);
-        let settled: Vec<(u32, Settled)> = failed
-            .into_iter()
-            .map(|(position, error)| {
-                let message = self.completion.message(&all, position);
-                freed += message_footprint(&message);
-                let error = self.told(error).with_message(message);
-                fate = fate.max(error.fate());
-                (self.index_at(position), Err(error))
-            })
-            .collect();
-        let new = self.completion.settle_some(settled.into_iter());
+        let mut stays = vec![true; all.len()];
+        let (mut fate, mut freed, mut new) = (self.fate, 0, 0);
+        for (error, positions) in groups {
+            positions.iter().for_each(|position| stays[*position] = false);
+            let lost = Lost { error: self.told(error), records: all.pick(positions.iter().copied()) };
+            fate = fate.max(lost.error.fate());
+            freed += lost.records.footprint();
+            let indices = positions.iter().map(|position| self.index_at(*position));
+            new += self.completion.fail_some(indices, lost);
+        }
+        let kept: Vec<usize> = (0..all.len()).filter(|position| stays[*position]).collect();
         self.indices = Some(kept.iter().map(|position| self.index_at(*position)).collect());
         self.records = all.pick(kept.into_iter());
         self.expires = self.first_expiry();
@@ -264,25 +249,27 @@ impl Batch {
         Failed::of(new, fate)
     }
 
+    /// Positions of the records whose time ended after `from`, if given, and up to `now`.
+    fn expired(&self, from: Option<Instant>, now: Instant) -> Vec<usize> {
+        let is_over = |at: &Instant| *at <= now && from.is_none_or(|from| *at > from);
+        self.expiries().enumerate().filter(|(_, at)| is_over(at)).map(|(position, _)| position).collect()
+    }
+
     /// Settles as failed those records whose time ended after `from` and up to `now`, **without taking them
     /// out**: what was sent still counts for the sequence, and may yet be stored. Their receipts keep this
     /// answer. Returns how many, and when the next one's time ends.
     pub(crate) fn settle_expired(&self, from: Instant, now: Instant, error: &Error) -> (Failed, Instant) {
-        let mut next = self.opened + FAR;
-        let mut settled: Vec<(u32, Settled)> = Vec::new();
-        for (position, expiry) in self.expiries().enumerate() {
-            if expiry > now {
-                next = next.min(expiry);
-            } else if expiry > from {
-                let error = self.told(error.clone()).with_fate(Fate::PossiblyPersisted);
-                settled.push((self.index_at(position), Err(self.hand_back(&error, &self.records, position))));
-            }
+        let next = self.expiries().filter(|at| *at > now).min().unwrap_or(self.opened + FAR);
+        let expired = self.expired(Some(from), now);
+        if expired.is_empty() {
+            return (Failed::default(), next);
         }
-        let new = match settled.is_empty() {
-            true => 0,
-            false => self.completion.settle_some(settled.into_iter()),
+        let lost = Lost {
+            error: self.told(error.clone()).with_fate(Fate::PossiblyPersisted),
+            records: self.records.pick(expired.iter().copied()),
         };
-        (Failed::of(new, Fate::PossiblyPersisted), next)
+        let indices = expired.iter().map(|position| self.index_at(*position));
+        (Failed::of(self.completion.fail_some(indices, lost), Fate::PossiblyPersisted), next)
     }
 
     /// Forgets expiries up to `now`, which were settled in flight.
@@ -305,7 +292,7 @@ impl Batch {
             return None;
         }
         let at = (0..self.records.len()).find(|p| self.index_at(*p) == index)?;
-        Some(self.fail_some(|position| (position == at).then(|| error.clone())))
+        Some(self.fail_some(vec![(error.clone(), vec![at])]))
     }
 
     /// Takes out and settles the records whose time is over; how many.
@@ -313,8 +300,8 @@ impl Batch {
         if self.expires > now {
             return Failed::default();
         }
-        let over: Vec<bool> = self.expiries().map(|expiry| expiry <= now).collect();
-        self.fail_some(|position| over[position].then(|| error.clone()))
+        let expired = self.expired(None, now);
+        self.fail_some(vec![(error.clone(), expired)])
     }
 
     /// Whether every record's time is over.

@@ -13,7 +13,6 @@ use std::task::{Poll, Waker};
 use parking_lot::Mutex;
 
 use crate::error::Error;
-use crate::message::Message;
 use crate::record::Records;
 
 /// Where one record was stored, or why not.
@@ -31,13 +30,27 @@ pub(crate) struct Stored {
 enum Whole {
     /// The offset is that of the first record.
     Stored(Stored),
-    /// The messages wait here to be handed back, each to its own receipt.
-    Failed(Error, Records),
+    Failed(Lost),
+}
+
+/// Messages that failed with the same error. They wait here to be handed back, each to its own receipt: only then is one
+/// read back, so that a batch that fails costs next to nothing where nobody asks.
+pub(super) struct Lost {
+    pub(super) error: Error,
+    pub(super) records: Records,
+}
+
+/// What became of a record apart from its batch.
+#[derive(Clone)]
+enum Outcome {
+    Stored(Stored),
+    /// The place among those that failed with it.
+    Failed(Arc<Lost>, usize),
 }
 
 #[derive(Default)]
 struct Apart {
-    settled: HashMap<u32, Settled>,
+    settled: HashMap<u32, Outcome>,
     wakers: Vec<Waker>,
 }
 
@@ -82,14 +95,25 @@ impl Completion {
         self.end_piece();
     }
 
-    /// Settles every record as failed and keeps the messages for their receipts.
-    pub(super) fn fail_all(&self, error: Error, records: Records) {
-        _ = self.whole.set(Whole::Failed(error, records));
+    /// Settles every record as failed.
+    pub(super) fn fail_all(&self, lost: Lost) {
+        _ = self.whole.set(Whole::Failed(lost));
         self.end_piece();
     }
 
-    /// Settles single records of a piece; how many were not settled before.
-    pub(super) fn settle_some(&self, settled: impl Iterator<Item = (u32, Settled)>) -> usize {
+    /// Settles single records of a piece as stored.
+    pub(super) fn store_some(&self, stored: impl Iterator<Item = (u32, Stored)>) {
+        self.settle_some(stored.map(|(index, stored)| (index, Outcome::Stored(stored))));
+    }
+
+    /// Settles single records of a piece as failed; how many were not settled before.
+    pub(super) fn fail_some(&self, indices: impl Iterator<Item = u32>, lost: Lost) -> usize {
+        let lost = Arc::new(lost);
+        let failed = |(position, index)| (index, Outcome::Failed(lost.clone(), position));
+        self.settle_some(indices.enumerate().map(failed))
+    }
+
+    fn settle_some(&self, settled: impl Iterator<Item = (u32, Outcome)>) -> usize {
         let (new, wakers) = {
             let mut apart = self.apart.lock();
             let before = apart.settled.len();
@@ -152,7 +176,10 @@ impl Completion {
         }
         let mut apart = self.apart.lock();
         if let Some(settled) = apart.settled.get(&index) {
-            return Poll::Ready(settled.clone());
+            return Poll::Ready(match settled {
+                Outcome::Stored(stored) => Ok(*stored),
+                Outcome::Failed(lost, position) => Err(self.hand_back(lost, *position)),
+            });
         }
         if let Some(whole) = self.whole.get() {
             return Poll::Ready(self.of_whole(whole, index));
@@ -166,15 +193,14 @@ impl Completion {
             Whole::Stored(stored) => {
                 Ok(Stored { offset: stored.offset.map(|base| base + i64::from(index)), ..*stored })
             }
-            Whole::Failed(error, records) => {
-                Err(error.clone().with_message(self.message(records, index as usize)))
-            }
+            Whole::Failed(lost) => Err(self.hand_back(lost, index as usize)),
         }
     }
 
-    /// A message of this batch, as its user handed it in.
-    pub(super) fn message(&self, records: &Records, position: usize) -> Message {
-        records.message(position, &self.topic, self.partition)
+    /// The error of one message, with the message as its user handed it in.
+    fn hand_back(&self, lost: &Lost, position: usize) -> Error {
+        let message = lost.records.message(position, &self.topic, self.partition);
+        lost.error.clone().with_message(message)
     }
 }
 

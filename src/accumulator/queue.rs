@@ -289,7 +289,8 @@ impl Queue {
         self.landed(batch.order());
         batch.note(verdict);
         self.unsequence(&mut batch);
-        let mut failed = batch.fail_some(error_of);
+        let bad = (0..batch.len()).filter_map(|position| Some((error_of(position)?, vec![position])));
+        let mut failed = batch.fail_some(bad.collect());
         if !batch.is_empty() {
             failed += self.send_again(batch, None);
         }

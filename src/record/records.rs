@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{BATCH_OVERHEAD, message_footprint, varint};
+use super::{BATCH_OVERHEAD, RECORD_OVERHEAD, varint};
 use crate::Message;
 use crate::message::Header;
 
@@ -213,7 +213,7 @@ impl Records {
 
     /// Bytes of the buffers that these messages took.
     pub(crate) fn footprint(&self) -> usize {
-        (0..self.len()).map(|position| message_footprint(&self.decode(position).0)).sum()
+        (0..self.len()).map(|position| self.reader(position).footprint()).sum()
     }
 
     fn reader(&self, position: usize) -> Reader<'_> {
@@ -236,12 +236,11 @@ impl Records {
     fn decode(&self, position: usize) -> (Message, i64) {
         let mut reader = self.reader(position);
         let timestamp = self.timestamp(&mut reader);
-        let (key, value) = (reader.nullable(), reader.nullable());
+        let (key, value) = (reader.bytes(), reader.bytes());
         let headers = (0..reader.varint())
             .map(|_| {
-                let length = reader.varint() as usize;
-                let name = String::from_utf8_lossy(reader.take(length)).into_owned();
-                Header { name, value: reader.nullable() }
+                let name = String::from_utf8_lossy(reader.name()).into_owned();
+                Header { name, value: reader.bytes() }
             })
             .collect();
         (Message { key, value, headers, ..Message::default() }, timestamp)
@@ -265,14 +264,37 @@ impl<'a> Reader<'a> {
         varint::read(&mut self.bytes)
     }
 
-    fn nullable(&mut self) -> Option<Bytes> {
+    /// Bytes of the buffers that the message took whose record begins here.
+    fn footprint(&mut self) -> usize {
+        let _length = self.varint();
+        self.take(1);
+        let (_timestamp, _index) = (self.varint(), self.varint());
+        let part = |reader: &mut Self| reader.nullable(|part| part.len(), <[u8]>::len).unwrap_or_default();
+        let mut bytes = RECORD_OVERHEAD + part(self) + part(self);
+        for _ in 0..self.varint() {
+            bytes += size_of::<Header>() + self.name().len() + part(self);
+        }
+        bytes
+    }
+
+    fn name(&mut self) -> &'a [u8] {
+        let length = self.varint() as usize;
+        self.take(length)
+    }
+
+    fn bytes(&mut self) -> Option<Bytes> {
+        self.nullable(Bytes::clone, Bytes::copy_from_slice)
+    }
+
+    /// A key or a value, wherever it is kept.
+    fn nullable<T>(&mut self, large: impl Fn(&Bytes) -> T, small: impl Fn(&[u8]) -> T) -> Option<T> {
         let length = usize::try_from(self.varint()).ok()?;
         match self.large.split_first() {
             Some(((_, part), rest)) if length > LARGE => {
                 self.large = rest;
-                Some(part.clone())
+                Some(large(part))
             }
-            _ => Some(Bytes::copy_from_slice(self.take(length))),
+            _ => Some(small(self.take(length))),
         }
     }
 }
@@ -301,6 +323,7 @@ fn nullable_len(bytes: Option<&Bytes>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::message_footprint;
 
     fn part(random: &mut fastrand::Rng) -> Option<Bytes> {
         let length = match random.u8(..5) {
@@ -315,7 +338,10 @@ mod tests {
 
     fn message(random: &mut fastrand::Rng) -> Message {
         let headers = (0..random.usize(..4))
-            .map(|_| Header { name: "aä".repeat(random.usize(..5)), value: part(random) })
+            .map(|_| Header {
+                name: "aä".repeat(if random.u8(..9) == 0 { LARGE } else { random.usize(..5) }),
+                value: part(random),
+            })
             .collect();
         Message {
             key: part(random),
