@@ -12,16 +12,16 @@ use crate::propagation::{Propagator, TraceHeaders};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BatchConfig {
-    /// Largest record batch in bytes, before compression, and so also the largest message.
+    /// Bytes at which a record batch is full, before compression. A message that is larger goes in a batch of its own.
     ///
-    /// Default 1,000,000, under the 1,048,588 that a broker accepts unless told otherwise (Kafka's `batch.size`
-    /// bounds a batch, `max.message.bytes` what the topic accepts).
+    /// Default 1,000,000, under the 1,048,588 that a broker accepts unless told otherwise (Kafka: `batch.size`; what the
+    /// topic accepts is its `max.message.bytes`).
     pub max_bytes: usize,
     /// Longest time that a message waits for others while requests are in flight. Default 5 ms
     /// (Kafka: `linger.ms`).
     pub linger: Duration,
-    /// Largest produce request in bytes. Default 1,046,528, the most that Azure Event Hubs takes
-    /// (Kafka: `max.request.size`).
+    /// Largest produce request in bytes, and so, less 1,024 of overhead, the largest message. Default 1,046,528, the most
+    /// that Azure Event Hubs takes (Kafka: `max.request.size`).
     pub max_request_bytes: usize,
     /// Compression of each batch. Default none (Kafka: `compression.type`).
     pub compression: Compression,
@@ -48,6 +48,11 @@ impl BatchConfig {
         max_request_bytes: usize,
         /// Sets [`compression`](Self::compression).
         compression: Compression,
+    }
+
+    /// Bytes that one message may take, alone in its batch and its request.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        self.max_request_bytes.saturating_sub(crate::record::REQUEST_OVERHEAD)
     }
 }
 

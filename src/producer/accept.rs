@@ -142,13 +142,13 @@ impl Core {
 
     fn check(&self, message: &Message) -> Result<()> {
         let bytes = max_encoded_len(message);
-        if bytes > self.policy.max_batch_bytes {
+        let most = self.config.batch.max_message_bytes();
+        if bytes > most {
             return Err(Error::new(
                 ErrorKind::MessageTooLarge,
                 format!(
-                    "the message takes {bytes} bytes; batch.max_bytes allows {}: raise it (and max.message.bytes of \
-                     the topic), or send a smaller message",
-                    self.policy.max_batch_bytes
+                    "the message takes {bytes} bytes; batch.max_request_bytes allows {most}: raise it (and \
+                     max.message.bytes of the topic), or send a smaller message"
                 ),
             ));
         }

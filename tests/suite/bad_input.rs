@@ -290,15 +290,15 @@ async fn a_topic_is_created_only_where_that_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_message_too_large_for_the_producer() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let config =
-        ProducerConfig::new(cluster.bootstrap()).topic("t").batch(BatchConfig::default().max_bytes(2_000));
-    let producer = Producer::new(config).unwrap();
+    let batch = BatchConfig::default().max_bytes(1_100).max_request_bytes(3_024);
+    let producer = Producer::new(ProducerConfig::new(cluster.bootstrap()).topic("t").batch(batch)).unwrap();
     let message = Message::new("x".repeat(1_900)).key("k".repeat(100));
     let background = Context::background();
     // The topic is asked for first; the message is not sent.
     let error = fails(&producer, &background, message, ErrorKind::MessageTooLarge, SECOND).await;
-    assert!(error.to_string().contains("batch.max_bytes"), "{error}");
+    assert!(error.to_string().contains("batch.max_request_bytes allows 2000"), "{error}");
     assert_eq!(cluster.requests(Api::Produce), 0);
+    // One that is larger than a batch usually gets goes alone.
     producer.send(&background, Message::new("x".repeat(1_900))).await.unwrap();
 }
 

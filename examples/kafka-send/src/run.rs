@@ -84,7 +84,7 @@ impl Job {
         let ledger = Ledger::new(options.failed.as_deref())
             .map_err(|error| Failure::Usage(format!("--failed: {error}")))?;
         // JSON may take six bytes for one.
-        let limit = config.batch.max_bytes.saturating_mul(8);
+        let limit = config.batch.max_request_bytes.saturating_mul(8);
         Ok(Self {
             blocks: input::read(sources, &options.delimiter, limit, options.resume_from),
             reader: Reader::new(options),

@@ -136,7 +136,7 @@ async fn a_run_that_failed_is_resumed_by_record_or_by_byte_and_nothing_is_lost_o
     let input = lines.join("\n") + "\n";
     for by in ["--skip", "--resume-from"] {
         let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-        let small = ["-t", "t", "--batch", "1500"];
+        let small = ["-t", "t", "--batch", "1100", "-X", "max.request.size=2524"];
         let (code, said) = send(&cluster, &small, &input).await;
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains("record 601: ") && said.contains("message_too_large"), "{said}");
@@ -156,7 +156,20 @@ async fn failed_records_go_into_a_file_that_can_be_sent_again() {
     let path = file.to_str().unwrap();
     let large = "y".repeat(2_000);
     let input = format!("a:1\nb:{large}\nc:3\n");
-    let args = ["-t", "t", "-K", ":", "-H", "h=1", "--batch", "1500", "--failed", path];
+    let args = [
+        "-t",
+        "t",
+        "-K",
+        ":",
+        "-H",
+        "h=1",
+        "--batch",
+        "1100",
+        "-X",
+        "max.request.size=2524",
+        "--failed",
+        path,
+    ];
     let (code, said) = send(&cluster, &args, input).await;
     assert_eq!(code, Some(2), "{said}");
     assert!(

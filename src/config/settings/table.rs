@@ -85,7 +85,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         batch.max_bytes,
         ["batch.size"],
         BYTES,
-        "Largest batch before compression, and so also the **largest message**."
+        "Bytes at which a batch is full, before compression. A larger message goes alone."
     ),
     field!(
         batch.linger,
@@ -97,7 +97,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         batch.max_request_bytes,
         ["max.request.size", "message.max.bytes"],
         BYTES,
-        "Largest produce request; holds at least one batch."
+        "Largest produce request, and so, less 1024 bytes, the **largest message**; holds at least one batch."
     ),
     field!(
         batch.compression,
