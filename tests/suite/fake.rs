@@ -31,3 +31,10 @@ mod partition_client_on_three_brokers {
     }
     crate::conformance::each_case!(run);
 }
+
+mod partition_client_on_one_broker {
+    async fn run(case: &str) {
+        super::run(case, super::EngineKind::PartitionClient, 1).await;
+    }
+    crate::conformance::each_case!(run);
+}
