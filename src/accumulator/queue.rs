@@ -48,6 +48,7 @@ pub(crate) enum Readiness {
 
 /// What [`Queue::take`] found.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it nearly always is a batch, and is taken apart at once")]
 pub(crate) enum Take {
     Batch(Batch),
     NotYet(Readiness),
