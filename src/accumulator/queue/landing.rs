@@ -1,0 +1,140 @@
+//! What comes back of the batches in flight.
+
+use tokio::time::Instant;
+
+use super::{Batch, Order, Queue, Sequence, Verdict, because};
+use crate::accumulator::failed::Failed;
+use crate::error::Error;
+
+impl Queue {
+    /// A batch in flight is stored.
+    pub(in crate::accumulator) fn stored(&mut self, order: Order, sequence: Option<Sequence>) {
+        self.landed(order);
+        if let Some(sequence) = sequence {
+            self.sequencer.stored(sequence);
+        }
+        self.after_landing();
+    }
+
+    /// A batch in flight is given up.
+    pub(in crate::accumulator) fn failed(&mut self, mut batch: Batch, verdict: Verdict) -> Failed {
+        self.landed(batch.order());
+        batch.note(&verdict);
+        let failed = self.give_up(batch, verdict.error);
+        self.after_landing();
+        failed
+    }
+
+    /// A batch in flight is to be sent again at `at`, under the sequence that it has.
+    pub(in crate::accumulator) fn retry(
+        &mut self,
+        mut batch: Batch,
+        verdict: &Verdict,
+        at: Instant,
+    ) -> Failed {
+        self.landed(batch.order());
+        batch.note(verdict);
+        let failed = self.send_again(batch, Some(at));
+        self.after_landing();
+        failed
+    }
+
+    /// The broker refused a batch in flight because of its sequence: it is certainly not stored.
+    ///
+    /// Behind a batch that is itself unsettled that is only to be expected, and the sequence will do. Else the
+    /// broker lost track, and numbers start again.
+    pub(in crate::accumulator) fn out_of_sequence(
+        &mut self,
+        mut batch: Batch,
+        verdict: &Verdict,
+        fenced: bool,
+        at: Instant,
+    ) -> Failed {
+        self.landed(batch.order());
+        batch.note(verdict);
+        batch.in_doubt = false;
+        let order = batch.order();
+        let behind = self.resend.front().is_some_and(|b| b.order() < order)
+            || self.in_flight.iter().any(|f| f.order < order);
+        if fenced {
+            self.sequencer.fenced();
+        } else if !behind {
+            self.sequencer.broken();
+        }
+        let failed = self.send_again(batch, Some(at));
+        self.after_landing();
+        failed
+    }
+
+    /// The broker found a batch in flight too large: its halves are sent instead. A single record is given up.
+    pub(in crate::accumulator) fn divide(&mut self, mut batch: Batch, verdict: &Verdict) -> Failed {
+        self.landed(batch.order());
+        batch.note(verdict);
+        self.unsequence(&mut batch);
+        let failed = match batch.divide() {
+            Ok((left, right)) => {
+                let mut failed = self.send_again(left, None);
+                failed += self.send_again(right, None);
+                failed
+            }
+            Err(batch) => batch.fail(verdict.error.clone()),
+        };
+        self.after_landing();
+        failed
+    }
+
+    /// Some records of a batch in flight were refused, and with them the batch: those for which `error_of` has
+    /// an error are given up, the others are sent again. Returns how many were given up.
+    pub(in crate::accumulator) fn drop_records(
+        &mut self,
+        mut batch: Batch,
+        verdict: &Verdict,
+        error_of: impl Fn(usize) -> Option<Error>,
+    ) -> Failed {
+        self.landed(batch.order());
+        batch.note(verdict);
+        self.unsequence(&mut batch);
+        let bad = (0..batch.len()).filter_map(|position| Some((error_of(position)?, vec![position])));
+        let mut failed = batch.fail_some(bad.collect());
+        if !batch.is_empty() {
+            failed += self.send_again(batch, None);
+        }
+        self.after_landing();
+        failed
+    }
+
+    pub(super) fn landed(&mut self, order: Order) {
+        if let Some(at) = self.in_flight.iter().position(|f| f.order == order) {
+            self.in_flight.remove(at);
+        }
+    }
+
+    /// Once nothing is in flight, what failed may go again; numbers start again where they have to.
+    pub(super) fn after_landing(&mut self) {
+        if !self.in_flight.is_empty() {
+            return;
+        }
+        self.muted = false;
+        if self.sequencer.must_restart() && !self.front_in_doubt() {
+            // The first of them is certainly not stored, so neither are those behind it.
+            for batch in &mut self.resend {
+                batch.sequence = None;
+                batch.in_doubt = false;
+            }
+            self.sequencer.start_again();
+        }
+    }
+
+    /// `at`: not before this time, if any.
+    pub(super) fn send_again(&mut self, batch: Batch, at: Option<Instant>) -> Failed {
+        if let Some(error) = &self.abandoned {
+            let error = because(error, batch.last_error());
+            return self.give_up(batch, error);
+        }
+        let place = self.resend.partition_point(|other| other.order() < batch.order());
+        self.resend.insert(place, batch);
+        self.muted = true;
+        self.retry_at = at.or(self.retry_at);
+        Failed::default()
+    }
+}

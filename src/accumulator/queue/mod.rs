@@ -1,0 +1,240 @@
+//! The batches of one partition: accepted, in flight, to be sent again.
+//!
+//! Pure: the time is a parameter, and nothing here waits. The order of acceptance is kept through every
+//! failure: when a batch fails, the partition is *muted* until its batches in flight have been answered; then
+//! those that failed go out again, in order, before anything newer.
+
+mod giving_up;
+mod landing;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::giving_up::because;
+use super::batch::{Arrival, Batch, Order, Verdict};
+use super::buffer::Buffer;
+use super::completion::Completion;
+use super::receipt::Receipt;
+use super::sequencer::{ProducerId, Sequencer};
+use crate::error::Error;
+use crate::record::{Records, Room, Sequence};
+
+/// The settings that decide when a batch may go.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) idempotent: bool,
+    /// Batches of one partition in flight at the same time.
+    pub(crate) max_in_flight: usize,
+    pub(crate) linger: Duration,
+    /// From acceptance to acknowledgement.
+    pub(crate) delivery: Duration,
+    pub(crate) max_batch_bytes: usize,
+}
+
+/// When the next batch may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Nothing waits.
+    Empty,
+    /// Not before a batch in flight is answered.
+    Muted,
+    /// Not before this time, after a failure.
+    RetryAt(Instant),
+    /// At once if nothing is in flight to the broker, else when this time has come.
+    LingersUntil(Instant),
+    /// At once.
+    Now,
+}
+
+/// What [`Queue::take`] found.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it nearly always is a batch, and is taken apart at once")]
+pub(crate) enum Take {
+    Batch(Batch),
+    NotYet(Readiness),
+    /// A producer id is needed first, another than this one.
+    NeedsId(Option<i64>),
+}
+
+/// What [`Queue::append`] did.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) receipt: Receipt,
+    /// The partition's lane has to look at it again.
+    pub(crate) wake: bool,
+    /// A batch became full by it.
+    pub(crate) sealed: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    order: Order,
+    completion: Arc<Completion>,
+    /// An earlier attempt of it may have been stored.
+    in_doubt: bool,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::accumulator) struct Queue {
+    waiting: VecDeque<Batch>,
+    /// The last of `waiting` takes more records.
+    open: bool,
+    resend: VecDeque<Batch>,
+    in_flight: Vec<InFlight>,
+    muted: bool,
+    retry_at: Option<Instant>,
+    sequencer: Sequencer,
+    ordinal: u64,
+    closed: bool,
+    /// Why nothing is sent any more.
+    abandoned: Option<Error>,
+    /// When someone was told to call `expire`.
+    alarm: Option<Instant>,
+    /// What the last batch took: so much is made room for at once.
+    room: Room,
+}
+
+impl Queue {
+    /// Appends a message to the open batch, or opens one. Its room in the buffers is taken already. `None` where
+    /// nothing is taken any more.
+    #[inline(always)]
+    pub(in crate::accumulator) fn append(
+        &mut self,
+        arrival: &Arrival<'_>,
+        policy: &Policy,
+        open: impl FnOnce() -> (Arc<Completion>, [Option<Arc<Buffer>>; 2], i64),
+    ) -> Option<Appended> {
+        if self.closed {
+            return None;
+        }
+        let had_open = self.open;
+        if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
+            let expires = last.expires;
+            if let Some(receipt) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
+                return Some(Appended { receipt, wake: last.expires < expires, sealed: false });
+            }
+            self.room = last.records().room();
+        }
+        let (completion, buffers, wall) = open();
+        let mut batch = Batch::open(completion, buffers, arrival.now, wall, Records::with_room(self.room));
+        let receipt = batch.push(arrival, policy.delivery, policy.max_batch_bytes)?;
+        self.waiting.push_back(batch);
+        self.open = true;
+        Some(Appended { receipt, wake: true, sealed: had_open })
+    }
+
+    pub(in crate::accumulator) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
+        if self.waiting.is_empty() && self.resend.is_empty() {
+            return Readiness::Empty;
+        }
+        let alone = policy.idempotent && !self.sequencer.may_pipeline();
+        let most = if alone { 1 } else { policy.max_in_flight };
+        if self.muted || self.in_flight.len() >= most {
+            return Readiness::Muted;
+        }
+        // The broker recognises only the last five batches: one in doubt goes alone, and nothing passes it.
+        if self.in_flight.iter().any(|batch| batch.in_doubt)
+            || (self.front_in_doubt() && !self.in_flight.is_empty())
+        {
+            return Readiness::Muted;
+        }
+        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+            return Readiness::RetryAt(at);
+        }
+        if self.sequencer.must_restart() && !self.front_in_doubt() {
+            return Readiness::Muted;
+        }
+        if !self.resend.is_empty() {
+            return Readiness::Now;
+        }
+        match self.waiting.front() {
+            Some(only) if self.open && self.waiting.len() == 1 => {
+                Readiness::LingersUntil(only.opened + policy.linger)
+            }
+            _ => Readiness::Now,
+        }
+    }
+
+    /// Takes the next batch if it may go. `idle`: nothing is in flight to its broker, so nothing lingers.
+    pub(in crate::accumulator) fn take(&mut self, now: Instant, idle: bool, policy: &Policy) -> Take {
+        match self.readiness(now, policy) {
+            Readiness::Now => {}
+            Readiness::LingersUntil(until) if idle || until <= now => {}
+            other => return Take::NotYet(other),
+        }
+        if policy.idempotent {
+            if let Err(spent) = self.sequencer.needs() {
+                return Take::NeedsId(spent);
+            }
+        }
+        self.retry_at = None;
+        let Some(mut batch) = self.resend.pop_front().or_else(|| self.pop_waiting()) else {
+            return Take::NotYet(Readiness::Empty);
+        };
+        if batch.ordinal == 0 {
+            self.ordinal += 1;
+            batch.ordinal = self.ordinal;
+        }
+        if policy.idempotent && batch.sequence.is_none() {
+            batch.sequence = self.sequencer.assign(batch.len());
+        }
+        batch.attempts += 1;
+        self.in_flight.push(InFlight {
+            order: batch.order(),
+            completion: batch.completion().clone(),
+            in_doubt: batch.in_doubt,
+        });
+        Take::Batch(batch)
+    }
+
+    /// Bytes of the batch that [`take`](Self::take) would return.
+    pub(in crate::accumulator) fn front_bytes(&self) -> usize {
+        let front = self.resend.front().or_else(|| self.waiting.front());
+        front.map_or(0, Batch::wire_bytes)
+    }
+
+    fn pop_waiting(&mut self) -> Option<Batch> {
+        let batch = self.waiting.pop_front();
+        if self.waiting.is_empty() {
+            if let (true, Some(batch)) = (self.open, &batch) {
+                self.room = batch.records().room();
+            }
+            self.open = false;
+        }
+        batch
+    }
+
+    pub(in crate::accumulator) fn adopt(&mut self, id: ProducerId) {
+        self.sequencer.adopt(id);
+    }
+
+    /// Nothing more joins the batches that are here; what they and those in flight wait for.
+    pub(in crate::accumulator) fn seal(&mut self) -> Vec<Arc<Completion>> {
+        self.open = false;
+        let here = self.waiting.iter().chain(&self.resend).map(Batch::completion);
+        here.chain(self.in_flight.iter().map(|f| &f.completion)).cloned().collect()
+    }
+
+    pub(in crate::accumulator) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(in crate::accumulator) fn leader_changed(&mut self) {
+        self.retry_at = None;
+    }
+
+    pub(in crate::accumulator) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.resend.is_empty() && self.in_flight.is_empty()
+    }
+
+    pub(in crate::accumulator) fn queued_bytes(&self) -> usize {
+        self.waiting.iter().map(Batch::wire_bytes).sum()
+    }
+
+    fn front_in_doubt(&self) -> bool {
+        self.resend.front().is_some_and(|batch| batch.in_doubt)
+    }
+}
