@@ -13,14 +13,14 @@ fn limit() -> Context {
     Context::timeout(Duration::from_secs(60))
 }
 
-/// `KAFKA_SCHEDULES` says how many, 50 without it.
+/// `KAFKA_SCHEDULES` says how many, 100 without it: a thousand take two or three minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_cuts_on_a_real_broker_neither_lose_nor_double_nor_reorder() {
     let name = "random_cuts_on_a_real_broker_neither_lose_nor_double_nor_reorder";
     if !JvmCluster::available_or_skip(name) {
         return;
     }
-    let schedules: u64 = std::env::var("KAFKA_SCHEDULES").map_or(50, |count| count.parse().unwrap());
+    let schedules: u64 = std::env::var("KAFKA_SCHEDULES").map_or(100, |count| count.parse().unwrap());
     let _turn = TURN.lock().await;
     let cluster = JvmCluster::builder().proxied().start().await.unwrap();
     cluster.create_topic("t", 2, &[]).await.unwrap();
