@@ -9,6 +9,7 @@ mod overheard;
 mod renewal;
 mod rotation;
 mod round_trips;
+mod tls12;
 
 use std::sync::Arc;
 use std::time::Duration;
