@@ -37,6 +37,16 @@ async fn a_certificate_that_is_replaced_is_used_by_the_next_connection_of_the_sa
         // Until then the broker that could not be trusted is left alone.
         tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(1))).await;
         producer.send_message(&limit(), "k", "v").await.unwrap();
+
+        // Half written, and then not there for a moment: what was read before serves the next connections.
+        let connections = cluster.connections_accepted(0);
+        std::fs::write(&ca, "-----BEGIN CERTIFICATE-----\n?").unwrap();
+        cluster.cut_connections(0);
+        producer.send_message(&limit(), "k", "v").await.unwrap();
+        std::fs::remove_file(&ca).unwrap();
+        cluster.cut_connections(0);
+        producer.send_message(&limit(), "k", "v").await.unwrap();
+        assert!(cluster.connections_accepted(0) >= connections + 2);
         producer.close(&limit()).await.unwrap();
         std::fs::remove_dir_all(&dir).unwrap();
     }

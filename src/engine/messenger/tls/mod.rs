@@ -63,11 +63,22 @@ impl Tls {
         })
     }
 
-    /// Reads the files again: a certificate that was replaced is used by the next connection.
+    /// Reads the files again: a certificate that was replaced is used by the next connection. Files that cannot be used,
+    /// as while they are being replaced, leave things as they were.
     fn client_config(&self) -> Result<Arc<ClientConfig>> {
         if let Some(given) = &self.config.client_config {
             return Ok(given.clone());
         }
+        self.read().or_else(|error| match &*self.last.lock() {
+            Some((_, config)) => {
+                tracing::warn!(component = "kafka", %error, "TLS goes on with what was read before");
+                Ok(config.clone())
+            }
+            None => Err(error),
+        })
+    }
+
+    fn read(&self) -> Result<Arc<ClientConfig>> {
         let material = Material::read(&self.config)?;
         let mut last = self.last.lock();
         if let Some((used, config)) = &*last {
