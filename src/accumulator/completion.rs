@@ -150,7 +150,7 @@ impl Completion {
 
     /// Resolves once every record of the batch is settled.
     pub(crate) async fn finished(&self) {
-        let mut slot = usize::MAX;
+        let mut slot = u32::MAX;
         std::future::poll_fn(|cx| {
             if self.is_finished() {
                 return Poll::Ready(());
@@ -170,7 +170,7 @@ impl Completion {
     }
 
     /// What became of the record at `index`; registers the waker where that is open. `slot` remembers where.
-    pub(super) fn poll(&self, index: u32, slot: &mut usize, waker: &Waker) -> Poll<Settled> {
+    pub(super) fn poll(&self, index: u32, slot: &mut u32, waker: &Waker) -> Poll<Settled> {
         if let (Some(whole), false) = (self.whole.get(), self.divided.load(Ordering::Acquire)) {
             return Poll::Ready(self.of_whole(whole, index));
         }
@@ -206,11 +206,11 @@ impl Completion {
 
 /// Puts `waker` where this waiter left its last one. The list is emptied when its wakers are woken, so a slot
 /// may since belong to another; a waker is only ever replaced by one of the same task.
-fn register(wakers: &mut Vec<Waker>, slot: &mut usize, waker: &Waker) {
-    match wakers.get_mut(*slot) {
+fn register(wakers: &mut Vec<Waker>, slot: &mut u32, waker: &Waker) {
+    match wakers.get_mut(*slot as usize) {
         Some(mine) if mine.will_wake(waker) => {}
         _ => {
-            *slot = wakers.len();
+            *slot = wakers.len() as u32;
             wakers.push(waker.clone());
         }
     }

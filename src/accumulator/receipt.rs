@@ -24,13 +24,13 @@ pub struct Receipt {
     batch: Arc<Completion>,
     index: u32,
     /// Where the waker was left, so that polling again does not leave another.
-    slot: usize,
+    slot: u32,
     timestamp: i64,
 }
 
 impl Receipt {
     pub(super) fn new(batch: Arc<Completion>, index: u32, timestamp: i64) -> Self {
-        Self { batch, index, slot: usize::MAX, timestamp }
+        Self { batch, index, slot: u32::MAX, timestamp }
     }
 
     /// The topic that the message goes to.
