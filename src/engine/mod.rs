@@ -1,7 +1,8 @@
 //! The seam: what the sending side asks of whatever talks to brokers.
 //!
 //! Only files under this folder name `rskafka`. An engine makes **one attempt** per call and ends it within its
-//! own time limit; retries, order, limits and deadlines are the sender's.
+//! own time limit, at the latest after [`CONNECTING`] times `timeouts.connect` and one `timeouts.request`; retries, order,
+//! limits and deadlines are the sender's.
 
 mod capabilities;
 mod messenger;
@@ -23,6 +24,9 @@ pub(crate) use partition_client::PartitionClientEngine;
 
 use crate::accumulator::{Batch, Partition, ProducerId};
 use crate::error::Result;
+
+/// One waits for the connection that another makes in vain, and then makes its own; the baseline has two to make.
+pub(crate) const CONNECTING: u32 = 3;
 
 /// Where batches can be sent: a broker for the engine that has one connection per broker, a partition for the
 /// one that has one per partition.

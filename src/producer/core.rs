@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
-use crate::engine::{Engine, MessengerEngine, Observer, Parcel};
+use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer, Parcel};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::logging::Log;
 use crate::message::millis;
@@ -156,6 +156,11 @@ impl Core {
     /// Whether batches are encoded beside the task that sends.
     pub(crate) fn encodes_aside(&self) -> bool {
         self.config.batch.compression.is_slow() && self.config.engine == EngineKind::Messenger
+    }
+
+    /// Time after which an attempt of the engine has ended in any case.
+    pub(crate) fn longest_attempt(&self) -> Duration {
+        CONNECTING * self.config.timeouts.connect + self.config.timeouts.request
     }
 
     /// A number that no other request has.

@@ -58,7 +58,9 @@ impl InFlight {
         let spans = self.departs(node, started);
         let mut attempt = engine.produce(node, &self.parcels);
         let mut checked = started;
-        let mut expires = self.parcels.iter().map(|p| p.batch.expires).min();
+        // A timer costs more than it seems, and one that cannot ring before the attempt ends is not set.
+        let limit = started + self.core.longest_attempt();
+        let mut expires = self.parcels.iter().map(|p| p.batch.expires).min().filter(|at| *at < limit);
         let result = loop {
             tokio::select! {
                 biased;

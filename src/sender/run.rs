@@ -343,22 +343,13 @@ impl Run {
         }
     }
 
-    /// Once all is settled no timer stays behind: an idle producer is not woken.
+    /// Leaves no timer behind that nothing waits for: an idle producer is not woken, and one that waits for an answer
+    /// alone does not pay for the deadline of what has left.
     fn rest(&mut self) {
-        let busy = self.requests() > 0 || !self.ready.is_empty() || self.side.is_some();
-        if busy || !self.lingering.is_empty() || !self.delayed.is_empty() {
-            return;
-        }
-        let mut kept = Vec::new();
-        while let Some(partition) = self.expiring.pop() {
+        self.expiring.refresh(|partition| {
             partition.disarm();
-            if let Some(at) = partition.alarm() {
-                kept.push((at, partition));
-            }
-        }
-        for (at, partition) in kept {
-            self.expiring.push(at, partition);
-        }
+            partition.alarm()
+        });
     }
 
     fn alarm(&self) -> Option<Instant> {

@@ -37,13 +37,22 @@ impl Timers {
         self.pop()
     }
 
+    /// Forgets what is out of date at the front: `renew` takes a partition's time back, and tells the time that holds
+    /// for it now, if any.
+    pub(super) fn refresh(&mut self, renew: impl Fn(&Partition) -> Option<Instant>) {
+        while let Some(Reverse(Entry { at, partition })) = self.heap.pop() {
+            if let Some(next) = renew(&partition) {
+                self.push(next, partition);
+                if next <= at {
+                    return;
+                }
+            }
+        }
+    }
+
     /// The soonest partition, whatever its time.
     pub(super) fn pop(&mut self) -> Option<Arc<Partition>> {
         self.heap.pop().map(|Reverse(entry)| entry.partition)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
     }
 }
 

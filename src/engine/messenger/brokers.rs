@@ -34,11 +34,18 @@ pub(super) struct Brokers {
     bootstrap: Vec<Address>,
     settings: Settings,
     connecting: Semaphore,
-    known: Mutex<HashMap<NodeId, Address>>,
+    known: Mutex<HashMap<NodeId, Known>>,
     /// By address, so that a broker of the bootstrap list and the same one of the metadata share a connection.
     slots: Mutex<HashMap<Address, Arc<Slot>>>,
     /// Whether any broker ever answered.
     answered: Arc<AtomicBool>,
+}
+
+/// A broker of the metadata.
+#[derive(Clone, Debug)]
+struct Known {
+    address: Arc<Address>,
+    name: Arc<str>,
 }
 
 /// The place of one connection.
@@ -88,18 +95,25 @@ impl Brokers {
     }
 
     /// The address of a broker, as the metadata told.
-    pub(super) fn address(&self, node: NodeId) -> Option<Address> {
-        self.known.lock().get(&node).cloned()
+    pub(super) fn address(&self, node: NodeId) -> Option<Arc<Address>> {
+        self.known.lock().get(&node).map(|known| known.address.clone())
+    }
+
+    /// The same as text.
+    pub(super) fn name(&self, node: NodeId) -> Option<Arc<str>> {
+        self.known.lock().get(&node).map(|known| known.name.clone())
     }
 
     /// Takes over what the metadata told; connections to brokers that are gone are dropped.
     pub(super) fn learn(&self, brokers: impl IntoIterator<Item = (NodeId, Address)>) {
-        let brokers: HashMap<_, _> = brokers.into_iter().collect();
+        let known = |address: Address| Known { name: address.to_string().into(), address: Arc::new(address) };
+        let brokers: HashMap<_, _> =
+            brokers.into_iter().map(|(node, address)| (node, known(address))).collect();
         if brokers.is_empty() {
             return;
         }
         self.slots.lock().retain(|address, _| {
-            self.bootstrap.contains(address) || brokers.values().any(|known| known == address)
+            self.bootstrap.contains(address) || brokers.values().any(|known| *known.address == *address)
         });
         *self.known.lock() = brokers;
     }
@@ -109,6 +123,16 @@ impl Brokers {
         self.connection_for(address, None, Some(&self.connecting)).await.map(|(connection, _)| connection)
     }
 
+    fn slot(&self, address: &Address) -> Arc<Slot> {
+        let mut slots = self.slots.lock();
+        if let Some(slot) = slots.get(address) {
+            return slot.clone();
+        }
+        let slot = Arc::new(Slot::new(self.answered.clone()));
+        slots.insert(address.clone(), slot.clone());
+        slot
+    }
+
     /// The same; one that has to be made asks for what is wanted as it is made, and is made in one of `places`.
     async fn connection_for(
         &self,
@@ -116,8 +140,7 @@ impl Brokers {
         wanted: Option<Wanted<'_>>,
         places: Option<&Semaphore>,
     ) -> Result<(Arc<Connection>, Answered)> {
-        let slot = || Arc::new(Slot::new(self.answered.clone()));
-        let slot = self.slots.lock().entry(address.clone()).or_insert_with(slot).clone();
+        let slot = self.slot(address);
         if let Some(connection) = slot.fresh(&self.settings) {
             return Ok((connection, Answered::default()));
         }
@@ -167,8 +190,8 @@ impl Brokers {
         }
         let mut candidates = self.bootstrap.clone();
         for known in self.known.lock().values() {
-            if !candidates.contains(known) {
-                candidates.push(known.clone());
+            if !candidates.contains(&known.address) {
+                candidates.push((*known.address).clone());
             }
         }
         self.race(&candidates, wanted).await

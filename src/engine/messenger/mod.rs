@@ -20,15 +20,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use self::api::{InitProducerIdRequest, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse};
 use self::brokers::Brokers;
-use self::connection::{Connection, Settings};
+use self::connection::{Connection, Settings, unreachable};
 use self::handshake::Wanted;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
 pub(crate) use self::watch::Observer;
-use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
+use super::{Answer, CONNECTING, Engine, NodeId, Parcel, Produced, TopicMetadata};
 use crate::Compression;
 use crate::accumulator::ProducerId;
 use crate::clock::Clock;
@@ -135,7 +136,7 @@ impl MessengerEngine {
         Ok(response.topics)
     }
 
-    fn address(&self, node: NodeId) -> Result<Address> {
+    fn address(&self, node: NodeId) -> Result<Arc<Address>> {
         self.brokers.address(node).ok_or_else(|| {
             Error::new(
                 ErrorKind::Unreachable,
@@ -173,7 +174,10 @@ impl Engine for MessengerEngine {
 
     async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced> {
         let address = self.address(node)?;
-        let connection = self.brokers.connection(&address).await?;
+        let limit = CONNECTING * self.brokers.settings().connect_timeout;
+        let connection = timeout(limit, self.brokers.connection(&address)).await.map_err(|_| {
+            unreachable(&address, &format!("no connection within {limit:?}, other attempts included"))
+        })??;
         let request = ProduceRequest {
             acks: self.acks,
             timeout: self.request_timeout,
@@ -186,15 +190,15 @@ impl Engine for MessengerEngine {
 
     async fn probe(&self, node: Option<NodeId>) -> Result<()> {
         let connection = match node {
-            Some(node) => self.brokers.connection(&self.address(node)?).await?,
+            Some(node) => self.brokers.connection(&*self.address(node)?).await?,
             None => self.any(None).await?.0,
         };
         self.ask_metadata(&connection, &[]).await.map(drop)
     }
 
     fn name_of(&self, node: NodeId) -> Arc<str> {
-        match self.brokers.address(node) {
-            Some(address) => address.to_string().into(),
+        match self.brokers.name(node) {
+            Some(name) => name,
             None => format!("broker {}", node.0).into(),
         }
     }
