@@ -35,17 +35,16 @@ impl fmt::Display for Scenario {
 }
 
 pub fn all(quick: bool) -> Vec<Scenario> {
-    let scale = if quick { 1 } else { 2 };
     let flood = |records: usize, size, partitions, topics, compression| Scenario {
         latency: false,
         tls: false,
-        records: records * scale,
+        records,
         size,
         partitions,
         topics,
         compression,
     };
-    let latency = |size| Scenario { latency: true, ..flood(300 / scale, size, 1, 1, "none") };
+    let latency = |size| Scenario { latency: true, ..flood(2_000, size, 1, 1, "none") };
     let encrypted = |records, size| Scenario { tls: true, ..flood(records, size, 1, 1, "none") };
     let mut all = vec![
         flood(1_000_000, 100, 1, 1, "none"),
