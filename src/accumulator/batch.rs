@@ -131,7 +131,7 @@ impl Batch {
     }
 
     /// Appends a message, unless the batch would then take more than `most` bytes.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push(&mut self, arrival: &Arrival<'_>, delivery: Duration, most: usize) -> Option<Receipt> {
         debug_assert!(self.indices.is_none(), "an open batch has lost no record");
         let stamp = self.stamp(arrival, delivery);

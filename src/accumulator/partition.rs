@@ -66,7 +66,7 @@ impl Partition {
 
     /// Appends a message; `None` where nothing is taken any more. `wall` tells the milliseconds since 1970, and is asked
     /// only when a batch is opened.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn append(
         &self,
         arrival: &Arrival<'_>,

@@ -43,7 +43,7 @@ impl Core {
         self.cluster.with_topic(name, |found| self.offer_to(found, name, message, deadline, waited))
     }
 
-    #[inline(always)]
+    #[inline]
     fn offer_to(
         self: &Arc<Self>,
         found: Option<&Arc<Topic>>,
@@ -102,7 +102,7 @@ impl Core {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn append(
         self: &Arc<Self>,
         partition: &Arc<Partition>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
-use rskafka_producer::{Context, Message, Producer, ProducerConfig};
+use rskafka_producer::{Context, Message, Producer, ProducerConfig, TimeoutConfig};
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(2);
@@ -60,6 +60,34 @@ async fn every_call_ends_by_its_deadline_whatever_the_peer_does() {
         }
     }
     eprintln!("latest call: {worst:?} after its deadline");
+}
+
+/// The default settings: an attempt lasts 30 s, and the deadline is far behind the first one's end.
+#[tokio::test(start_paused = true)]
+async fn every_receipt_resolves_within_the_delivery_timeout_whatever_the_peer_does() {
+    let delivery = TimeoutConfig::default().delivery;
+    for (what, trouble) in TROUBLES {
+        let cluster = FakeCluster::with_topic("t", 2).await.unwrap();
+        let producer = Producer::new(ProducerConfig::new(cluster.bootstrap()).topic("t")).unwrap();
+        producer.send(&Context::background(), Message::new("v")).await.unwrap();
+        trouble(&cluster);
+        let mut receipts = Vec::new();
+        for n in 0..20 {
+            let message = Message::new("v").partition(n % 2);
+            // A topic that is gone takes no more.
+            if let Ok(receipt) = producer.enqueue(&Context::background(), message).await {
+                receipts.push((Instant::now(), receipt));
+            }
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        assert!(!receipts.is_empty(), "{what}");
+        for (accepted, receipt) in receipts {
+            // What comes of it is told by other tests; here only the time counts.
+            drop(receipt.await);
+            let late = accepted.elapsed().saturating_sub(delivery);
+            assert!(late <= LATE, "a broker that {what}: a receipt was late by {late:?}");
+        }
+    }
 }
 
 async fn run(call: &str, producer: &Producer, cluster: &FakeCluster) {

@@ -100,7 +100,7 @@ pub(in crate::accumulator) struct Queue {
 impl Queue {
     /// Appends a message to the open batch, or opens one. Its room in the buffers is taken already. `None` where
     /// nothing is taken any more.
-    #[inline(always)]
+    #[inline]
     pub(in crate::accumulator) fn append(
         &mut self,
         arrival: &Arrival<'_>,
