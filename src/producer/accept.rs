@@ -1,6 +1,7 @@
 //! Admission: checked, routed, room taken, appended. The hot path, without an `await`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
@@ -18,8 +19,7 @@ use crate::routing::topic_name;
 
 /// What came of offering a message.
 pub(super) enum Offer {
-    /// Accepted. The flag says that a batch became full by it.
-    Accepted(Receipt, bool),
+    Accepted(Receipt),
     /// The topic has to be asked for first.
     UnknownTopic(Arc<str>),
     /// There is no room at the moment, in the topic's share or in the whole buffer.
@@ -120,10 +120,13 @@ impl Core {
         let Appended { receipt, wake, sealed } = appended;
         self.stats.accepted();
         self.lanes.revive(self);
+        if sealed {
+            self.batch_full.store(true, Ordering::Relaxed);
+        }
         if wake {
             partition.lane().schedule(self, partition.clone());
         }
-        Ok(Some(Offer::Accepted(receipt, sealed)))
+        Ok(Some(Offer::Accepted(receipt)))
     }
 
     fn check_circuit(&self, partition: &Partition) -> Result<()> {

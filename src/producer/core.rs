@@ -40,6 +40,8 @@ pub(crate) struct Core {
     pub(super) default_topic: Option<Arc<str>>,
     pub(super) closing: watch::Sender<super::close::Closing>,
     pub(super) draining: AtomicBool,
+    /// A batch became full since someone let the sender run.
+    pub(super) batch_full: AtomicBool,
     clock: Clock,
     stopped: AtomicBool,
     requests: AtomicU64,
@@ -90,6 +92,7 @@ impl Core {
             default_topic: config.topic.as_deref().map(Arc::from),
             closing: watch::Sender::default(),
             draining: AtomicBool::new(false),
+            batch_full: AtomicBool::new(false),
             clock,
             stopped: AtomicBool::new(false),
             requests: AtomicU64::new(0),

@@ -1,6 +1,7 @@
 //! The ways to send a message.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -80,15 +81,14 @@ impl Producer {
     /// If the future does not resolve, the message was not accepted.
     pub async fn enqueue(&self, ctx: &Context, mut message: Message) -> Result<Receipt> {
         let core = self.core();
+        // Lets the sender run where it shares this thread; batches are full seldom enough. Before anything is accepted: a
+        // future that is dropped here has done nothing.
+        if core.batch_full.load(Ordering::Relaxed) && core.batch_full.swap(false, Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
         core.trace(&mut message);
         match core.offer(&message, ctx.deadline(), None) {
-            Ok(Offer::Accepted(receipt, sealed)) => {
-                // Lets the sender run where it shares this thread; batches are full seldom enough.
-                if sealed {
-                    tokio::task::yield_now().await;
-                }
-                Ok(receipt)
-            }
+            Ok(Offer::Accepted(receipt)) => Ok(receipt),
             Ok(waiting) => {
                 let accepted = core.enqueue_slowly(ctx, &message, waiting).await;
                 accepted.map_err(|error| error.with_message(message))
@@ -109,7 +109,7 @@ impl Producer {
         let core = self.core();
         core.trace(&mut message);
         let error = match core.offer(&message, None, None) {
-            Ok(Offer::Accepted(receipt, _)) => return Ok(receipt),
+            Ok(Offer::Accepted(receipt)) => return Ok(receipt),
             Ok(Offer::NoRoom(..)) => core.no_room(),
             Ok(Offer::UnknownTopic(topic)) => {
                 core.ask_for(topic.clone());
@@ -144,7 +144,7 @@ impl Core {
             return Err(gave_up(ended, None, "the message was not sent").with_message(message));
         }
         let accepted = match self.offer(&message, ctx.deadline(), None) {
-            Ok(Offer::Accepted(receipt, _)) => Ok(receipt),
+            Ok(Offer::Accepted(receipt)) => Ok(receipt),
             Ok(waiting) => self.enqueue_slowly(ctx, &message, waiting).await,
             Err(error) => Err(error),
         };
@@ -215,7 +215,7 @@ impl Core {
         let bounded = ctx.with_timeout(limit);
         loop {
             offer = match offer {
-                Offer::Accepted(receipt, _) => return Ok(receipt),
+                Offer::Accepted(receipt) => return Ok(receipt),
                 Offer::UnknownTopic(name) => {
                     let mut last = None;
                     match bounded.bound(self.cluster.resolve(self, &name, &mut last)).await {

@@ -478,3 +478,26 @@ async fn silent_brokers_do_not_keep_a_good_one_waiting() {
     assert!(started.elapsed() <= SECOND + LATE, "{:?}", started.elapsed());
     drop(silent);
 }
+
+/// `enqueue` let the sender run after it had accepted a message that filled a batch: a future dropped then had sent what its
+/// caller took for not accepted.
+#[tokio::test(start_paused = true)]
+async fn an_enqueue_that_is_dropped_while_the_sender_runs_has_accepted_nothing() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let producer = producer(config(&cluster).batch(BatchConfig::default().max_bytes(1_024))).await;
+    producer.send(&Context::background(), Message::new("warm")).await.unwrap();
+    let (mut accepted, mut dropped) = (1, 0);
+    for _ in 0..200 {
+        let message = Message::new(vec![b'x'; 100]);
+        match producer.enqueue(&Context::background(), message).now_or_never() {
+            Some(receipt) => {
+                drop(receipt.unwrap());
+                accepted += 1;
+            }
+            None => dropped += 1,
+        }
+    }
+    producer.flush(&ctx(60 * SECOND)).await.unwrap();
+    assert!(dropped > 10, "{dropped}");
+    assert_eq!(cluster.all_records("t").len(), accepted);
+}
