@@ -4,6 +4,7 @@
 //! cd benches/peers && cargo run --release            # everything, about half an hour
 //! cargo run --release -- --quick                     # the main scenarios, about five minutes on idle cores
 //! cargo run --release -- --only ours,franz-go
+//! cargo run --release -- --main-peers --from 6       # the peers of --quick, all scenarios from the seventh on
 //! ```
 
 mod chart;
@@ -30,7 +31,9 @@ type Figures = BTreeMap<String, Vec<f64>>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let quick = args.iter().any(|arg| arg == "--quick");
+    let flag = |name: &str| args.iter().any(|arg| arg == name);
+    let (quick, main_peers) = (flag("--quick"), flag("--main-peers"));
+    let from = args.iter().position(|arg| arg == "--from").and_then(|at| args.get(at + 1)?.parse().ok());
     let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1)).cloned();
     let repetitions = 3;
     let cluster = JvmCluster::builder()
@@ -45,8 +48,8 @@ async fn main() -> Result<(), Error> {
         .config("log.segment.delete.delay.ms", "1000")
         .start()
         .await?;
-    let peers = peer::all(&cluster.libs(), quick, only.as_deref())?;
-    let scenarios = scenario::all(quick);
+    let peers = peer::all(&cluster.libs(), quick || main_peers, only.as_deref())?;
+    let scenarios = scenario::all(quick).split_off(from.unwrap_or(0));
     let total = scenarios.len() * peers.len() * repetitions;
     let (started, mut done) = (Instant::now(), 0);
     let mut results: Vec<(Scenario, BTreeMap<&'static str, Figures>)> = Vec::new();
