@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::{earliest, until};
+
 /// Bounds one call: an optional deadline and any number of cancellation tokens.
 ///
 /// A context is derived, never changed: [`with_timeout`](Self::with_timeout) can only bring the deadline
@@ -58,14 +60,14 @@ impl Context {
     pub fn with_timeout(&self, after: Duration) -> Self {
         // A timeout too large for the clock is no timeout.
         let own = Instant::now().checked_add(after);
-        Self { deadline: earlier(self.deadline, own), tokens: self.tokens.clone() }
+        Self { deadline: earliest(self.deadline, own), tokens: self.tokens.clone() }
     }
 
     /// A child that ends at `deadline`, or with its parent if that is earlier.
     #[must_use]
     pub fn with_deadline(&self, deadline: std::time::Instant) -> Self {
         Self {
-            deadline: earlier(self.deadline, Some(Instant::from_std(deadline))),
+            deadline: earliest(self.deadline, Some(Instant::from_std(deadline))),
             tokens: self.tokens.clone(),
         }
     }
@@ -114,7 +116,7 @@ impl Context {
         tokio::select! {
             biased;
             () = self.cancelled() => Ended::Cancelled,
-            () = passed(self.deadline) => Ended::Deadline,
+            () = until(self.deadline) => Ended::Deadline,
         }
     }
 
@@ -149,20 +151,6 @@ impl Context {
                 .await;
             }
         }
-    }
-}
-
-async fn passed(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 

@@ -41,7 +41,6 @@ pub(super) struct Lost {
 }
 
 /// What became of a record apart from its batch.
-#[derive(Clone)]
 enum Outcome {
     Stored(Stored),
     /// The place among those that failed with it.

@@ -25,12 +25,10 @@ use crate::sender::Lane;
 /// A topic that metadata calls unknown so many times in a row was deleted: what is under way to it is given up.
 const GONE_AFTER: u32 = 4;
 
-type Topics = HashMap<Arc<str>, Arc<Topic>, RandomState>;
-
 #[derive(Debug)]
 pub(crate) struct Cluster {
     /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
-    topics: RwLock<Topics>,
+    topics: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,
     /// Held while metadata is taken over: two at a time would make a partition twice.
     learning: Mutex<()>,
     /// Partitions of topics that are gone, until their batches in flight are answered.

@@ -197,7 +197,7 @@ impl Records {
         let mut picked = Self::default();
         for position in positions {
             let mut reader = self.reader(position);
-            let timestamp = self.timestamp(&mut reader);
+            let timestamp = self.base.wrapping_add(reader.head());
             let (contents, end) = (reader.bytes, self.marks[position].end as usize);
             let large = &reader.large[..reader.large.partition_point(|(at, _)| *at <= end)];
             let large_bytes: usize = large.iter().map(|(_, part)| part.len()).sum();
@@ -223,19 +223,10 @@ impl Records {
         Reader { bytes: &self.bytes[start..self.marks[position].end as usize], large: &self.large[large..] }
     }
 
-    /// The timestamp in a record's head, which is passed by.
-    fn timestamp(&self, reader: &mut Reader<'_>) -> i64 {
-        let _length = reader.varint();
-        let _attributes = reader.take(1);
-        let timestamp = self.base.wrapping_add(reader.varint());
-        let _index = reader.varint();
-        timestamp
-    }
-
     /// Key, value and headers, and the timestamp.
     fn decode(&self, position: usize) -> (Message, i64) {
         let mut reader = self.reader(position);
-        let timestamp = self.timestamp(&mut reader);
+        let timestamp = self.base.wrapping_add(reader.head());
         let (key, value) = (reader.bytes(), reader.bytes());
         let headers = (0..reader.varint())
             .map(|_| {
@@ -264,11 +255,18 @@ impl<'a> Reader<'a> {
         varint::read(&mut self.bytes)
     }
 
+    /// Passes a record's head by; how much later than the first one it is.
+    fn head(&mut self) -> i64 {
+        let _length = self.varint();
+        let _attributes = self.take(1);
+        let delta = self.varint();
+        let _index = self.varint();
+        delta
+    }
+
     /// Bytes of the buffers that the message took whose record begins here.
     fn footprint(&mut self) -> usize {
-        let _length = self.varint();
-        self.take(1);
-        let (_timestamp, _index) = (self.varint(), self.varint());
+        self.head();
         let part = |reader: &mut Self| reader.nullable(|part| part.len(), <[u8]>::len).unwrap_or_default();
         let mut bytes = RECORD_OVERHEAD + part(self) + part(self);
         for _ in 0..self.varint() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::accumulator::Verdict;
+use crate::clock::until;
 use crate::engine::{NodeId, Parcel, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::logging::{Sending, Spans};
@@ -111,13 +112,6 @@ impl InFlight {
             next = Some(next.map_or(at, |next| next.min(at)));
         }
         next
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

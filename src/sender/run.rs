@@ -18,6 +18,7 @@ use super::lane::Lane;
 use super::settle::settle;
 use super::timers::Timers;
 use crate::accumulator::{Partition, ProducerId, Readiness, Take};
+use crate::clock::{earliest, until};
 use crate::engine::{NodeId, Parcel};
 use crate::error::Result;
 use crate::producer::Core;
@@ -373,19 +374,5 @@ async fn side(side: &mut Option<(Side, Vec<Arc<Partition>>)>) -> Done {
         Some((Side::ProducerId(ask), _)) => Done::ProducerId(ask.await),
         Some((Side::Probe(probe), _)) => Done::Probe(probe.await),
         None => std::future::pending().await,
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

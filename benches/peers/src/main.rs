@@ -33,8 +33,9 @@ async fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let flag = |name: &str| args.iter().any(|arg| arg == name);
     let (quick, main_peers) = (flag("--quick"), flag("--main-peers"));
-    let from = args.iter().position(|arg| arg == "--from").and_then(|at| args.get(at + 1)?.parse().ok());
-    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1)).cloned();
+    let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).cloned();
+    let from: usize = value("--from").map_or(Ok(0), |from| from.parse())?;
+    let only = value("--only");
     let repetitions = 3;
     let cluster = JvmCluster::builder()
         .secured()
@@ -49,7 +50,7 @@ async fn main() -> Result<(), Error> {
         .start()
         .await?;
     let peers = peer::all(&cluster.libs(), quick || main_peers, only.as_deref())?;
-    let scenarios = scenario::all(quick).split_off(from.unwrap_or(0));
+    let scenarios: Vec<_> = scenario::all(quick).into_iter().skip(from).collect();
     let total = scenarios.len() * peers.len() * repetitions;
     let (started, mut done) = (Instant::now(), 0);
     let mut results: Vec<(Scenario, BTreeMap<&'static str, Figures>)> = Vec::new();
