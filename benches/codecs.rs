@@ -1,6 +1,6 @@
 //! Ratio and speed of each codec on batches of JSON events: `cargo bench --bench codecs --features zstd`.
 //!
-//! The module is compiled in by path, because it is not public.
+//! The modules are compiled in by path, because they are not public.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "the bench uses a part of the module")]
 
 use std::hint::black_box;
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 #[path = "../src/compression/mod.rs"]
 mod compression;
+#[path = "../src/scratch.rs"]
+mod scratch;
 
 use compression::Compression;
 

@@ -33,6 +33,7 @@ mod propagation;
 mod record;
 mod resilience;
 mod routing;
+mod scratch;
 mod sender;
 mod stats;
 

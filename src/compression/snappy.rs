@@ -1,10 +1,25 @@
+use std::cell::RefCell;
 use std::io;
+
+use snap::raw::{Encoder, max_compress_len};
+
+use crate::scratch;
+
+thread_local! {
+    /// With room for what comes out, which the encoder wants to be as large as the worst case.
+    static ENCODER: RefCell<(Encoder, Vec<u8>)> = RefCell::new((Encoder::new(), Vec::new()));
+}
 
 /// One raw block, which every client reads; snap's own framed format none does.
 pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    let start = out.len();
-    out.resize(start + snap::raw::max_compress_len(input.len()), 0);
-    let written = snap::raw::Encoder::new().compress(input, &mut out[start..]).map_err(io::Error::other)?;
-    out.truncate(start + written);
-    Ok(())
+    ENCODER.with_borrow_mut(|(encoder, room)| {
+        let most = max_compress_len(input.len());
+        if room.len() < most {
+            room.resize(most, 0);
+        }
+        let written = encoder.compress(input, room).map_err(io::Error::other)?;
+        out.extend_from_slice(&room[..written]);
+        scratch::trim(room);
+        Ok(())
+    })
 }

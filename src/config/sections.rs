@@ -12,7 +12,8 @@ use crate::propagation::{Propagator, TraceHeaders};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BatchConfig {
-    /// Bytes at which a record batch is full, before compression. A message that is larger goes in a batch of its own.
+    /// Bytes at which a record batch is full, before compression. A message that is larger goes in a batch of its own; with
+    /// 0, as in Java, each one does.
     ///
     /// Default 1,000,000, under the 1,048,588 that a broker accepts unless told otherwise (Kafka: `batch.size`; what the
     /// topic accepts is its `max.message.bytes`).

@@ -7,8 +7,6 @@ use crate::engine::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::routing::topic_name;
 
-/// The least that a batch of one small message needs.
-const MIN_BATCH_BYTES: usize = 1_024;
 /// What the protocol's signed 32-bit sizes can hold, with room for a request's header.
 const MAX_BATCH_BYTES: usize = (1 << 30) - 1_024;
 
@@ -56,9 +54,9 @@ fn topic(config: &ProducerConfig, problems: &mut Vec<String>) {
 
 fn batch(config: &ProducerConfig, problems: &mut Vec<String>) {
     let batch = &config.batch;
-    if !(MIN_BATCH_BYTES..=MAX_BATCH_BYTES).contains(&batch.max_bytes) {
+    if batch.max_bytes > MAX_BATCH_BYTES {
         problems.push(format!(
-            "batch.max_bytes (batch.size) is {}; expected {MIN_BATCH_BYTES} to {MAX_BATCH_BYTES}",
+            "batch.max_bytes (batch.size) is {}; expected at most {MAX_BATCH_BYTES}",
             batch.max_bytes
         ));
     }
@@ -241,7 +239,7 @@ mod tests {
         let second = Duration::from_secs(1);
         for (config, expected) in [
             (ProducerConfig::new(Vec::<String>::new()), "brokers"),
-            (good().batch(BatchConfig::default().max_bytes(0)), "batch.max_bytes"),
+            (good().batch(BatchConfig::default().max_bytes(2 << 30)), "batch.max_bytes"),
             (good().batch(BatchConfig::default().max_request_bytes(1_000_000)), "max_request_bytes"),
             (good().buffer(BufferConfig::default().max_bytes(10)), "buffer.max_bytes"),
             (good().timeouts(TimeoutConfig::default().connect(Duration::ZERO)), "timeouts.connect"),

@@ -121,7 +121,7 @@ impl Core {
                 }
                 last = Some(error);
                 failures += 1;
-                tokio::time::sleep(self.backoff(failures, Instant::now())).await;
+                tokio::time::sleep(self.backoff(failures)).await;
             }
             last = None;
             if let Some(topic) = &self.default_topic {
@@ -172,7 +172,7 @@ impl Core {
     }
 
     /// Delay before retry number `failures`.
-    pub(crate) fn backoff(&self, failures: u32, _now: Instant) -> Duration {
+    pub(crate) fn backoff(&self, failures: u32) -> Duration {
         self.backoff.delay(failures, &mut self.random.lock())
     }
 

@@ -42,23 +42,26 @@ pub(crate) fn encode_batch(
     out.extend_from_slice(&count.to_be_bytes());
     debug_assert_eq!(out.len() - start, BATCH_OVERHEAD);
 
-    let body = out.len();
-    records.write(out);
-    if compression != Compression::None {
-        let mut packed = Vec::with_capacity((out.len() - body) / 2);
-        match compression.compress(&out[body..], &mut packed) {
-            Ok(()) if packed.len() < out.len() - body => {
-                out.truncate(body);
-                out.extend_from_slice(&packed);
-                out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes());
-            }
-            Ok(()) => {}
-            Err(error) => tracing::warn!(component = "kafka", %error, "a batch goes uncompressed"),
-        }
+    if compression != Compression::None && compressed(records, compression, out) {
+        out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes());
+    } else {
+        records.write(out);
     }
 
     let length = (out.len() - start - AFTER_LENGTH) as i32;
     out[start + LENGTH..][..4].copy_from_slice(&length.to_be_bytes());
     let crc = crc32c::crc32c(&out[start + ATTRIBUTES..]);
     out[start + CRC..][..4].copy_from_slice(&crc.to_be_bytes());
+}
+
+/// Appends the records compressed, if that makes them smaller; whether it did.
+fn compressed(records: &Records, compression: Compression, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    match records.in_one_piece(|plain| compression.compress(plain, out)) {
+        Ok(()) if out.len() - start < records.body_bytes() => return true,
+        Ok(()) => {}
+        Err(error) => tracing::warn!(component = "kafka", %error, "a batch goes uncompressed"),
+    }
+    out.truncate(start);
+    false
 }

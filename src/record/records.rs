@@ -1,5 +1,6 @@
 //! The messages of one batch, in the bytes that are sent.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,9 +8,15 @@ use bytes::Bytes;
 use super::{BATCH_OVERHEAD, RECORD_OVERHEAD, varint};
 use crate::Message;
 use crate::message::Header;
+use crate::scratch;
 
 /// What is longer is kept as the user gave it, so that it is copied only once, into its request.
 const LARGE: usize = 512;
+
+thread_local! {
+    /// Records with large parts, put together.
+    static WHOLE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Messages, encoded as they are accepted: each is read once, by the thread that has just made it. One that failed is
 /// decoded to be handed back.
@@ -169,6 +176,20 @@ impl Records {
             from = *at;
         }
         out.extend_from_slice(&self.bytes[from..]);
+    }
+
+    /// Lends the records as they stand in a batch, for a codec that has to see all of them.
+    pub(super) fn in_one_piece<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        if self.large.is_empty() {
+            return read(&self.bytes);
+        }
+        WHOLE.with_borrow_mut(|whole| {
+            whole.clear();
+            self.write(whole);
+            let read = read(whole);
+            scratch::trim(whole);
+            read
+        })
     }
 
     /// Milliseconds after the opening of the batch at which each record is given up.

@@ -47,7 +47,7 @@ impl Identities {
                 Err(error) => {
                     core.log.refresh_failed(&error);
                     failures += 1;
-                    let delay = core.backoff(failures, Instant::now());
+                    let delay = core.backoff(failures);
                     tokio::time::sleep(delay).await;
                 }
             }

@@ -53,6 +53,23 @@ async fn twelve_partitions_that_lost_their_leader_ask_for_it_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_a_batch_size_of_nothing_each_message_is_a_batch_of_its_own() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
+    let producer =
+        Producer::connect(&ctx(), config.batch(BatchConfig::default().max_bytes(0))).await.unwrap();
+    let mut receipts = Vec::new();
+    for n in 0..20 {
+        receipts.push(producer.enqueue(&ctx(), Message::new(n.to_string())).await.unwrap());
+    }
+    for (n, receipt) in receipts.into_iter().enumerate() {
+        assert_eq!(receipt.await.unwrap().offset(), Some(n as i64));
+    }
+    let sizes: Vec<_> = cluster.batches("t", 0).iter().map(|batch| batch.records).collect();
+    assert_eq!(sizes, [1; 20]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_acks_of_the_leader_that_is_what_the_request_asks_for_and_no_sequence_is_claimed() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t").acks(Acks::Leader);

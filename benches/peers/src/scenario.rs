@@ -44,7 +44,7 @@ pub fn all(quick: bool) -> Vec<Scenario> {
         topics,
         compression,
     };
-    let latency = |size| Scenario { latency: true, ..flood(2_000, size, 1, 1, "none") };
+    let latency = |size| Scenario { latency: true, ..flood(1_000, size, 1, 1, "none") };
     let encrypted = |records, size| Scenario { tls: true, ..flood(records, size, 1, 1, "none") };
     let mut all = vec![
         flood(1_000_000, 100, 1, 1, "none"),

@@ -99,7 +99,7 @@ async fn what_cannot_work_ends_with_1_before_anything_is_sent() {
         (&["-t", "t", "-z", "brotli"], "none, gzip, snappy, lz4, zstd"),
         (&["-t", "t", "-X", "linger.ms=soon"], "linger.ms=\"soon\""),
         (&["-t", "t", "-X", "linger.sm=1"], "did you mean linger.ms?"),
-        (&["-t", "t", "--batch", "10"], "batch.max_bytes (batch.size) is 10"),
+        (&["-t", "t", "--batch", "2GiB"], "batch.max_bytes (batch.size) is 2147483648"),
         (&["-t", "t", "/no/such/file"], "/no/such/file"),
         (&["-t", "missing"], "missing"),
         (&["-t", "t", "-D", "\\q"], "backslash"),

@@ -12,7 +12,7 @@ use super::{Reader, put_string, request_body, version};
 use crate::Compression;
 use crate::engine::Answer;
 use crate::engine::Parcel;
-use crate::record::encode_batch;
+use crate::record::{BATCH_OVERHEAD, encode_batch};
 
 /// Batches for one broker, at most one per partition.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=8, flexible fr
 impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
     fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
         let topics = || self.parcels.chunk_by(same_topic);
-        let bytes: usize = self.parcels.iter().map(|p| p.batch.wire_bytes() + 8).sum();
+        let bytes: usize = self.parcels.iter().map(|parcel| self.expected_bytes(parcel) + 8).sum();
         let names: usize = topics().map(|t| t[0].partition.topic().len() + 6).sum();
         out.reserve(bytes + names + 16);
 
@@ -62,6 +62,17 @@ impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl ProduceRequest<'_> {
+    /// Bytes of a batch in the request, as far as they can be told.
+    fn expected_bytes(&self, parcel: &Parcel) -> usize {
+        match &parcel.encoded {
+            Some(encoded) => encoded.len(),
+            None if self.compression == Compression::None => parcel.batch.wire_bytes(),
+            None => BATCH_OVERHEAD,
+        }
     }
 }
 
