@@ -86,7 +86,11 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
         return;
     }
     let detail = answer.detail.as_deref();
-    let error = Error::from_broker(answer.error_code, detail);
+    let mut error = Error::from_broker(answer.error_code, detail);
+    if row.refresh && answer.base_offset.is_some() {
+        // A leader that stood down while it waited for its followers, who may have what it had appended.
+        error = error.with_fate(Fate::PossiblyPersisted);
+    }
     let parcel = Parcel { partition, batch, encoded: None };
     let some_may_go_again = parcel.batch.len() > 1 && !parcel.batch.in_doubt;
     if row.retry == Retry::No && !answer.bad_records.is_empty() && some_may_go_again {

@@ -83,7 +83,7 @@ async fn schedule(seed: u64) {
             3 => Fault::Silence.after_apply(),
             4 => Fault::Error(codes[random.usize(..codes.len())]),
             // Stored, but not as often as asked: the answers whose fate is unknown.
-            5 => Fault::Error([7, 20, 13, 56][random.usize(..4)]).after_apply(),
+            5 => Fault::Error([6, 7, 20, 13, 56][random.usize(..5)]).after_apply(),
             6 => Fault::Delay(Duration::from_millis(random.u64(..3_000))),
             7 => Fault::Throttle(Duration::from_millis(random.u64(..500))),
             8 => Fault::CutAfter(random.usize(..40)),

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use rskafka_producer::{
     BatchConfig, BufferConfig, BulkheadConfig, CircuitBreakerConfig, Context, ErrorKind, Fate, Message,
-    Producer, ProducerConfig, Receipt, TimeoutConfig,
+    Producer, ProducerConfig, Receipt, RetryConfig, TimeoutConfig,
 };
 use tokio::time::Instant;
 
@@ -40,7 +40,7 @@ fn stored(cluster: &FakeCluster) -> Vec<u32> {
 /// was in doubt: that one was sent again under a new epoch, and stored twice.
 #[tokio::test(start_paused = true)]
 async fn a_batch_refused_behind_one_in_doubt_does_not_double_it() {
-    for (first, second) in [(7, 29), (20, 29), (7, 10), (13, 87)] {
+    for (first, second) in [(7, 29), (20, 29), (7, 10), (13, 87), (6, 29)] {
         let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
         let small = BatchConfig::default().max_bytes(1_024).linger(Duration::from_millis(1));
         let producer = producer(config(&cluster).batch(small)).await;
@@ -500,4 +500,24 @@ async fn an_enqueue_that_is_dropped_while_the_sender_runs_has_accepted_nothing()
     producer.flush(&ctx(60 * SECOND)).await.unwrap();
     assert!(dropped > 10, "{dropped}");
     assert_eq!(cluster.all_records("t").len(), accepted);
+}
+
+/// `NOT_LEADER_OR_FOLLOWER` counted as a refusal. A leader that stands down while it waits for its followers gives the same
+/// answer for what it has appended, with the offset: then the next leader may have it.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_stood_down_after_the_append_leaves_the_fate_open() {
+    for (fault, fate) in [
+        (Fault::Error(6), Fate::NotPersisted),
+        (Fault::Error(6).after_apply(), Fate::PossiblyPersisted),
+        (Fault::Error(3).after_apply(), Fate::PossiblyPersisted),
+    ] {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let once = RetryConfig::default().max_attempts(Some(1));
+        let producer = producer(config(&cluster).retry(once)).await;
+        cluster.inject(Rule::on(Api::Produce), fault.clone());
+        let error = producer.send(&ctx(SECOND), Message::new("v")).await.unwrap_err();
+        assert_eq!(error.fate(), fate, "{fault:?}");
+        let stored = cluster.all_records("t").len();
+        assert_eq!(stored, usize::from(fate == Fate::PossiblyPersisted), "{fault:?}");
+    }
 }

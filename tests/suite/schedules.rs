@@ -36,7 +36,7 @@ fn fault(random: &mut fastrand::Rng) -> Fault {
         2 => Fault::Silence,
         3 => Fault::Silence.after_apply(),
         4 | 5 => Fault::Error(codes[random.usize(..codes.len())]),
-        6 => Fault::Error([7, 20, 13, 56][random.usize(..4)]).after_apply(),
+        6 => Fault::Error([6, 7, 20, 13, 56][random.usize(..5)]).after_apply(),
         7 => Fault::Delay(Duration::from_millis(random.u64(..3_000))),
         8 => Fault::CutAfter(random.usize(..40)),
         _ => Fault::Throttle(Duration::from_millis(random.u64(..300))),

@@ -174,7 +174,10 @@ fn answer_of(
         .with_base_offset(-1)
         .with_log_append_time_ms(-1);
     match verdict {
-        Ok(_) if outcome.told.is_some() => answer.with_error_code(outcome.code()),
+        // Of what it had appended a real broker tells the offset even where it tells an error.
+        Ok((offset, _)) if outcome.told.is_some() => {
+            answer.with_base_offset(offset).with_error_code(outcome.code())
+        }
         Ok((offset, append_time)) => {
             let answer = answer.with_base_offset(offset).with_log_append_time_ms(append_time.unwrap_or(-1));
             if version >= 5 { answer.with_log_start_offset(0) } else { answer }
