@@ -57,6 +57,8 @@ pub(crate) struct Answer {
     /// 0 if the batch is stored.
     pub(crate) error_code: i16,
     pub(crate) base_offset: Option<i64>,
+    /// It may be in the leader's log, whatever the error.
+    pub(crate) appended: bool,
     /// Set where the topic uses the time of appending.
     pub(crate) append_time: Option<i64>,
     /// The broker's own words.

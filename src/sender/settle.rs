@@ -87,7 +87,7 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
     }
     let detail = answer.detail.as_deref();
     let mut error = Error::from_broker(answer.error_code, detail);
-    if row.refresh && answer.base_offset.is_some() {
+    if row.refresh && answer.appended {
         // A leader that stood down while it waited for its followers, who may have what it had appended.
         error = error.with_fate(Fate::PossiblyPersisted);
     }

@@ -1,7 +1,7 @@
 //! Runs every peer on one real broker, three times each with the order turned, and writes the table and the chart.
 //!
 //! ```text
-//! cd benches/peers && cargo run --release            # everything, about an hour
+//! cd benches/peers && cargo run --release            # everything, about forty minutes
 //! cargo run --release -- --quick                     # the main scenarios, about five minutes on idle cores
 //! cargo run --release -- --only ours,franz-go
 //! cargo run --release -- --main-peers --from 6       # the peers of --quick, all scenarios from the seventh on

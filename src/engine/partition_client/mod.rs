@@ -299,7 +299,8 @@ impl Engine for PartitionClientEngine {
                 Err(error) => match error.broker_error() {
                     Some(code) => {
                         self.forget(node);
-                        Answer { error_code: code.code(), ..Answer::default() }
+                        // rskafka tries again by itself, and tells no offset with an error.
+                        Answer { error_code: code.code(), appended: true, ..Answer::default() }
                     }
                     None => return Err(error),
                 },

@@ -108,6 +108,7 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
                 let answer = Answer {
                     error_code,
                     base_offset: (base_offset >= 0).then_some(base_offset),
+                    appended: base_offset >= 0,
                     append_time: (append_time >= 0).then_some(append_time),
                     detail,
                     bad_records,
