@@ -2,9 +2,8 @@
 //!
 //! ```text
 //! cd benches/peers && cargo run --release            # everything, about forty minutes
-//! cargo run --release -- --quick                     # the main scenarios, about five minutes on idle cores
+//! cargo run --release -- --quick                     # the main scenarios and peers, about eight minutes
 //! cargo run --release -- --only ours,franz-go
-//! cargo run --release -- --main-peers --from 6       # the peers of --quick, all scenarios from the seventh on
 //! ```
 
 mod chart;
@@ -31,11 +30,8 @@ type Figures = BTreeMap<String, Vec<f64>>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let flag = |name: &str| args.iter().any(|arg| arg == name);
-    let (quick, main_peers) = (flag("--quick"), flag("--main-peers"));
-    let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).cloned();
-    let from: usize = value("--from").map_or(Ok(0), |from| from.parse())?;
-    let only = value("--only");
+    let quick = args.iter().any(|arg| arg == "--quick");
+    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1)).cloned();
     let repetitions = 3;
     let cluster = JvmCluster::builder()
         .secured()
@@ -49,8 +45,8 @@ async fn main() -> Result<(), Error> {
         .config("log.segment.delete.delay.ms", "1000")
         .start()
         .await?;
-    let peers = peer::all(&cluster.libs(), quick || main_peers, only.as_deref())?;
-    let scenarios: Vec<_> = scenario::all(quick).into_iter().skip(from).collect();
+    let peers = peer::all(&cluster.libs(), quick, only.as_deref())?;
+    let scenarios = scenario::all(quick);
     let total = scenarios.len() * peers.len() * repetitions;
     let (started, mut done) = (Instant::now(), 0);
     let mut results: Vec<(Scenario, BTreeMap<&'static str, Figures>)> = Vec::new();

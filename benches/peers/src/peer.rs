@@ -58,7 +58,13 @@ pub fn all(libs: &Path, quick: bool, only: Option<&str>) -> Result<Vec<Peer>, Er
     add("ours, PartitionClient", ours("partition-client")?, false, &["gzip", "snappy"], false);
     add("rskafka BatchProducer", vec![bin("batchproducer")?], false, ALL, true);
     add("librdkafka, callbacks", vec![bin("rdkafka")?, "threaded".into()], true, NO_ZSTD, true);
-    add("librdkafka, callbacks, not idempotent", vec![bin("rdkafka")?, "threaded".into()], false, NO_ZSTD, true);
+    add(
+        "librdkafka, callbacks, not idempotent",
+        vec![bin("rdkafka")?, "threaded".into()],
+        false,
+        NO_ZSTD,
+        true,
+    );
     add("librdkafka, futures", vec![bin("rdkafka")?, "future".into()], true, NO_ZSTD, true);
     add("librdkafka, futures, not idempotent", vec![bin("rdkafka")?, "future".into()], false, NO_ZSTD, true);
     add("krafka", vec![bin("krafka")?], true, NO_ZSTD, true);
