@@ -77,9 +77,11 @@ where
         return None;
     }
     let _turn = TURN.lock().await;
-    // A follower that finds the new leader not ready looks again after so long, a second by default; until then nobody
-    // can have an acknowledgement of all replicas.
-    let cluster = JvmCluster::builder().nodes(3).proxied().config("replica.fetch.backoff.ms", "50");
+    // A follower that finds the new leader not ready looks again after so long, a second by default, and one whose fetch
+    // waits there already asks for the partition only when that has returned, after half a second. Until then nobody can
+    // have an acknowledgement of all replicas.
+    let cluster = JvmCluster::builder().nodes(3).proxied();
+    let cluster = cluster.config("replica.fetch.backoff.ms", "50").config("replica.fetch.wait.max.ms", "50");
     let mut cluster = cluster.start().await.unwrap();
     cluster.create_topic("t", PARTITIONS, &[]).await.unwrap();
     let config = config(ProducerConfig::new(cluster.proxied_bootstrap()));
