@@ -16,12 +16,12 @@ use compression::Compression;
 const MEASURE: Duration = Duration::from_millis(700);
 
 fn main() {
-    println!("| codec | ratio, 64 KiB | MB/s | ratio, 1 MiB | MB/s |");
-    println!("|--|--:|--:|--:|--:|");
+    println!("| codec | ratio, 1 KiB | MB/s | ratio, 64 KiB | MB/s | ratio, 1 MiB | MB/s |");
+    println!("|--|--:|--:|--:|--:|--:|--:|");
     let events = events(16 << 20);
     for codec in Compression::ALL.into_iter().skip(1).filter(|codec| codec.validate().is_ok()) {
         print!("| {codec} |");
-        for batch_size in [64 << 10, 1 << 20] {
+        for batch_size in [1 << 10, 64 << 10, 1 << 20] {
             let (ratio, speed) = measure(codec, &events, batch_size);
             print!(" {ratio:.2} | {speed:.0} |");
         }

@@ -95,10 +95,15 @@ async fn a_batch_that_does_not_shrink_goes_uncompressed() {
         let producer = Producer::connect(&ctx(), config).await.unwrap();
         let mut random = fastrand::Rng::with_seed(7);
         let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(4_000).collect();
-        producer.send(&ctx(), Message::new(noise)).await.unwrap();
-        producer.send(&ctx(), Message::new("again ".repeat(1_000))).await.unwrap();
+        let again = "again ".repeat(1_000);
+        producer.send(&ctx(), Message::new(noise.clone())).await.unwrap();
+        producer.send(&ctx(), Message::new(again.clone())).await.unwrap();
         let codecs: Vec<_> = cluster.batches("t", 0).iter().map(|batch| batch.codec).collect();
         let index = Compression::ALL.iter().position(|c| *c == codec).unwrap() as i16;
         assert_eq!(codecs, [0, index], "{codec}");
+        // An encoder that is used again keeps nothing of what it met before.
+        let values: Vec<_> =
+            cluster.records("t", 0).into_iter().map(|record| record.value.unwrap()).collect();
+        assert_eq!(values, [noise, again.into()], "{codec}");
     }
 }
