@@ -193,7 +193,10 @@ impl Batch {
                 self.completion.end_piece();
             }
         }
-        self.records = Records::default();
+        let records = std::mem::take(&mut self.records);
+        if let Some(buffer) = &self.buffers[0] {
+            buffer.recycle(records);
+        }
     }
 
     /// Settles all records as failed with `error`, which gets this batch's history.

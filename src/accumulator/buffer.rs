@@ -2,14 +2,22 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, TryAcquireError};
+
+use super::spare::Spare;
+use crate::record::{Records, Room};
 
 /// Room for messages, in bytes; waiting for it is first come, first served.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     room: Semaphore,
     capacity: usize,
+    spare: Mutex<Spare>,
 }
+
+/// The part of a buffer that memory for the next batches may take beside it.
+const SPARE: usize = 4;
 
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +31,8 @@ pub(crate) enum NoRoom {
 impl Buffer {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
         let capacity = capacity.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        Arc::new(Self { room: Semaphore::new(capacity), capacity })
+        let spare = Mutex::new(Spare::up_to(capacity / SPARE));
+        Arc::new(Self { room: Semaphore::new(capacity), capacity, spare })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -60,6 +69,24 @@ impl Buffer {
     pub(crate) fn give_back(&self, bytes: usize) {
         if bytes > 0 {
             self.room.add_permits(bytes);
+            if self.used() == 0 {
+                // An idle producer holds no memory for batches.
+                self.spare.lock().clear();
+            }
+        }
+    }
+
+    /// Memory for a new batch.
+    pub(super) fn records(&self, room: Room) -> Records {
+        let spare = self.spare.lock().take(room);
+        spare.unwrap_or_else(|| Records::with_room(room))
+    }
+
+    /// Takes back the memory of a batch whose messages are settled, and have given back their room.
+    pub(super) fn recycle(&self, records: Records) {
+        let mut spare = self.spare.lock();
+        if self.used() > 0 {
+            spare.keep(records);
         }
     }
 
@@ -71,4 +98,30 @@ impl Buffer {
 
 fn permits(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_kept_for_the_next_batch_and_not_while_idle() {
+        let buffer = Buffer::new(32 << 20);
+        let large = || Records::with_room(Room::of(1 << 20));
+        let kept = || buffer.spare.lock().bytes();
+        assert_eq!(buffer.try_take(2_000), Ok(()));
+        buffer.give_back(1_000);
+        buffer.recycle(large());
+        assert!(kept() >= 1 << 20);
+        assert!(buffer.records(Room::of(1 << 20)).capacity() >= 1 << 20);
+        assert_eq!(kept(), 0, "taken");
+        buffer.recycle(large());
+        buffer.give_back(1_000);
+        assert_eq!(kept(), 0, "given back with the last message");
+        buffer.recycle(large());
+        assert_eq!(kept(), 0, "not kept while idle");
+        assert_eq!(buffer.try_take(1), Ok(()));
+        (0..20).for_each(|_| buffer.recycle(large()));
+        assert!(kept() <= 8 << 20, "a quarter of the buffer");
+    }
 }

@@ -8,6 +8,7 @@ mod partition;
 mod queue;
 mod receipt;
 mod sequencer;
+mod spare;
 
 pub(crate) use batch::{Arrival, Batch, Verdict};
 pub(crate) use buffer::{Buffer, NoRoom};

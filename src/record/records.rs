@@ -66,6 +66,17 @@ pub(crate) struct Room {
     bytes: usize,
 }
 
+impl Room {
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self { records: bytes / 100, bytes }
+    }
+}
+
 impl Records {
     pub(crate) fn with_room(room: Room) -> Self {
         let ample = |usual: usize| usual + usual / 16;
@@ -79,6 +90,19 @@ impl Records {
     /// The room that these take.
     pub(crate) fn room(&self) -> Room {
         Room { records: self.marks.len(), bytes: self.bytes.len() }
+    }
+
+    /// Bytes that these and what is added to them can take without more memory.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Empties them; their memory stays.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.large.clear();
+        self.large_bytes = 0;
+        self.marks.clear();
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -119,7 +119,11 @@ impl Queue {
             self.room = last.records().room();
         }
         let (completion, buffers, wall) = open();
-        let mut batch = Batch::open(completion, buffers, arrival.now, wall, Records::with_room(self.room));
+        let records = match &buffers[0] {
+            Some(buffer) => buffer.records(self.room),
+            None => Records::with_room(self.room),
+        };
+        let mut batch = Batch::open(completion, buffers, arrival.now, wall, records);
         let receipt = batch.push(arrival, policy.delivery, policy.max_batch_bytes)?;
         self.waiting.push_back(batch);
         self.open = true;
