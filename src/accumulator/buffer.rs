@@ -83,7 +83,9 @@ impl Buffer {
     }
 
     /// Takes back the memory of a batch whose messages are settled, and have given back their room.
-    pub(super) fn recycle(&self, records: Records) {
+    pub(super) fn recycle(&self, mut records: Records) {
+        // Outside the lock: the owner of a value may run code of the user's when it is let go.
+        records.clear();
         let mut spare = self.spare.lock();
         if self.used() > 0 {
             spare.keep(records);
@@ -102,7 +104,40 @@ fn permits(bytes: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use bytes::Bytes;
+
     use super::*;
+    use crate::Message;
+    use crate::record::Stamp;
+
+    /// A value whose owner looks, as it goes, whether the buffer could be used.
+    struct Owner(Arc<Buffer>, std::sync::mpsc::Sender<bool>);
+
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &[0; 1_000]
+        }
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            self.1.send(self.0.spare.try_lock().is_some()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_value_whose_owner_uses_the_producer_as_it_goes_stops_nothing() {
+        let buffer = Buffer::new(32 << 20);
+        let (told, was_free) = std::sync::mpsc::channel();
+        let mut records = Records::with_room(Room::of(1 << 20));
+        let message = Message::new(Bytes::from_owner(Owner(buffer.clone(), told)));
+        assert!(records.push(&message, Stamp { timestamp: 0, expires_after: 0 }, 10_000));
+        drop(message);
+        assert_eq!(buffer.try_take(1), Ok(()));
+        buffer.recycle(records);
+        assert_eq!(was_free.recv(), Ok(true));
+    }
 
     #[test]
     fn memory_is_kept_for_the_next_batch_and_not_while_idle() {

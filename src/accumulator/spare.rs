@@ -31,24 +31,23 @@ impl Spare {
         };
         let at = self.kept.iter().rposition(suits)?;
         let records = self.kept.remove(at)?;
-        self.bytes -= records.capacity();
+        self.bytes -= records.memory();
         Some(records)
     }
 
-    /// Keeps it instead of those that nobody has taken for longest.
-    pub(super) fn keep(&mut self, mut records: Records) {
-        let capacity = records.capacity();
-        if capacity < LEAST || capacity > self.most {
+    /// Keeps emptied ones instead of those that nobody has taken for longest.
+    pub(super) fn keep(&mut self, records: Records) {
+        let memory = records.memory();
+        if records.capacity() < LEAST || memory > self.most {
             return;
         }
-        while self.bytes + capacity > self.most {
+        while self.bytes + memory > self.most {
             let Some(oldest) = self.kept.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.capacity();
+            self.bytes -= oldest.memory();
         }
-        records.clear();
-        self.bytes += capacity;
+        self.bytes += memory;
         self.kept.push_back(records);
     }
 
@@ -91,7 +90,8 @@ mod tests {
         let mut spare = Spare::up_to(3 << 20);
         for bytes in [1_000_000, 1_000_000, 100_000, 1_000_000, 10, 9_000_000] {
             spare.keep(of(bytes));
-            assert!(spare.bytes <= 3 << 20);
+            let memory: usize = spare.kept.iter().map(Records::memory).sum();
+            assert!(memory <= 3 << 20 && memory == spare.bytes);
         }
         assert_eq!(spare.kept.len(), 3);
         assert!(spare.take(Room::of(100_000)).is_some());

@@ -9,6 +9,9 @@ const LEVEL: u32 = 1;
 /// As far back as a match can reach, as a power of two: 32 kB, what every reader knows.
 const WINDOW: u8 = 15;
 
+/// For the header and the trailer, and for what is held back.
+const ROOM: usize = 256;
+
 thread_local! {
     /// To make one anew, with its 260 kB of tables, takes longer than to compress a small batch.
     static STATE: Cell<Option<Compress>> = const { Cell::new(None) };
@@ -17,13 +20,10 @@ thread_local! {
 pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     // One that fails or panics is not put back.
     let mut state = STATE.take().unwrap_or_else(|| Compress::new_gzip(Compression::new(LEVEL), WINDOW));
-    let mut rest = input;
     loop {
+        let rest = &input[state.total_in() as usize..];
         out.reserve(rest.len() / 2 + ROOM);
-        let before = state.total_in();
-        let status = state.compress_vec(rest, out, FlushCompress::Finish)?;
-        rest = &rest[(state.total_in() - before) as usize..];
-        if status == Status::StreamEnd {
+        if state.compress_vec(rest, out, FlushCompress::Finish)? == Status::StreamEnd {
             break;
         }
     }
@@ -31,6 +31,3 @@ pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     STATE.set(Some(state));
     Ok(())
 }
-
-/// For the header and the trailer, and for what is held back.
-const ROOM: usize = 256;

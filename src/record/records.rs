@@ -97,6 +97,13 @@ impl Records {
         self.bytes.capacity()
     }
 
+    /// Bytes of memory, used or not, beside values that are kept as the user gave them.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity()
+            + self.marks.capacity() * size_of::<Mark>()
+            + self.large.capacity() * size_of::<(usize, Bytes)>()
+    }
+
     /// Empties them; their memory stays.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
