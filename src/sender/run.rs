@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
@@ -44,18 +45,20 @@ pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
         expiring: Timers::default(),
         encoding: FuturesOrdered::new(),
         in_flight: FuturesUnordered::new(),
-        side: None,
+        asking: None,
+        probing: None,
         pause: None,
     };
     partitions.into_iter().for_each(|partition| run.receive(partition));
     run.serve().await;
 }
 
-/// What is done beside sending, one thing at a time.
-enum Side {
-    ProducerId(Pin<Box<dyn Future<Output = Result<ProducerId>> + Send>>),
-    Probe(Pin<Box<dyn Future<Output = Result<()>> + Send>>),
-}
+type Asking = Pin<Box<dyn Future<Output = Result<ProducerId>> + Send>>;
+type Probing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// Shortest pause between two turns that only time brings about: whatever is due and still cannot be done must not keep
+/// the task running.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 struct Run {
     core: Arc<Core>,
@@ -69,7 +72,10 @@ struct Run {
     /// Requests that are being encoded aside, in the order in which they will leave.
     encoding: FuturesOrdered<Pin<Box<dyn Future<Output = Option<InFlight>> + Send>>>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
-    side: Option<(Side, Vec<Arc<Partition>>)>,
+    /// A producer id that is being fetched, and the partitions that wait for it.
+    asking: Option<(Asking, Vec<Arc<Partition>>)>,
+    /// A probe of the circuit breaker.
+    probing: Option<Probing>,
     /// Nothing is sent before this time: the broker throttles, a limiter or the breaker holds back.
     pause: Option<Instant>,
 }
@@ -88,12 +94,13 @@ impl Run {
             self.expire(now);
             self.fill(now);
             self.rest();
-            let alarm = self.alarm();
+            let alarm = self.alarm().map(|at| at.max(now + SHORTEST_PAUSE));
             tokio::select! {
                 biased;
                 Some(landed) = self.in_flight.next() => self.land(landed),
                 Some(encoded) = self.encoding.next() => self.depart(encoded),
-                done = side(&mut self.side) => self.side_done(done),
+                id = pending_or(self.asking.as_mut().map(|(asking, _)| asking)) => self.id_fetched(id),
+                probed = pending_or(self.probing.as_mut()) => self.probed(probed),
                 () = self.lane.woken() => {}
                 () = until(alarm) => {}
             }
@@ -284,50 +291,45 @@ impl Run {
             self.ready.push_back(partition);
             return;
         }
-        match &mut self.side {
+        match &mut self.asking {
             Some((_, waiting)) => waiting.push(partition),
             None => {
                 let core = self.core.clone();
                 let ask = Box::pin(async move { core.identities.fetch(&core, spent).await });
-                self.side = Some((Side::ProducerId(ask), vec![partition]));
+                self.asking = Some((ask, vec![partition]));
             }
         }
     }
 
+    fn id_fetched(&mut self, id: Result<ProducerId>) {
+        let waiting = self.asking.take().map(|(_, waiting)| waiting).unwrap_or_default();
+        for partition in &waiting {
+            match &id {
+                Ok(id) => partition.adopt(*id),
+                Err(error) => self.core.fail_waiting(partition, error),
+            }
+        }
+        waiting.into_iter().for_each(|partition| self.receive(partition));
+    }
+
     fn probe(&mut self, node: NodeId) {
-        if self.side.is_some() {
-            self.lane.breaker().probe_abandoned();
+        if self.probing.is_some() {
+            // Its end wakes this task.
             return;
         }
         self.core.stats.breaker(&self.core.engine.name_of(node), BreakerState::HalfOpen);
         let engine = self.core.engine.clone();
-        let probe = Box::pin(async move { engine.probe(Some(node)).await });
-        self.side = Some((Side::Probe(probe), Vec::new()));
+        self.probing = Some(Box::pin(async move { engine.probe(Some(node)).await }));
     }
 
-    fn side_done(&mut self, done: Done) {
-        let waiting = self.side.take().map(|(_, waiting)| waiting).unwrap_or_default();
-        match done {
-            Done::ProducerId(Ok(id)) => {
-                for partition in &waiting {
-                    partition.adopt(id);
-                }
-            }
-            Done::ProducerId(Err(error)) => {
-                for partition in &waiting {
-                    self.core.fail_waiting(partition, &error);
-                }
-            }
-            Done::Probe(result) => {
-                let now = Instant::now();
-                let change = self.lane.breaker().probe_result(result.is_ok(), now);
-                self.core.lane_breaker_changed(&self.lane, change);
-                if let Some(node) = self.lane.node() {
-                    self.core.stats.breaker(&self.core.engine.name_of(node), self.lane.breaker_state(now));
-                }
-            }
+    fn probed(&mut self, result: Result<()>) {
+        self.probing = None;
+        let now = Instant::now();
+        let change = self.lane.breaker().probe_result(result.is_ok(), now);
+        self.core.lane_breaker_changed(&self.lane, change);
+        if let Some(node) = self.lane.node() {
+            self.core.stats.breaker(&self.core.engine.name_of(node), self.lane.breaker_state(now));
         }
-        waiting.into_iter().for_each(|partition| self.receive(partition));
     }
 
     /// Gives up what has waited too long.
@@ -364,15 +366,10 @@ impl Run {
     }
 }
 
-enum Done {
-    ProducerId(Result<ProducerId>),
-    Probe(Result<()>),
-}
-
-async fn side(side: &mut Option<(Side, Vec<Arc<Partition>>)>) -> Done {
-    match side {
-        Some((Side::ProducerId(ask), _)) => Done::ProducerId(ask.await),
-        Some((Side::Probe(probe), _)) => Done::Probe(probe.await),
+/// The outcome of this future; never, where there is none.
+async fn pending_or<T>(future: Option<&mut Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match future {
+        Some(future) => future.await,
         None => std::future::pending().await,
     }
 }
