@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -45,5 +45,43 @@ pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+/// Thirty years: later than anything that a program waits for, and far from the end of any clock.
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// `wait` after `at`, for a `wait` of any length: settings and brokers may name one that the clock does not reach.
+#[inline]
+pub(crate) fn later(at: Instant, wait: Duration) -> Instant {
+    at.checked_add(wait.min(FAR)).unwrap_or(at)
+}
+
+/// `wait` after `at`, where the clock reaches so far: what is later is no limit.
+pub(crate) fn deadline(at: Instant, wait: Duration) -> Option<Instant> {
+    if wait < FAR { at.checked_add(wait) } else { None }
+}
+
+/// `part` of `wait`, at most the longest duration there is. `part` must not be negative.
+pub(crate) fn scaled(wait: Duration, part: f64) -> Duration {
+    Duration::try_from_secs_f64(wait.as_secs_f64() * part).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wait_is_too_long_for_the_clock() {
+        let now = Instant::now();
+        for wait in [Duration::MAX, Duration::from_secs(i64::MAX as u64), FAR] {
+            assert_eq!(later(now, wait), now + FAR);
+            assert_eq!(deadline(now, wait), None);
+            assert!(scaled(wait, 1.2) >= wait);
+        }
+        let second = Duration::from_secs(1);
+        assert_eq!(later(now, second), now + second);
+        assert_eq!(deadline(now, second), Some(now + second));
+        assert_eq!(scaled(second, 0.5), second / 2);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{earliest, until};
+use crate::clock::{deadline, earliest, until};
 
 /// Bounds one call: an optional deadline and any number of cancellation tokens.
 ///
@@ -59,7 +59,7 @@ impl Context {
     #[must_use]
     pub fn with_timeout(&self, after: Duration) -> Self {
         // A timeout too large for the clock is no timeout.
-        let own = Instant::now().checked_add(after);
+        let own = deadline(Instant::now(), after);
         Self { deadline: earliest(self.deadline, own), tokens: self.tokens.clone() }
     }
 

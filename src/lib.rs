@@ -23,6 +23,7 @@ mod delivery;
 pub mod docs;
 mod engine;
 mod error;
+mod foreign;
 mod health;
 mod logging;
 mod message;

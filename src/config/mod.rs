@@ -20,7 +20,7 @@ pub(crate) use address::Address;
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
-pub(crate) use sasl::{Source, no_credentials};
+pub(crate) use sasl::{Source, credentials_for, token_for};
 pub use secret::Secret;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
 pub use settings::Setting;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Secret;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::foreign::guarded_async;
 
 /// How a producer authenticates (Kafka: `sasl.mechanism` and what belongs to it).
 ///
@@ -75,8 +76,20 @@ pub(crate) enum Source {
 /// An error of a provider; it becomes the source of the producer's error, so it must hold no secret.
 pub type ProviderError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Calls the provider of user names and passwords.
+pub(crate) async fn credentials_for(broker: &str, provider: &dyn CredentialsProvider) -> Result<Credentials> {
+    let called = guarded_async("the credentials provider", || provider.credentials(broker)).await;
+    called.unwrap_or_else(|panicked| Err(panicked.into())).map_err(|error| no_credentials(broker, error))
+}
+
+/// Calls the provider of tokens.
+pub(crate) async fn token_for(broker: &str, provider: &dyn TokenProvider) -> Result<Token> {
+    let called = guarded_async("the token provider", || provider.token(broker)).await;
+    called.unwrap_or_else(|panicked| Err(panicked.into())).map_err(|error| no_credentials(broker, error))
+}
+
 /// A provider failed: no login can be tried, and none was refused.
-pub(crate) fn no_credentials(broker: &str, error: ProviderError) -> Error {
+fn no_credentials(broker: &str, error: ProviderError) -> Error {
     Error::new(ErrorKind::Unreachable, format!("no credentials for {broker}: their provider failed"))
         .with_broker(broker)
         .with_source(error)

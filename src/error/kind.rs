@@ -50,7 +50,7 @@ pub enum ErrorKind {
     CircuitOpen,
     /// The producer was closed.
     Closed,
-    /// A defect of this library, contained: please report it.
+    /// A panic, contained: of a callback, which the error names, or of this library, which please report.
     Internal,
 }
 

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use self::round_robin::RoundRobin;
 use self::sticky::Sticky;
+use crate::error::Result;
+use crate::foreign::guarded;
 
 /// How a message that names no partition gets one (Kafka: `partitioner.class`).
 ///
@@ -106,17 +108,17 @@ impl Chooser {
         led: &[u32],
         bytes: usize,
         load: impl Fn(u32) -> usize,
-    ) -> u32 {
+    ) -> Result<u32> {
         let n = input.partitions;
         let keyed = match (&self.rule, input.key) {
-            (Partitioning::Custom(rule), _) => rule.partition(input),
-            (Partitioning::RoundRobin, _) => return self.round_robin.next(n, led),
+            (Partitioning::Custom(rule), _) => guarded("the partitioner", || rule.partition(input))?,
+            (Partitioning::RoundRobin, _) => return Ok(self.round_robin.next(n, led)),
             (Partitioning::Murmur2, Some(key)) => Some(murmur2::partition(key, n)),
             (Partitioning::Fnv1a, Some(key)) => Some(fnv1a::partition(key, n)),
             (Partitioning::Fnv1aReference, Some(key)) => Some(fnv1a::reference_partition(key, n)),
             (Partitioning::Crc32, Some(key)) if !key.is_empty() => Some(crc32::partition(key, n)),
             _ => None,
         };
-        keyed.unwrap_or_else(|| self.sticky.choose(n, led, bytes, load))
+        Ok(keyed.unwrap_or_else(|| self.sticky.choose(n, led, bytes, load)))
     }
 }

@@ -198,7 +198,7 @@ impl Core {
         };
         let chosen = topic.chooser.choose(&input, led, footprint, |index| {
             all.get(index as usize).map_or(0, |partition| partition.queued_bytes())
-        });
+        })?;
         let index = Some(chosen as usize).filter(|index| *index < count);
         index.and_then(|index| all.get(index)).ok_or_else(|| {
             unknown(format!(

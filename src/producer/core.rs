@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::health::Evidence;
 use super::runtime::Runtime;
 use crate::accumulator::{Buffer, Partition, Policy};
-use crate::clock::Clock;
+use crate::clock::{Clock, scaled};
 use crate::cluster::{Cluster, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
@@ -110,7 +110,7 @@ impl Core {
         self.runtime.here();
         let ctx = match ctx.remaining() {
             Some(_) => ctx.clone(),
-            None => ctx.with_timeout(self.config.timeouts.connect * 2),
+            None => ctx.with_timeout(self.config.timeouts.connect.saturating_mul(2)),
         };
         let mut last = None;
         let work = async {
@@ -163,7 +163,8 @@ impl Core {
 
     /// Time after which an attempt of the engine has ended in any case.
     pub(crate) fn longest_attempt(&self) -> Duration {
-        CONNECTING * self.config.timeouts.connect + self.config.timeouts.request
+        let connecting = self.config.timeouts.connect.saturating_mul(CONNECTING);
+        connecting.saturating_add(self.config.timeouts.request)
     }
 
     /// A number that no other request has.
@@ -193,7 +194,7 @@ impl Core {
 
     /// Between a half and the whole of `pause`, at random.
     pub(crate) fn jitter(&self, pause: Duration) -> Duration {
-        pause.mul_f64(0.5 + self.random.lock().f64() / 2.0)
+        scaled(pause, 0.5 + self.random.lock().f64() / 2.0)
     }
 
     /// How long the rate limit holds back the next request.

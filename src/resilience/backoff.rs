@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::clock::scaled;
+
 /// A retry that only waits to hear of a new leader comes this soon, in milliseconds.
 const SOON: std::ops::Range<u64> = 20..50;
 /// The next ones come no later than this: brokers may tell of the old leader for a while.
@@ -22,7 +24,7 @@ impl Backoff {
     /// Before retry number `n`, from 1.
     pub(crate) fn delay(&self, n: u32, random: &mut fastrand::Rng) -> Duration {
         let doubled = self.first.saturating_mul(2u32.saturating_pow(n.saturating_sub(1)));
-        doubled.min(self.longest).mul_f64(0.5 + random.f64() / 2.0)
+        scaled(doubled.min(self.longest), 0.5 + random.f64() / 2.0)
     }
 
     /// Before retry number `n` where leadership moved.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::{later, scaled};
+
 /// When a broker that fails is left alone for a while. There is one breaker for each broker, and one for the whole
 /// cluster, which opens when nobody answers questions about it.
 ///
@@ -243,7 +245,7 @@ impl Breaker {
         let open = self.open.as_mut()?;
         open.probing = false;
         if !good {
-            let times = open.times + 1;
+            let times = open.times.saturating_add(1);
             self.trip(times, now);
             return None;
         }
@@ -274,7 +276,7 @@ impl Breaker {
             self.config.open_for.saturating_mul(2u32.saturating_pow(times)).min(self.config.max_open_for);
         self.open = Some(Opened {
             // A fifth more or less, so that many clients do not come back together.
-            until: now + full.mul_f64(0.8 + 0.4 * self.random.f64()),
+            until: later(now, scaled(full, 0.8 + 0.4 * self.random.f64())),
             times,
             good_probes: 0,
             probing: false,

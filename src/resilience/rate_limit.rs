@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::later;
+
 /// How fast messages may leave. Every attempt counts, retries too, as a broker's quota counts them.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -117,7 +119,8 @@ impl Bucket {
 
     fn charge(&mut self, cost: usize, scale: f64, now: Instant) {
         // A rest, or a frozen process, saves up no more than the burst.
-        self.paid = self.paid.max(now) + Duration::from_secs_f64(cost as f64 / (self.rate * scale));
+        let owed = Duration::try_from_secs_f64(cost as f64 / (self.rate * scale)).unwrap_or(Duration::MAX);
+        self.paid = later(self.paid.max(now), owed);
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::lane::Lane;
+use crate::clock::later;
 use crate::config::OpenCircuit;
 use crate::engine::NodeId;
 use crate::error::{Error, ErrorKind};
@@ -32,7 +33,7 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
         core.stats.rate_limited(held);
     }
     if !wait.is_zero() {
-        return Gate::Until(now + wait);
+        return Gate::Until(later(now, wait));
     }
     let mut breaker = lane.breaker();
     match breaker.state(now) {
@@ -44,7 +45,7 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
                 return Gate::FailFast(circuit_open(&core.engine.name_of(node), left));
             }
             // A probe is on its way, or its time has not come.
-            Gate::Until(now + left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT))
+            Gate::Until(later(now, left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT)))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::accumulator::Verdict;
-use crate::clock::until;
+use crate::clock::{later, until};
 use crate::engine::{NodeId, Parcel, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::logging::{Sending, Spans};
@@ -60,7 +60,7 @@ impl InFlight {
         let mut attempt = engine.produce(node, &self.parcels);
         let mut checked = started;
         // A timer costs more than it seems, and one that cannot ring before the attempt ends is not set.
-        let limit = started + self.core.longest_attempt();
+        let limit = later(started, self.core.longest_attempt());
         let mut expires = self.parcels.iter().map(|p| p.batch.expires).min().filter(|at| *at < limit);
         let result = loop {
             tokio::select! {

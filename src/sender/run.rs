@@ -19,7 +19,7 @@ use super::lane::Lane;
 use super::settle::settle;
 use super::timers::Timers;
 use crate::accumulator::{Partition, ProducerId, Readiness, Take};
-use crate::clock::{earliest, until};
+use crate::clock::{earliest, later, until};
 use crate::engine::{NodeId, Parcel};
 use crate::error::Result;
 use crate::producer::Core;
@@ -280,7 +280,7 @@ impl Run {
         touched.drain(..).for_each(|partition| self.receive(partition));
         self.landed = touched;
         if !throttle.is_zero() {
-            self.lane.throttle(Instant::now() + throttle);
+            self.lane.throttle(later(Instant::now(), throttle));
         }
         self.core.cluster.refresh_if_old(&self.core);
     }

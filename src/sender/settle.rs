@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::in_flight::Landed;
 use super::lane::Lane;
 use crate::accumulator::{Batch, Partition, Verdict};
+use crate::clock::later;
 use crate::engine::{Answer, Parcel, Produced};
 use crate::error::{Blame, Error, Fate, Retry, Row};
 use crate::producer::Core;
@@ -151,7 +152,7 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
         core.stats.retried(error, if doubtful { batch.len() } else { 0 });
         let delay = core.retry_delay(batch.attempts, error, row.retry, now);
         core.log.batch_retry(broker, &batch.told(error.clone()), delay, now);
-        now + delay
+        later(now, delay)
     };
     let failed = match row.retry {
         Retry::No | Retry::Stored => give_up(&partition, batch),

@@ -19,6 +19,7 @@ use super::buffer::Buffer;
 use super::completion::Completion;
 use super::receipt::Receipt;
 use super::sequencer::{ProducerId, Sequencer};
+use crate::clock::later;
 use crate::error::Error;
 use crate::record::{Records, Room, Sequence};
 
@@ -156,7 +157,7 @@ impl Queue {
         }
         match self.waiting.front() {
             Some(only) if self.open && self.waiting.len() == 1 => {
-                Readiness::LingersUntil(only.opened + policy.linger)
+                Readiness::LingersUntil(later(only.opened, policy.linger))
             }
             _ => Readiness::Now,
         }

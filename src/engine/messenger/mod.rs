@@ -174,7 +174,7 @@ impl Engine for MessengerEngine {
 
     async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced> {
         let address = self.address(node)?;
-        let limit = CONNECTING * self.brokers.settings().connect_timeout;
+        let limit = self.brokers.settings().connect_timeout.saturating_mul(CONNECTING);
         let connection = timeout(limit, self.brokers.connection(&address)).await.map_err(|_| {
             unreachable(&address, &format!("no connection within {limit:?}, other attempts included"))
         })??;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::sasl;
-use crate::clock::Clock;
+use crate::clock::{Clock, deadline, scaled};
 use crate::config::{Address, SaslConfig};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -91,6 +91,6 @@ fn too_slow(address: &Address, limit: Duration) -> Error {
 
 fn renew_at(lifetime: Option<Duration>, clock: &Clock) -> Option<(Instant, SystemTime)> {
     let part = RENEW_AFTER + RENEW_SPREAD * fastrand::f64();
-    let wait = lifetime?.mul_f64(part).max(AT_LEAST);
-    Some((Instant::now().checked_add(wait)?, clock.wall().checked_add(wait)?))
+    let wait = scaled(lifetime?, part).max(AT_LEAST);
+    Some((deadline(Instant::now(), wait)?, clock.wall().checked_add(wait)?))
 }

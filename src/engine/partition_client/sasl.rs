@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rskafka::client::{Credentials, OauthBearerCredentials, SaslConfig as RskafkaSasl};
 
-use crate::config::{Address, SaslConfig, SaslMechanism, Source, no_credentials};
+use crate::config::{Address, SaslConfig, SaslMechanism, Source, credentials_for, token_for};
 use crate::error::Result;
 
 /// What rskafka needs to log in. It keeps a password for every connection that it makes later, so that one that is
@@ -17,7 +17,7 @@ pub(super) async fn credentials(address: &Address, sasl: &SaslConfig) -> Result<
             let callback = move || {
                 let (tokens, broker) = (tokens.clone(), broker.clone());
                 let token = async move {
-                    let token = tokens.token(&broker).await?;
+                    let token = token_for(&broker, tokens.as_ref()).await?;
                     if !token.extensions.is_empty() {
                         return Err("token extensions need EngineKind::Messenger".into());
                     }
@@ -32,8 +32,7 @@ pub(super) async fn credentials(address: &Address, sasl: &SaslConfig) -> Result<
             }))
         }
         Source::Password(provider) => {
-            let given =
-                provider.credentials(&broker).await.map_err(|error| no_credentials(&broker, error))?;
+            let given = credentials_for(&broker, provider.as_ref()).await?;
             let given = Credentials::new(given.user.clone(), given.password.expose().to_owned());
             Ok(match sasl.mechanism() {
                 SaslMechanism::ScramSha256 => RskafkaSasl::ScramSha256(given),

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use self::scram::{Scram, ScramError};
 use super::api::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
 use super::wire::{RequestFailed, Wire};
-use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token, no_credentials};
+use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token, credentials_for, token_for};
 use crate::error::{BrokerError, Error, ErrorKind, Result, printable};
 
 const UNSUPPORTED_MECHANISM: i16 = 33;
@@ -44,16 +44,15 @@ enum Exchange {
 impl Exchange {
     async fn prepare(address: &Address, sasl: &SaslConfig) -> Result<Self> {
         let broker = address.to_string();
-        let failed = |error| no_credentials(&broker, error);
         let mechanism = sasl.mechanism();
         let refused = |why: &str| refused(address, mechanism, why);
         match &sasl.source {
             Source::Token(tokens) => {
-                let token = tokens.token(&broker).await.map_err(failed)?;
+                let token = token_for(&broker, tokens.as_ref()).await?;
                 bearer(&token).map(Self::Token).map_err(refused)
             }
             Source::Password(credentials) => {
-                let credentials = credentials.credentials(&broker).await.map_err(failed)?;
+                let credentials = credentials_for(&broker, credentials.as_ref()).await?;
                 let (user, password) = (credentials.user.as_str(), credentials.password.expose());
                 if mechanism == SaslMechanism::Plain {
                     if user.contains('\0') || password.contains('\0') {
