@@ -31,7 +31,7 @@ async fn main() -> Result<(), Error> {
     let producer = Producer::connect(&Context::timeout(Duration::from_secs(10)), config).await?;
     let ctx = Context::background();
 
-    // One message, awaited: the mission's call.
+    // One message, awaited until it is stored.
     let delivery = producer.send_message(&ctx, "order-42", "paid").await?;
     println!("\nsent    {}/{} @ {}", delivery.topic(), delivery.partition(), delivery.offset().unwrap_or(-1));
 

@@ -35,27 +35,27 @@ macro_rules! table {
 }
 
 table! {
-    RECORDS_SENT = Counter "records_sent_total" ["topic"] "Messages put into produce requests, retries too";
-    BYTES_SENT = Counter "bytes_sent_total" ["topic"] "Bytes of those, before compression";
+    RECORDS_SENT = Counter "records_sent_total" ["topic"] "Messages put into produce requests, retries included";
+    BYTES_SENT = Counter "bytes_sent_total" ["topic"] "Payload bytes put into produce requests, before compression";
     RECORDS_ACKED = Counter "records_acked_total" ["topic"] "Messages that were acknowledged";
-    RECORDS_FAILED = Counter "records_failed_total" ["code", "persistence", "topic"] "Messages that were given up";
+    RECORDS_FAILED = Counter "records_failed_total" ["code", "persistence", "topic"] "Messages that failed";
     RETRIES = Counter "retries_total" ["reason"] "Batches that were sent again";
-    DUPLICATES_POSSIBLE = Counter "duplicates_possible_total" [] "Messages sent again without idempotence after an unknown fate";
-    SEND_DURATION = Histogram "send_duration_seconds" [] "From the acceptance of a batch's first message to its acknowledgement";
-    ATTEMPT_DURATION = Histogram "attempt_duration_seconds" ["broker"] "From the start of a produce request to its answer or loss";
-    QUEUE_WAIT = Histogram "queue_wait_seconds" [] "From the acceptance of a batch's first message to its first request";
-    BATCH_RECORDS = Histogram "batch_records" [] "Messages of a batch";
-    BATCH_BYTES = Histogram "batch_bytes" [] "Bytes of a batch, before compression";
-    BUFFER_BYTES = Gauge "buffer_bytes" [] "Bytes of messages that are accepted but not settled, as each request is answered";
+    DUPLICATES_POSSIBLE = Counter "duplicates_possible_total" [] "Messages sent again without idempotence although an earlier attempt may have stored them";
+    SEND_DURATION = Histogram "send_duration_seconds" [] "Time from accepting a batch's first message to its acknowledgement";
+    ATTEMPT_DURATION = Histogram "attempt_duration_seconds" ["broker"] "Time from starting a produce request to its response or failure";
+    QUEUE_WAIT = Histogram "queue_wait_seconds" [] "Time from accepting a batch's first message to its first produce request";
+    BATCH_RECORDS = Histogram "batch_records" [] "Messages per batch";
+    BATCH_BYTES = Histogram "batch_bytes" [] "Bytes per batch, before compression";
+    BUFFER_BYTES = Gauge "buffer_bytes" [] "Bytes of accepted messages that are not yet settled, updated with each response";
     IN_FLIGHT = Gauge "in_flight" ["broker"] "Produce requests in flight";
     CONNECTIONS = Gauge "connections" ["broker"] "Open connections";
-    CONNECTS = Counter "connects_total" ["result"] "Attempts to connect";
-    BREAKER_STATE = Gauge "breaker_state" ["broker"] "0 closed, 1 half-open, 2 open";
-    BREAKER_OPENED = Counter "breaker_opened_total" ["broker"] "Times that a circuit breaker opened";
-    THROTTLE = Histogram "throttle_seconds" ["broker"] "Time for which a broker asked to be spared";
-    RATE_LIMITED = Histogram "rate_limited_seconds" [] "Time for which the rate limit held back a request";
+    CONNECTS = Counter "connects_total" ["result"] "Connection attempts";
+    BREAKER_STATE = Gauge "breaker_state" ["broker"] "State of a broker's circuit breaker: 0 closed, 1 half-open, 2 open";
+    BREAKER_OPENED = Counter "breaker_opened_total" ["broker"] "Number of times a circuit breaker opened";
+    THROTTLE = Histogram "throttle_seconds" ["broker"] "Throttle time imposed by a broker";
+    RATE_LIMITED = Histogram "rate_limited_seconds" [] "Time for which the rate limit delayed a request";
     BULKHEAD_REJECTED = Counter "bulkhead_rejected_total" [] "Messages refused because the buffer had no room";
-    METADATA_AGE = Gauge "metadata_age_seconds" [] "Time since the cluster last told its metadata, as each request is answered";
+    METADATA_AGE = Gauge "metadata_age_seconds" [] "Age of the cluster metadata, updated with each response";
 }
 
 /// A label of a metric.

@@ -1,4 +1,4 @@
-//! The registry of stable codes, the mission's three.
+//! The registry of stable codes, three of them.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registry_holds_the_three_codes_of_the_mission() {
+    fn the_registry_holds_the_three_stable_codes() {
         let codes: Vec<_> = ErrorCode::ALL.iter().map(|c| c.as_str()).collect();
         assert_eq!(codes, ["KAFKA_BROKERS_UNAVAILABLE", "KAFKA_SEND_FAILED", "KAFKA_INVALID_CONFIG"]);
     }

@@ -17,6 +17,7 @@ pub(crate) const BATCH_FAILED: &str = "batch.failed";
 pub(crate) const BATCH_RETRY: &str = "batch.retry";
 pub(crate) const BREAKER_CLOSED: &str = "breaker.closed";
 pub(crate) const BREAKER_OPENED: &str = "breaker.opened";
+pub(crate) const COMPRESSION_FAILED: &str = "compression.failed";
 pub(crate) const CONNECTION_CLOSED: &str = "connection.closed";
 pub(crate) const CONNECTION_FAILED: &str = "connection.failed";
 pub(crate) const CONNECTION_LOST: &str = "connection.lost";
@@ -24,7 +25,10 @@ pub(crate) const CONNECTION_OPENED: &str = "connection.opened";
 pub(crate) const HEALTH_CHANGED: &str = "health.changed";
 pub(crate) const METADATA_REFRESH_FAILED: &str = "metadata.refresh_failed";
 pub(crate) const PRODUCER_DROPPED: &str = "producer.dropped";
+pub(crate) const PRODUCER_ID_FAILED: &str = "producer_id.failed";
 pub(crate) const THROTTLED: &str = "throttled";
+#[cfg(feature = "tls")]
+pub(crate) const TLS_RELOAD_FAILED: &str = "tls.reload_failed";
 
 /// An operation of the producer. Its events are `connect.ok`, `connect.failed` and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use tracing::{Dispatch, Level};
 pub(crate) use self::event::Operation;
 use self::event::{Pace, TARGET};
 pub(crate) use self::span::{Sending, Spans};
+use crate::compression::CompressError;
 use crate::error::{Error, Fate};
 
 /// Emits events with the fields that all of them share.
@@ -29,12 +30,13 @@ pub(crate) struct Log {
 macro_rules! tell {
     ($log:expr, $level:ident, $event:expr, $text:literal $(, $($fields:tt)+)?) => {
         $log.emit(|brokers| {
+            let brokers = (!brokers.is_empty()).then(|| tracing::field::debug(brokers));
             tracing::event!(
                 target: TARGET,
                 Level::$level,
                 component = "kafka",
                 event = $event,
-                ?brokers,
+                brokers,
                 $($($fields)+,)?
                 $text
             );
@@ -65,7 +67,7 @@ impl Log {
         }
     }
 
-    /// The event of one operation, as the mission lays it down: absent `error` means success.
+    /// The event of one operation, whose absent `error` means success.
     pub(crate) fn operation(&self, operation: Operation, took: Duration, result: Result<(), &Error>) {
         let duration_ms = millis(took);
         let name = operation.as_str();
@@ -213,6 +215,24 @@ impl Log {
         tell!(self, WARN, event::METADATA_REFRESH_FAILED, "the cluster's metadata could not be read", error);
     }
 
+    /// The cluster granted no producer id, or nobody answered; it is requested again unless that cannot help.
+    pub(crate) fn producer_id_failed(&self, error: &Error) {
+        let error = with_causes(error);
+        tell!(self, WARN, event::PRODUCER_ID_FAILED, "could not get a producer id", error);
+    }
+
+    /// A codec failed; the batch goes uncompressed.
+    pub(crate) fn compression_failed(&self, topic: &str, error: &CompressError) {
+        tell!(self, WARN, event::COMPRESSION_FAILED, "sending a batch uncompressed", topic, %error);
+    }
+
+    /// Replaced certificates or keys cannot be read; connections use those that were loaded before.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_reload_failed(&self, error: &Error) {
+        let error = with_causes(error);
+        tell!(self, WARN, event::TLS_RELOAD_FAILED, "keeping the previously loaded TLS certificates", error);
+    }
+
     pub(crate) fn breaker_opened(&self, broker: &str, failures: u32, open_for: Duration) {
         let open_ms = millis(open_for);
         tell!(
@@ -230,7 +250,7 @@ impl Log {
         tell!(self, INFO, event::BREAKER_CLOSED, "a broker is back", broker);
     }
 
-    /// A health check has another answer than before.
+    /// A health check has another answer than before. A registry knows no brokers, so that the event names none.
     pub(crate) fn health_changed(&self, check: &str, from: &str, to: &str, reason: Option<&str>) {
         match reason {
             None => tell!(self, INFO, event::HEALTH_CHANGED, "a check is well again", check, from, to),

@@ -2,6 +2,7 @@
 
 use super::{Records, Sequence};
 use crate::Compression;
+use crate::compression::CompressError;
 
 /// Bytes of a batch before its first record.
 pub(crate) const BATCH_OVERHEAD: usize = 61;
@@ -16,13 +17,13 @@ const AFTER_LENGTH: usize = 12;
 /// Appends the batch to `out`, compressed where that makes it smaller.
 ///
 /// Without a sequence the producer id is -1, Kafka's mark of a producer that is not idempotent. Where the
-/// compressor fails the batch goes uncompressed, which every broker takes.
+/// compressor fails the batch goes uncompressed, which every broker takes; why it failed is returned.
 pub(crate) fn encode_batch(
     records: &Records,
     sequence: Option<Sequence>,
     compression: Compression,
     out: &mut Vec<u8>,
-) {
+) -> Option<CompressError> {
     let start = out.len();
     let count = records.len() as i32;
     let sequence = sequence.unwrap_or(Sequence { producer_id: -1, epoch: -1, first: -1 });
@@ -42,26 +43,29 @@ pub(crate) fn encode_batch(
     out.extend_from_slice(&count.to_be_bytes());
     debug_assert_eq!(out.len() - start, BATCH_OVERHEAD);
 
-    if compression != Compression::None && compressed(records, compression, out) {
-        out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes());
-    } else {
-        records.write(out);
+    let compressed = match compression {
+        Compression::None => Ok(false),
+        _ => compressed(records, compression, out),
+    };
+    match compressed {
+        Ok(true) => out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes()),
+        Ok(false) | Err(_) => records.write(out),
     }
 
     let length = (out.len() - start - AFTER_LENGTH) as i32;
     out[start + LENGTH..][..4].copy_from_slice(&length.to_be_bytes());
     let crc = crc32c::crc32c(&out[start + ATTRIBUTES..]);
     out[start + CRC..][..4].copy_from_slice(&crc.to_be_bytes());
+    compressed.err()
 }
 
 /// Appends the records compressed, if that makes them smaller; whether it did.
-fn compressed(records: &Records, compression: Compression, out: &mut Vec<u8>) -> bool {
+fn compressed(records: &Records, compression: Compression, out: &mut Vec<u8>) -> Result<bool, CompressError> {
     let start = out.len();
-    match records.in_one_piece(|plain| compression.compress(plain, out)) {
-        Ok(()) if out.len() - start < records.body_bytes() => return true,
-        Ok(()) => {}
-        Err(error) => tracing::warn!(component = "kafka", %error, "a batch goes uncompressed"),
+    let done = records.in_one_piece(|plain| compression.compress(plain, out));
+    let smaller = done.is_ok() && out.len() - start < records.body_bytes();
+    if !smaller {
+        out.truncate(start);
     }
-    out.truncate(start);
-    false
+    done.map(|()| smaller)
 }

@@ -43,9 +43,12 @@ impl Identities {
             core.cluster.heard(core, asked, &answer);
             match answer {
                 Ok(id) => *self.current.lock() = Some(id),
-                Err(error) if error.row().retry == Retry::No => return Err(explain(error)),
+                Err(error) if error.row().retry == Retry::No => {
+                    core.log.producer_id_failed(&error);
+                    return Err(explain(error));
+                }
                 Err(error) => {
-                    core.log.refresh_failed(&error);
+                    core.log.producer_id_failed(&error);
                     failures += 1;
                     let delay = core.backoff(failures);
                     tokio::time::sleep(delay).await;

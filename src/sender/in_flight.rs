@@ -42,7 +42,11 @@ impl InFlight {
         let encoding = tokio::task::spawn_blocking(move || {
             for parcel in &mut self.parcels {
                 let mut bytes = Vec::new();
-                encode_batch(parcel.batch.records(), parcel.batch.sequence, compression, &mut bytes);
+                let problem =
+                    encode_batch(parcel.batch.records(), parcel.batch.sequence, compression, &mut bytes);
+                if let Some(problem) = problem {
+                    self.core.log.compression_failed(parcel.partition.topic(), &problem);
+                }
                 parcel.encoded = Some(bytes);
             }
             self

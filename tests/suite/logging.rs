@@ -1,4 +1,4 @@
-//! One event for each operation, as the mission lays it down.
+//! One event for each operation, with the fields that all of them share.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,9 @@ use kafka_testbed::FakeCluster;
 use rskafka_producer::{Context, Message, Producer, ProducerConfig};
 use serde_json::Value;
 use tracing::Dispatch;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
 
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -35,6 +38,15 @@ impl Lines {
         Dispatch::new(subscriber)
     }
 
+    /// A logger with a filter, as `RUST_LOG` has it.
+    pub(crate) fn filtered(&self, filter: &str) -> Dispatch {
+        let lines = self.clone();
+        let events =
+            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || lines.clone());
+        let targets: Targets = filter.parse().unwrap();
+        Dispatch::new(tracing_subscriber::registry().with(events.with_filter(targets)))
+    }
+
     /// Every event.
     pub(crate) fn all(&self) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
@@ -48,7 +60,7 @@ impl Lines {
 }
 
 #[tokio::test]
-async fn each_operation_leaves_one_event_with_the_fields_of_the_mission() {
+async fn each_operation_leaves_one_event_with_the_shared_fields() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let lines = Lines::default();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t").logger(lines.logger());

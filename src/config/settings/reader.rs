@@ -61,10 +61,9 @@ impl Reader {
 
     /// Two names of one setting that say different things.
     fn twice(&mut self, setting: &Setting, shown: &str, value: &str) {
-        let earlier = self.seen.iter().find(|(name, ..)| *name == setting.name);
-        if let Some((_, other, before)) = earlier
-            && before.expose() != value
-        {
+        let differs =
+            |(name, _, before): &&(&str, String, Secret)| *name == setting.name && before.expose() != value;
+        if let Some((_, other, _)) = self.seen.iter().find(differs) {
             self.problems
                 .push(format!("{other} and {shown} are the same setting with different values: keep one"));
         }

@@ -179,7 +179,7 @@ async fn encrypt(
         return Ok(Box::new(socket));
     };
     let broker = address.to_string();
-    match tls.connect(address, socket).await {
+    match tls.connect(address, socket, &settings.observer.log).await {
         Ok(stream) => Ok(Box::new(stream)),
         Err(TlsFailure::Known(error)) => Err(error),
         Err(TlsFailure::Gone(gone)) => {

@@ -182,6 +182,7 @@ impl Engine for MessengerEngine {
             acks: self.acks,
             timeout: self.request_timeout,
             compression: self.compression,
+            log: &self.brokers.settings().observer.log,
             parcels,
         };
         let response = connection.request(request, self.request_timeout, self.clock()).await?;

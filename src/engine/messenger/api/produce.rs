@@ -12,6 +12,7 @@ use super::{Reader, put_string, request_body, version};
 use crate::Compression;
 use crate::engine::Answer;
 use crate::engine::Parcel;
+use crate::logging::Log;
 use crate::record::{BATCH_OVERHEAD, encode_batch};
 
 /// Batches for one broker, at most one per partition.
@@ -21,6 +22,7 @@ pub(in crate::engine::messenger) struct ProduceRequest<'a> {
     /// How long the broker may wait for its replicas.
     pub(in crate::engine::messenger) timeout: Duration,
     pub(in crate::engine::messenger) compression: Compression,
+    pub(in crate::engine::messenger) log: &'a Log,
     /// Topics stand together.
     pub(in crate::engine::messenger) parcels: &'a [Parcel],
 }
@@ -53,9 +55,7 @@ impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
                 out.extend_from_slice(&[0; 4]);
                 match &parcel.encoded {
                     Some(encoded) => out.extend_from_slice(encoded),
-                    None => {
-                        encode_batch(parcel.batch.records(), parcel.batch.sequence, self.compression, out)
-                    }
+                    None => self.encode(parcel, out),
                 }
                 let size = (out.len() - size_at - 4) as i32;
                 out[size_at..][..4].copy_from_slice(&size.to_be_bytes());
@@ -66,6 +66,13 @@ impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
 }
 
 impl ProduceRequest<'_> {
+    fn encode(&self, parcel: &Parcel, out: &mut Vec<u8>) {
+        let problem = encode_batch(parcel.batch.records(), parcel.batch.sequence, self.compression, out);
+        if let Some(problem) = problem {
+            self.log.compression_failed(parcel.partition.topic(), &problem);
+        }
+    }
+
     /// Bytes of a batch in the request, as far as they can be told.
     fn expected_bytes(&self, parcel: &Parcel) -> usize {
         match &parcel.encoded {

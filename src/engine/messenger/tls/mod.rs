@@ -17,6 +17,7 @@ use self::client_config::Material;
 pub(crate) use self::client_config::check;
 use crate::config::{Address, TlsConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::logging::Log;
 
 /// Makes encrypted connections.
 #[derive(Debug)]
@@ -44,8 +45,9 @@ impl Tls {
         &self,
         address: &Address,
         socket: TcpStream,
+        log: &Log,
     ) -> Result<TlsStream<TcpStream>, TlsFailure> {
-        let config = self.client_config().map_err(TlsFailure::Known)?;
+        let config = self.client_config(log).map_err(TlsFailure::Known)?;
         let name = self.config.server_name.as_deref().unwrap_or(&address.host).to_owned();
         let name = ServerName::try_from(name).map_err(|_| {
             TlsFailure::Known(Error::new(
@@ -65,13 +67,13 @@ impl Tls {
 
     /// Reads the files again: a certificate that was replaced is used by the next connection. Files that cannot be used,
     /// as while they are being replaced, leave things as they were.
-    fn client_config(&self) -> Result<Arc<ClientConfig>> {
+    fn client_config(&self, log: &Log) -> Result<Arc<ClientConfig>> {
         if let Some(given) = &self.config.client_config {
             return Ok(given.clone());
         }
         self.read().or_else(|error| match &*self.last.lock() {
             Some((_, config)) => {
-                tracing::warn!(component = "kafka", %error, "TLS goes on with what was read before");
+                log.tls_reload_failed(&error);
                 Ok(config.clone())
             }
             None => Err(error),
