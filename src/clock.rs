@@ -6,23 +6,35 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// Where the time of day comes from. The monotonic clock is tokio's, which tests can pause.
-#[derive(Clone)]
-pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+use crate::logging::Log;
+
+/// Where the time of day comes from: the system, or a function of the user's. The monotonic clock is tokio's, which
+/// tests can pause.
+#[derive(Clone, Default)]
+pub(crate) struct Clock {
+    custom: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+    log: Log,
+}
 
 impl Clock {
     pub(crate) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self { custom: Some(Arc::new(now)), log: Log::default() }
     }
 
+    /// This clock, whose panics are reported there.
+    pub(crate) fn reporting_to(self, log: &Log) -> Self {
+        Self { log: log.clone(), ..self }
+    }
+
+    /// Whether reading it calls code of the user's: not to be done while holding a lock.
+    pub(crate) fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+
+    /// The time of day; the system's, should the user's clock panic.
     pub(crate) fn wall(&self) -> SystemTime {
-        (self.0)()
-    }
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new(SystemTime::now)
+        let custom = self.custom.as_ref().and_then(|now| self.log.contain("the wall clock", || now()));
+        custom.unwrap_or_else(SystemTime::now)
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::logging::Log;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Counter,
@@ -75,12 +77,15 @@ pub(crate) enum Text<'a> {
 pub(crate) struct Meters {
     client_id: Arc<str>,
     topic_labels: bool,
+    /// Where panics of the recorder are reported.
+    log: Log,
 }
 
 impl Meters {
-    pub(crate) fn new(client_id: &str, topic_labels: bool) -> Self {
-        facade::describe();
-        Self { client_id: client_id.into(), topic_labels }
+    pub(crate) fn new(client_id: &str, topic_labels: bool, log: Log) -> Self {
+        let meters = Self { client_id: client_id.into(), topic_labels, log };
+        meters.describe();
+        meters
     }
 
     /// The label of a topic, where such labels are wanted.
@@ -95,29 +100,34 @@ mod facade {
 
     use super::{ALL, Kind, Label, Meters, Metric, Text};
 
-    pub(super) fn describe() {
-        for metric in ALL {
-            let unit = match metric.name {
-                name if name.ends_with("_seconds") => Unit::Seconds,
-                name if name.contains("bytes") => Unit::Bytes,
-                _ => Unit::Count,
-            };
-            match metric.kind {
-                Kind::Counter => describe_counter!(metric.name, unit, metric.help),
-                Kind::Gauge => describe_gauge!(metric.name, unit, metric.help),
-                Kind::Histogram => describe_histogram!(metric.name, unit, metric.help),
+    impl Meters {
+        pub(super) fn describe(&self) {
+            for metric in ALL {
+                let unit = match metric.name {
+                    name if name.ends_with("_seconds") => Unit::Seconds,
+                    name if name.contains("bytes") => Unit::Bytes,
+                    _ => Unit::Count,
+                };
+                self.record(|| match metric.kind {
+                    Kind::Counter => describe_counter!(metric.name, unit, metric.help),
+                    Kind::Gauge => describe_gauge!(metric.name, unit, metric.help),
+                    Kind::Histogram => describe_histogram!(metric.name, unit, metric.help),
+                });
             }
         }
-    }
 
-    impl Meters {
+        /// Calls the recorder, which is the user's.
+        fn record(&self, call: impl FnOnce()) {
+            self.log.contain("the metrics recorder", call);
+        }
+
         pub(crate) fn count<'a>(
             &self,
             metric: Metric,
             n: usize,
             labels: impl IntoIterator<Item = Label<'a>>,
         ) {
-            counter!(metric.name, self.labels(labels)).increment(n as u64);
+            self.record(|| counter!(metric.name, self.labels(labels)).increment(n as u64));
         }
 
         pub(crate) fn set<'a>(
@@ -126,7 +136,7 @@ mod facade {
             value: f64,
             labels: impl IntoIterator<Item = Label<'a>>,
         ) {
-            gauge!(metric.name, self.labels(labels)).set(value);
+            self.record(|| gauge!(metric.name, self.labels(labels)).set(value));
         }
 
         pub(crate) fn observe<'a>(
@@ -135,7 +145,7 @@ mod facade {
             value: f64,
             labels: impl IntoIterator<Item = Label<'a>>,
         ) {
-            histogram!(metric.name, self.labels(labels)).record(value);
+            self.record(|| histogram!(metric.name, self.labels(labels)).record(value));
         }
 
         fn labels<'a>(&self, own: impl IntoIterator<Item = Label<'a>>) -> Vec<metrics::Label> {
@@ -152,10 +162,10 @@ mod facade {
 mod facade {
     use super::{Label, Meters, Metric};
 
-    pub(super) fn describe() {}
-
     #[allow(clippy::unused_self, reason = "the same calls as with the feature")]
     impl Meters {
+        pub(super) fn describe(&self) {}
+
         pub(crate) fn count<'a>(&self, _: Metric, _: usize, _: impl IntoIterator<Item = Label<'a>>) {}
 
         pub(crate) fn set<'a>(&self, _: Metric, _: f64, _: impl IntoIterator<Item = Label<'a>>) {}

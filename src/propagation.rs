@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::error::Result;
+use crate::foreign::guarded;
 use crate::message::{Header, Message};
 
 /// Adds the headers of the current trace to each message; see
@@ -25,13 +27,18 @@ impl Propagator {
 
     /// Adds all headers, or none if the message has one of that name: two halves of two contexts are worse than
     /// either.
-    pub(crate) fn inject(&self, message: &mut Message) {
+    ///
+    /// # Errors
+    ///
+    /// It panicked; the message is as it was.
+    pub(crate) fn inject(&self, message: &mut Message) -> Result<()> {
         let mut headers = TraceHeaders::default();
-        (self.0)(&mut headers);
+        guarded("the propagator", || (self.0)(&mut headers))?;
         let taken = |new: &Header| message.headers.iter().any(|h| h.name.eq_ignore_ascii_case(&new.name));
         if !headers.0.iter().any(taken) {
             message.headers.append(&mut headers.0);
         }
+        Ok(())
     }
 }
 
@@ -54,6 +61,7 @@ impl fmt::Debug for Propagator {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     fn w3c() -> Propagator {
@@ -66,7 +74,7 @@ mod tests {
     #[test]
     fn headers_are_added_behind_those_of_the_message() {
         let mut message = Message::new("v").header("source", "test");
-        w3c().inject(&mut message);
+        w3c().inject(&mut message).unwrap();
         let names: Vec<_> = message.headers.iter().map(|h| h.name.as_str()).collect();
         assert_eq!(names, ["source", "traceparent", "tracestate"]);
     }
@@ -76,7 +84,7 @@ mod tests {
         for name in ["traceparent", "Traceparent", "tracestate"] {
             let mut message = Message::new("v").header(name, "theirs");
             let before = message.clone();
-            w3c().inject(&mut message);
+            w3c().inject(&mut message).unwrap();
             assert_eq!(message, before);
         }
     }

@@ -1,18 +1,21 @@
 //! Checks that are run together, one run at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 
 use super::history::History;
 use super::registry::{Registration, Settings};
 use super::report::{CheckReport, HealthReport};
 use super::{Health, HealthCheck};
 use crate::context::Context;
+use crate::foreign::guarded_async;
+use crate::logging::Log;
 
 /// For so long a report is good for someone who cannot wait for the next.
 const STALE: Duration = Duration::from_secs(10);
@@ -35,9 +38,11 @@ type Run = watch::Receiver<Option<Arc<HealthReport>>>;
 
 #[derive(Clone)]
 pub(super) struct Registered {
-    pub(super) name: String,
-    pub(super) check: Arc<dyn HealthCheck>,
-    pub(super) how: Registration,
+    name: String,
+    check: Arc<dyn HealthCheck>,
+    how: Registration,
+    /// A call of it has not come back.
+    running: Arc<AtomicBool>,
 }
 
 impl Group {
@@ -94,8 +99,9 @@ impl Group {
         let (done, run) = watch::channel(None);
         state.run = Some(run.clone());
         let (group, settings, checks) = (self.clone(), settings.clone(), state.checks.clone());
+        drop(state);
         tokio::spawn(async move {
-            let reports = run_all(&checks).await;
+            let reports = run_all(&checks, &settings.log).await;
             done.send_replace(Some(group.finish(&settings, reports)));
         });
         Err(run)
@@ -134,40 +140,82 @@ impl Group {
     }
 }
 
-async fn run_all(checks: &[Registered]) -> Vec<CheckReport> {
-    let mut running = JoinSet::new();
-    for (place, check) in checks.iter().cloned().enumerate() {
-        running.spawn(async move { (place, check.run().await) });
-    }
-    let mut reports: Vec<Option<CheckReport>> = vec![None; checks.len()];
-    while let Some(done) = running.join_next().await {
-        // A check that panicked leaves its place empty.
-        if let Ok((place, report)) = done {
-            reports[place] = Some(report);
-        }
-    }
-    let reports = reports.into_iter().zip(checks);
-    reports
-        .map(|(report, check)| {
-            report.unwrap_or_else(|| check.report(Health::down_because("the check panicked"), Duration::ZERO))
-        })
-        .collect()
+async fn run_all(checks: &[Registered], log: &Log) -> Vec<CheckReport> {
+    let running: Vec<_> = checks.iter().map(|check| check.start(log)).collect();
+    let reports = running.into_iter().zip(checks).map(|(running, check)| check.end(running));
+    futures_util::future::join_all(reports).await
 }
 
+/// A check under way, in a task of its own: one that blocks its thread stops no other.
+type Running = Option<JoinHandle<CheckReport>>;
+
+/// Time beyond its limit after which a check that does not even come back is left alone.
+const GRACE: Duration = Duration::from_millis(50);
+
 impl Registered {
-    async fn run(&self) -> CheckReport {
+    pub(super) fn new(name: String, check: Arc<dyn HealthCheck>, how: Registration) -> Self {
+        Self { name, check, how, running: Arc::default() }
+    }
+
+    /// `None` where an earlier call has not come back: each that is made would take a thread more.
+    fn start(&self, log: &Log) -> Running {
+        if self.running.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let (back, check, log) = (Back(self.running.clone()), self.clone(), log.clone());
+        Some(tokio::spawn(async move {
+            let report = check.run(&log).await;
+            drop(back);
+            report
+        }))
+    }
+
+    /// Waits for what [`start`](Self::start) began, not longer than the check may take.
+    async fn end(&self, running: Running) -> CheckReport {
+        let limit = self.how.timeout;
+        let down = |why: &str| self.report(Health::down_because(why), Duration::ZERO);
+        let Some(mut task) = running else {
+            return down("an earlier call of the check has not come back");
+        };
+        match timeout(limit.saturating_add(GRACE), &mut task).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(_)) => down("the check did not end"),
+            Err(_) => {
+                task.abort();
+                self.report(late(limit), limit)
+            }
+        }
+    }
+
+    async fn run(&self, log: &Log) -> CheckReport {
         let ctx = Context::timeout(self.how.timeout);
         let started = Instant::now();
-        let health = match ctx.bound(self.check.check(&ctx)).await {
-            Ok(health) => health,
-            Err(_) => Health::down_because(format!("no answer within {:?}", self.how.timeout)),
+        let called = guarded_async("the health check", || self.check.check(&ctx));
+        let health = match ctx.bound(called).await {
+            Ok(Ok(health)) => health,
+            Ok(Err(panicked)) => Health::down_because(panicked.to_string()),
+            Err(_) => late(self.how.timeout),
         };
         let mut report = self.report(health, started.elapsed());
-        report.details = self.check.details();
+        report.details =
+            log.contain("the details of a health check", || self.check.details()).unwrap_or_default();
         report
     }
 
     fn report(&self, health: Health, took: Duration) -> CheckReport {
         CheckReport::new(&self.name, self.how.critical, health, took, SystemTime::now())
+    }
+}
+
+fn late(limit: Duration) -> Health {
+    Health::down_because(format!("no answer within {limit:?}"))
+}
+
+/// A call that came back, or whose task ended with its runtime.
+struct Back(Arc<AtomicBool>);
+
+impl Drop for Back {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }

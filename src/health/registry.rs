@@ -13,7 +13,8 @@ use super::group::{Group, Registered};
 use super::report::HealthReport;
 use super::{Health, HealthCheck};
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::foreign::guarded;
 use crate::logging::Log;
 
 /// Longest time for one check, unless said otherwise. Kubernetes gives a probe one second by default: raise its
@@ -24,7 +25,8 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The checks of a service.
 ///
-/// Checks run at the same time, each within its time limit; one that panics is down. Callers who come while a run is
+/// Checks run at the same time, each within its time limit; one that panics is down, and one that does not come back
+/// is down until it does, and is not called again meanwhile. Callers who come while a run is
 /// under way wait for that one, and for a second its report is served again, so that probes cannot stampede. Each
 /// change of a check's status leaves one event, `health.changed`.
 ///
@@ -142,14 +144,15 @@ impl HealthRegistry {
     ///
     /// # Errors
     ///
-    /// `KAFKA_INVALID_CONFIG` if the name is taken.
+    /// `KAFKA_INVALID_CONFIG` if the name is taken, or the check panics when it is asked for it.
     pub fn register_with(&self, how: Registration, check: impl HealthCheck + 'static) -> Result<()> {
         let group = match how.kind {
             HealthKind::Readiness => &self.readiness,
             HealthKind::Liveness => &self.liveness,
         };
-        let name = check.name().to_owned();
-        if group.add(Registered { name: name.clone(), check: Arc::new(check), how }) {
+        let name = guarded("the name of a health check", || check.name().to_owned())
+            .map_err(|error| error.with_kind(ErrorKind::InvalidConfig).with_code(ErrorCode::InvalidConfig))?;
+        if group.add(Registered::new(name.clone(), Arc::new(check), how)) {
             return Ok(());
         }
         let text = format!("a health check named {name:?} is registered already");

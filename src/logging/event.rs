@@ -17,6 +17,7 @@ pub(crate) const BATCH_FAILED: &str = "batch.failed";
 pub(crate) const BATCH_RETRY: &str = "batch.retry";
 pub(crate) const BREAKER_CLOSED: &str = "breaker.closed";
 pub(crate) const BREAKER_OPENED: &str = "breaker.opened";
+pub(crate) const CALLBACK_PANICKED: &str = "callback.panicked";
 pub(crate) const COMPRESSION_FAILED: &str = "compression.failed";
 pub(crate) const CONNECTION_CLOSED: &str = "connection.closed";
 pub(crate) const CONNECTION_FAILED: &str = "connection.failed";

@@ -17,9 +17,10 @@ use self::event::{Pace, TARGET};
 pub(crate) use self::span::{Sending, Spans};
 use crate::compression::CompressError;
 use crate::error::{Error, Fate};
+use crate::foreign::guarded;
 
 /// Emits events with the fields that all of them share.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Log {
     dispatch: Option<Dispatch>,
     brokers: Arc<[String]>,
@@ -61,9 +62,29 @@ impl Log {
     }
 
     fn emit(&self, event: impl FnOnce(&[String])) {
-        match &self.dispatch {
+        // A subscriber that panics has lost an event. There is nowhere to say so but where every panic is reported.
+        _ = guarded("the logger", || match &self.dispatch {
             Some(dispatch) => tracing::dispatcher::with_default(dispatch, || event(&self.brokers)),
             None => event(&self.brokers),
+        });
+    }
+
+    /// Calls code of the user's that has nothing to answer: a panic is ignored, and reported once a second.
+    pub(crate) fn contain<T>(&self, callback: &'static str, call: impl FnOnce() -> T) -> Option<T> {
+        match guarded(callback, call) {
+            Ok(answer) => Some(answer),
+            Err(panicked) => {
+                self.callback_panicked(callback, &panicked);
+                None
+            }
+        }
+    }
+
+    fn callback_panicked(&self, callback: &'static str, panicked: &Error) {
+        let now = Instant::now();
+        if let Some(kept_back) = self.pace.may_tell(event::CALLBACK_PANICKED, &callback.into(), now) {
+            let error = panicked.to_string();
+            tell!(self, ERROR, event::CALLBACK_PANICKED, "a callback panicked", callback, error, kept_back);
         }
     }
 
@@ -288,7 +309,10 @@ fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
-        let said = next.to_string();
+        // A source may be the user's.
+        let Ok(said) = guarded("an error", || next.to_string()) else {
+            break;
+        };
         // Some libraries repeat their source in their own text.
         if !text.contains(&said) {
             text.push_str(": ");

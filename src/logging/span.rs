@@ -11,6 +11,7 @@ use tracing::{Level, Span};
 use super::Log;
 use crate::engine::{Answer, Produced};
 use crate::error::{BrokerError, Result};
+use crate::foreign::guarded;
 
 /// Spans have a target of their own, so that they can be filtered apart from events.
 const TARGET: &str = "rskafka_producer::span";
@@ -81,17 +82,32 @@ fn open(client_id: &str, host: &str, port: &str, batch: &Sending<'_>) -> Span {
 impl Spans {
     /// Records how the request ended, and closes the spans.
     pub(crate) fn end(self, result: &Result<Produced>) {
-        for (place, span) in self.0.into_iter().enumerate() {
-            match result {
-                Ok(produced) => match produced.answers.get(place) {
-                    Some(Answer { error_code: 0, base_offset, .. }) => {
-                        span.record("messaging.kafka.offset", *base_offset);
-                    }
-                    Some(answer) => failed(&span, BrokerError::new(answer.error_code).name()),
-                    None => {}
-                },
-                Err(error) => failed(&span, error.kind().as_str()),
+        if self.0.is_empty() {
+            return;
+        }
+        _ = guarded("the logger", || {
+            for (place, span) in self.0.iter().enumerate() {
+                match result {
+                    Ok(produced) => match produced.answers.get(place) {
+                        Some(Answer { error_code: 0, base_offset, .. }) => {
+                            span.record("messaging.kafka.offset", *base_offset);
+                        }
+                        Some(answer) => failed(span, BrokerError::new(answer.error_code).name()),
+                        None => {}
+                    },
+                    Err(error) => failed(span, error.kind().as_str()),
+                }
             }
+        });
+    }
+}
+
+impl Drop for Spans {
+    fn drop(&mut self) {
+        let spans = std::mem::take(&mut self.0);
+        for span in spans {
+            // A subscriber may panic when a span is closed, also while a task is dropped.
+            _ = guarded("the logger", || drop(span));
         }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::Core;
-use crate::accumulator::{Appended, Arrival, Buffer, NoRoom, Partition, Receipt};
+use super::room::Room;
+use crate::accumulator::{Appended, Arrival, NoRoom, Partition, Receipt};
 use crate::cluster::{Partitions, Topic};
 use crate::config::OpenCircuit;
 use crate::engine::Capabilities;
@@ -27,12 +28,12 @@ pub(super) enum Offer {
 }
 
 impl Core {
-    /// Offers a message. `waited`: the topic whose room its caller has waited for, and got.
+    /// Offers a message. `waited`: the room that its caller has waited for.
     pub(super) fn offer(
         self: &Arc<Self>,
         message: &Message,
         deadline: Option<Instant>,
-        waited: Option<&Arc<Topic>>,
+        waited: Option<Room<'_>>,
     ) -> Result<Offer> {
         let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
             return Err(Error::new(
@@ -40,6 +41,11 @@ impl Core {
                 "the message names no topic and the producer has no default topic: set one of them",
             ));
         };
+        if self.calls_out {
+            // The user's code may call the producer, or block: no lock is held meanwhile.
+            let found = self.cluster.topic(name);
+            return self.offer_to(found.as_ref(), name, message, deadline, waited);
+        }
         self.cluster.with_topic(name, |found| self.offer_to(found, name, message, deadline, waited))
     }
 
@@ -50,13 +56,8 @@ impl Core {
         name: &Arc<str>,
         message: &Message,
         deadline: Option<Instant>,
-        waited: Option<&Arc<Topic>>,
+        waited: Option<Room<'_>>,
     ) -> Result<Offer> {
-        let waited_here = waited.is_some_and(|waited| found.is_some_and(|found| found.is(waited)));
-        if let (Some(waited), false) = (waited, waited_here) {
-            // The topic is gone, or another is in its place with a share of its own.
-            self.give_room_back(waited, message_footprint(message));
-        }
         let Some(topic) = found else {
             return match topic_name::check(name) {
                 Ok(()) => Ok(Offer::UnknownTopic(name.clone())),
@@ -65,11 +66,13 @@ impl Core {
         };
         self.check(message).map_err(|error| error.with_topic(topic.name().clone()))?;
         let footprint = message_footprint(message);
-        if !waited_here {
-            match self.take_room(topic, footprint) {
-                Ok(()) => {}
+        // Where the topic is gone, or another has taken its name, what was waited for is given back.
+        let room = match waited.filter(|room| room.is_of(topic)) {
+            Some(room) => room,
+            None => match Room::try_take(&self.buffer, topic, footprint) {
+                Ok(room) => room,
                 Err(NoRoom::Closed) => return Err(closed()),
-                Err(NoRoom::Full) if self.can_have_room(topic, footprint) => {
+                Err(NoRoom::Full) if Room::can_be(&self.buffer, topic, footprint) => {
                     return Ok(Offer::NoRoom(topic.clone(), footprint));
                 }
                 Err(NoRoom::Full) => {
@@ -79,26 +82,18 @@ impl Core {
                     );
                     return Err(Error::new(ErrorKind::BufferFull, problem).with_topic(topic.name().clone()));
                 }
+            },
+        };
+        let partition =
+            self.route(topic, message, footprint).map_err(|error| error.with_topic(topic.name().clone()))?;
+        match self.append(partition, message, footprint, deadline)? {
+            Some(accepted) => {
+                room.keep();
+                Ok(accepted)
             }
-        }
-        let accepted = self
-            .route(topic, message, footprint)
-            .map_err(|error| error.with_topic(topic.name().clone()))
-            .and_then(|partition| self.append(partition, message, footprint, deadline));
-        match accepted {
-            Ok(Some(accepted)) => Ok(accepted),
             // The partition takes nothing more: the producer was closed, or the topic is gone.
-            Ok(None) => {
-                self.give_room_back(topic, footprint);
-                match self.is_closing() {
-                    true => Err(closed()),
-                    false => Ok(Offer::UnknownTopic(topic.name().clone())),
-                }
-            }
-            Err(error) => {
-                self.give_room_back(topic, footprint);
-                Err(error)
-            }
+            None if self.is_closing() => Err(closed()),
+            None => Ok(Offer::UnknownTopic(topic.name().clone())),
         }
     }
 
@@ -114,7 +109,10 @@ impl Core {
             self.check_circuit(partition)?;
         }
         let arrival = Arrival { message, footprint, now: Instant::now(), deadline };
-        let Some(appended) = partition.append(&arrival, &self.policy, || self.wall_millis()) else {
+        // A clock of the user's is read before the queue is locked.
+        let wall = self.custom_wall_millis();
+        let wall = || wall.unwrap_or_else(|| self.wall_millis());
+        let Some(appended) = partition.append(&arrival, &self.policy, wall) else {
             return Ok(None);
         };
         let Appended { receipt, wake, sealed } = appended;
@@ -181,6 +179,9 @@ impl Core {
         let Partitions { all, count, led } = &topic.partitions;
         let count = *count;
         let unknown = |text| Error::new(ErrorKind::UnknownPartition, text);
+        if count == 0 {
+            return Err(unknown(format!("topic {:?} has no partitions", topic.name())));
+        }
         if let Some(partition) = message.partition {
             let index = usize::try_from(partition).ok().filter(|index| *index < count);
             return index.and_then(|index| all.get(index)).ok_or_else(|| {
@@ -206,57 +207,6 @@ impl Core {
                 topic.name()
             ))
         })
-    }
-
-    /// Whether so many bytes can ever have room.
-    fn can_have_room(&self, topic: &Topic, bytes: usize) -> bool {
-        let least = topic.share().map_or(usize::MAX, |share| share.capacity()).min(self.buffer.capacity());
-        bytes <= least
-    }
-
-    fn take_room(&self, topic: &Topic, bytes: usize) -> Result<(), NoRoom> {
-        if let Some(share) = topic.share() {
-            share.try_take(bytes)?;
-        }
-        self.buffer.try_take(bytes).inspect_err(|_| {
-            if let Some(share) = topic.share() {
-                share.give_back(bytes);
-            }
-        })
-    }
-
-    pub(super) fn give_room_back(&self, topic: &Topic, bytes: usize) {
-        self.buffer.give_back(bytes);
-        if let Some(share) = topic.share() {
-            share.give_back(bytes);
-        }
-    }
-
-    /// Waits in line for room, first in the topic's share: who waits there holds nothing of the whole buffer.
-    ///
-    /// Cancel safe: what did not resolve took nothing.
-    pub(super) async fn wait_for_room(&self, topic: &Topic, bytes: usize) -> Result<(), NoRoom> {
-        if let Some(share) = topic.share() {
-            share.take(bytes).await?;
-        }
-        let mut held = Held { share: topic.share(), bytes };
-        self.buffer.take(bytes).await?;
-        held.share = None;
-        Ok(())
-    }
-}
-
-/// Room in a topic's share, given back unless the whole buffer had room too.
-struct Held<'a> {
-    share: Option<&'a Arc<Buffer>>,
-    bytes: usize,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        if let Some(share) = self.share {
-            share.give_back(self.bytes);
-        }
     }
 }
 

@@ -60,6 +60,13 @@ impl Core {
         !matches!(*self.closing.borrow(), Closing::Open)
     }
 
+    /// Resolves when new messages are refused: whoever waits to hand one over need not wait any longer.
+    pub(super) async fn refusing(&self) {
+        let mut closing = self.closing.subscribe();
+        // The sender lives as long as this does.
+        _ = closing.wait_for(|closing| !matches!(closing, Closing::Open)).await;
+    }
+
     /// From here on nothing is accepted. Returns whether this call was the first.
     fn refuse_work(&self) -> bool {
         let first = self.closing.send_if_modified(|closing| {

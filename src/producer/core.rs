@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::logging::Log;
 use crate::message::millis;
 use crate::metrics::Meters;
+use crate::partitioner::Partitioning;
 use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
 use crate::sender::{Identities, Lane, Lanes};
 use crate::stats::{BrokerStats, Counters, Stats};
@@ -40,6 +41,8 @@ pub(crate) struct Core {
     pub(super) default_topic: Option<Arc<str>>,
     pub(super) closing: watch::Sender<super::close::Closing>,
     pub(super) draining: AtomicBool,
+    /// Whether accepting a message calls code of the user's.
+    pub(super) calls_out: bool,
     /// A batch became full since someone let the sender run.
     pub(super) batch_full: AtomicBool,
     clock: Clock,
@@ -53,9 +56,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(super) fn new(config: ProducerConfig) -> Arc<Self> {
-        let clock = config.clock.clone();
         let log = Log::new(config.logger.clone(), &config.brokers);
-        let stats = Arc::new(Counters::new(Meters::new(&config.client_id, config.telemetry.topic_labels)));
+        let clock = config.clock.clone().reporting_to(&log);
+        let meters = Meters::new(&config.client_id, config.telemetry.topic_labels, log.clone());
+        let stats = Arc::new(Counters::new(meters));
         let observer = Observer { log: log.clone(), counters: stats.clone() };
         let engine: Arc<dyn Engine> = match config.engine {
             EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone(), observer)),
@@ -92,6 +96,7 @@ impl Core {
             default_topic: config.topic.as_deref().map(Arc::from),
             closing: watch::Sender::default(),
             draining: AtomicBool::new(false),
+            calls_out: matches!(config.partitioning, Partitioning::Custom(_)) || clock.is_custom(),
             batch_full: AtomicBool::new(false),
             clock,
             stopped: AtomicBool::new(false),
@@ -154,6 +159,11 @@ impl Core {
 
     pub(crate) fn wall_millis(&self) -> i64 {
         millis(self.clock.wall())
+    }
+
+    /// The same, where the clock is the user's.
+    pub(super) fn custom_wall_millis(&self) -> Option<i64> {
+        self.clock.is_custom().then(|| self.wall_millis())
     }
 
     /// Whether batches are encoded beside the task that sends.

@@ -225,17 +225,24 @@ impl HealthCheck for Liveness {
         "kafka-producer-tasks"
     }
 
-    /// Wakes every task and waits until each has run; one that does not is told by the time limit.
-    async fn check(&self, _ctx: &Context) -> Health {
+    /// Wakes every task and waits until each has run, at most until `ctx` ends.
+    async fn check(&self, ctx: &Context) -> Health {
         let core = self.producer.core();
         let mut asleep: Vec<_> =
             core.lanes.all().into_iter().filter_map(|lane| Some((lane.rouse()?, lane))).collect();
-        loop {
-            asleep.retain(|(turn, lane)| !lane.has_turned(*turn));
-            if asleep.is_empty() || core.is_stopped() {
-                return Health::Up;
+        let all = asleep.len();
+        let turned = async {
+            loop {
+                asleep.retain(|(turn, lane)| !lane.has_turned(*turn));
+                if asleep.is_empty() || core.is_stopped() {
+                    return;
+                }
+                tokio::time::sleep(TICK).await;
             }
-            tokio::time::sleep(TICK).await;
+        };
+        match ctx.bound(turned).await {
+            Ok(()) => Health::Up,
+            Err(_) => Health::down_because(format!("{} of {all} tasks do not run", asleep.len())),
         }
     }
 }

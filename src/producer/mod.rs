@@ -5,6 +5,7 @@ mod close;
 mod core;
 mod flush;
 mod health;
+mod room;
 mod runtime;
 mod send;
 

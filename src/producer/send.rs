@@ -9,6 +9,7 @@ use tokio::time::{Instant as Moment, timeout};
 
 use super::accept::{Offer, closed};
 use super::core::gave_up;
+use super::room::Room;
 use super::{Core, Producer};
 use crate::accumulator::Receipt;
 use crate::context::{Context, Ended};
@@ -56,8 +57,10 @@ impl Producer {
     pub async fn send(&self, ctx: &Context, mut message: Message) -> Result<Delivery> {
         let started = Instant::now();
         let core = self.core();
-        core.trace(&mut message);
-        let result = core.send(ctx, message).await;
+        let result = match core.trace(&mut message) {
+            Ok(()) => core.send(ctx, message).await,
+            Err(error) => Err(error.with_message(message)),
+        };
         if result.is_err() || core.log.sends_are_heard() {
             core.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
         }
@@ -86,7 +89,9 @@ impl Producer {
         if core.batch_full.load(Ordering::Relaxed) && core.batch_full.swap(false, Ordering::Relaxed) {
             tokio::task::yield_now().await;
         }
-        core.trace(&mut message);
+        if let Err(error) = core.trace(&mut message) {
+            return Err(error.with_message(message));
+        }
         match core.offer(&message, ctx.deadline(), None) {
             Ok(Offer::Accepted(receipt)) => Ok(receipt),
             Ok(waiting) => {
@@ -107,7 +112,9 @@ impl Producer {
     /// As [`enqueue`](Self::enqueue); `BufferFull` where there is no room. The message is handed back.
     pub fn try_enqueue(&self, mut message: Message) -> Result<Receipt> {
         let core = self.core();
-        core.trace(&mut message);
+        if let Err(error) = core.trace(&mut message) {
+            return Err(error.with_message(message));
+        }
         let error = match core.offer(&message, None, None) {
             Ok(Offer::Accepted(receipt)) => return Ok(receipt),
             Ok(Offer::NoRoom(..)) => core.no_room(),
@@ -133,9 +140,10 @@ const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
 impl Core {
     /// Gives the message the headers of the current trace, where that is wanted.
     #[inline]
-    fn trace(&self, message: &mut Message) {
-        if let Some(propagator) = &self.config.telemetry.propagator {
-            propagator.inject(message);
+    fn trace(&self, message: &mut Message) -> Result<()> {
+        match &self.config.telemetry.propagator {
+            Some(propagator) => propagator.inject(message),
+            None => Ok(()),
         }
     }
 
@@ -218,7 +226,7 @@ impl Core {
                 Offer::Accepted(receipt) => return Ok(receipt),
                 Offer::UnknownTopic(name) => {
                     let mut last = None;
-                    match bounded.bound(self.cluster.resolve(self, &name, &mut last)).await {
+                    match self.unless_closed(&bounded, self.cluster.resolve(self, &name, &mut last)).await? {
                         Ok(resolved) => resolved.map(drop)?,
                         Err(ended) => {
                             let what = format!("the metadata of topic {name:?} could not be had");
@@ -229,10 +237,11 @@ impl Core {
                 }
                 Offer::NoRoom(topic, bytes) => {
                     let started = Moment::now();
-                    let waited = bounded.bound(self.wait_for_room(&topic, bytes)).await;
+                    let room = Room::take(&self.buffer, &topic, bytes);
+                    let waited = self.unless_closed(&bounded, room).await;
                     self.tell_backpressure(started);
-                    match waited {
-                        Ok(Ok(())) => self.offer(message, ctx.deadline(), Some(&topic))?,
+                    match waited? {
+                        Ok(Ok(room)) => self.offer(message, ctx.deadline(), Some(room))?,
                         Ok(Err(_)) => return Err(closed()),
                         Err(Ended::Cancelled) => {
                             return Err(gave_up(Ended::Cancelled, None, "the message was not accepted"));
@@ -241,6 +250,19 @@ impl Core {
                     }
                 }
             };
+        }
+    }
+
+    /// Waits for `work` until the context ends, or the producer is closed.
+    async fn unless_closed<T>(
+        &self,
+        ctx: &Context,
+        work: impl Future<Output = T>,
+    ) -> Result<Result<T, Ended>> {
+        tokio::select! {
+            biased;
+            done = ctx.bound(work) => Ok(done),
+            () = self.refusing() => Err(closed()),
         }
     }
 

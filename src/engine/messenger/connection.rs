@@ -109,8 +109,9 @@ impl Connection {
         if self.pending.load(Ordering::Acquire) > 0 {
             return true;
         }
+        let wall = settings.clock.wall();
         let (used, used_wall) = *self.last_used.lock();
-        let wall_gap = settings.clock.wall().duration_since(used_wall).unwrap_or_default();
+        let wall_gap = wall.duration_since(used_wall).unwrap_or_default();
         used.elapsed() < settings.idle && wall_gap < settings.idle
     }
 
@@ -141,10 +142,9 @@ impl Connection {
         R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
         R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
     {
-        self.pending.fetch_add(1, Ordering::AcqRel);
+        let pending = Pending::of(self, clock);
         let answer = tokio::time::timeout(limit, self.exchange(body)).await;
-        *self.last_used.lock() = (Instant::now(), clock.wall());
-        self.pending.fetch_sub(1, Ordering::AcqRel);
+        drop(pending);
         match answer {
             Ok(Ok(answer)) => {
                 self.listener.has_answered();
@@ -227,6 +227,27 @@ impl Connection {
             );
             Error::new(ErrorKind::Authentication, text).with_fate(Fate::PossiblyPersisted)
         })
+    }
+}
+
+/// A request under way. However it ends, also where its caller drops it, the connection counts one less.
+struct Pending<'a> {
+    connection: &'a Connection,
+    clock: &'a Clock,
+}
+
+impl<'a> Pending<'a> {
+    fn of(connection: &'a Connection, clock: &'a Clock) -> Self {
+        connection.pending.fetch_add(1, Ordering::AcqRel);
+        Self { connection, clock }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let now = (Instant::now(), self.clock.wall());
+        *self.connection.last_used.lock() = now;
+        self.connection.pending.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
