@@ -101,7 +101,7 @@ mod tests {
     fn a_panic_is_an_error_that_names_the_callback_and_quotes_the_panic() {
         let error = guarded("the partitioner", || panic!("no\n{}", "x".repeat(10_000))).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("the partitioner panicked: no "), "{text}");
+        assert!(text.starts_with("the partitioner panicked: no\\nx"), "{text}");
         assert!(text.len() < 300 && !text.contains('\n'), "{text}");
         assert_eq!(guarded("the partitioner", || 7).unwrap(), 7);
     }

@@ -56,10 +56,11 @@ fn parse_port(port: &str) -> Result<u16, &'static str> {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        // A broker may advertise anything as its host.
+        let host = crate::error::printable(&self.host);
+        match host.parse::<std::net::Ipv6Addr>() {
+            Ok(_) => write!(f, "[{host}]:{}", self.port),
+            Err(_) => write!(f, "{host}:{}", self.port),
         }
     }
 }

@@ -216,11 +216,20 @@ fn code_of(kind: ErrorKind) -> ErrorCode {
     }
 }
 
-/// A peer's text, short and without control characters, fit for a log line.
+/// A peer's text, short and fit for a log line: what would break the line, colour a terminal or turn the direction of
+/// reading is escaped.
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown: String = text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(200).is_some() {
-        shown.push('…');
+    const LONGEST: usize = 200;
+    let mut shown = String::new();
+    for (place, c) in text.chars().enumerate() {
+        match c {
+            _ if place == LONGEST => {
+                shown.push('…');
+                break;
+            }
+            '"' | '\'' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
     }
     shown
 }
@@ -291,7 +300,9 @@ mod tests {
 
     #[test]
     fn a_peers_text_cannot_break_a_log_line() {
-        let error = Error::from_broker(-1, Some("line\nline\u{1b}[31m"));
-        assert!(!error.to_string().contains(['\n', '\u{1b}']));
+        let said = format!("a \"line\"\nline\u{1b}[31m\u{202e}\u{2028}\u{200b}é\0{}", "x".repeat(1 << 20));
+        let error = Error::from_broker(-1, Some(&said)).to_string();
+        assert!(error.contains(r#"(a "line"\nline\u{1b}[31m\u{202e}\u{2028}\u{200b}é\0xx"#), "{error}");
+        assert!(error.len() < 500, "{}", error.len());
     }
 }

@@ -14,7 +14,7 @@ mod tls;
 mod watch;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,7 +154,11 @@ impl Engine for MessengerEngine {
     }
 
     async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>> {
-        Ok(self.tell_metadata(topics).await?.into_iter().map(topic_metadata).collect())
+        let asked: HashSet<&str> = topics.iter().map(|topic| &**topic).collect();
+        let answered = self.tell_metadata(topics).await?;
+        // Of other topics nothing was asked, and nothing is kept.
+        let answered = answered.into_iter().filter(|topic| asked.contains(topic.name.as_str()));
+        Ok(answered.map(topic_metadata).collect())
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {
@@ -213,17 +217,20 @@ fn topic_metadata(topic: api::Topic) -> TopicMetadata {
     let leaders = match topic.error_code {
         // 5 (LEADER_NOT_AVAILABLE) is said of a topic whose partitions are just being created.
         0 | 5 if !topic.partitions.is_empty() => {
-            let count = topic.partitions.iter().map(|p| p.index + 1).max().unwrap_or(0);
-            // A broker cannot make us allocate more than what it sent.
-            let count = usize::try_from(count).unwrap_or(0).min(topic.partitions.len());
-            let mut leaders = vec![None; count];
+            // Partitions are numbered from 0 without gaps; a broker that says otherwise has not said who leads.
+            let mut leaders = vec![None; topic.partitions.len()];
+            let mut described = vec![false; leaders.len()];
             for partition in &topic.partitions {
-                let place = usize::try_from(partition.index).ok().and_then(|at| leaders.get_mut(at));
-                if let (Some(place), true) = (place, partition.leader >= 0) {
-                    *place = Some(NodeId(i64::from(partition.leader)));
+                let place = usize::try_from(partition.index).ok().filter(|at| *at < leaders.len());
+                if let Some(at) = place {
+                    described[at] = true;
+                    leaders[at] = (partition.leader >= 0).then(|| NodeId(i64::from(partition.leader)));
                 }
             }
-            Ok(leaders)
+            match described.contains(&false) {
+                false => Ok(leaders),
+                true => Err(5),
+            }
         }
         0 => Err(5),
         code => Err(code),

@@ -7,7 +7,7 @@ use rskafka::protocol::messages::{
     ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
 };
 
-use super::{Reader, request_body};
+use super::{Malformed, Reader, request_body};
 
 /// Asks for a producer id that belongs to no transaction.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for InitProducerIdResponse {
     fn read_versioned(cursor: &mut Cursor<Vec<u8>>, _: ApiVersion) -> Result<Self, ReadVersionedError> {
         let mut reader = Reader::new(cursor);
         let _throttle_ms = reader.i32()?;
-        Ok(Self { error_code: reader.i16()?, producer_id: reader.i64()?, epoch: reader.i16()? })
+        let answer = Self { error_code: reader.i16()?, producer_id: reader.i64()?, epoch: reader.i16()? };
+        // On the wire such numbers stand for a producer without idempotence.
+        if answer.error_code == 0 && (answer.producer_id < 0 || answer.epoch < 0) {
+            return Err(Malformed("a producer id or epoch below zero").into());
+        }
+        Ok(answer)
     }
 }

@@ -15,7 +15,7 @@ pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, UNSUPPORT
 pub(super) use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub(super) use metadata::{MetadataRequest, MetadataResponse, Topic};
 pub(super) use produce::{ProduceRequest, ProduceResponse};
-pub(super) use reader::Reader;
+pub(super) use reader::{Malformed, Reader};
 pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
 
 /// Declares a request body: its API, the versions that we speak, and from which version its header is flexible.

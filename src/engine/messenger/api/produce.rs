@@ -15,6 +15,9 @@ use crate::engine::Parcel;
 use crate::logging::Log;
 use crate::record::{BATCH_OVERHEAD, encode_batch};
 
+/// The last offset at which a batch can begin, and every one of its records still has one.
+const MAX_OFFSET: i64 = i64::MAX - u32::MAX as i64;
+
 /// Batches for one broker, at most one per partition.
 #[derive(Debug)]
 pub(in crate::engine::messenger) struct ProduceRequest<'a> {
@@ -114,7 +117,7 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
                 }
                 let answer = Answer {
                     error_code,
-                    base_offset: (base_offset >= 0).then_some(base_offset),
+                    base_offset: (0..=MAX_OFFSET).contains(&base_offset).then_some(base_offset),
                     appended: base_offset >= 0,
                     append_time: (append_time >= 0).then_some(append_time),
                     detail,

@@ -8,7 +8,7 @@ use rskafka::protocol::traits::ReadError;
 /// What a peer sent does not parse.
 #[derive(Debug, thiserror::Error)]
 #[error("malformed answer: {0}")]
-pub(in crate::engine::messenger) struct Malformed(&'static str);
+pub(in crate::engine::messenger) struct Malformed(pub(super) &'static str);
 
 impl From<Malformed> for ReadVersionedError {
     fn from(malformed: Malformed) -> Self {
