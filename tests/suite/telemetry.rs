@@ -43,6 +43,11 @@ async fn everything(lines: &Lines) {
     healthy.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
     cluster.inject(Rule::on(Api::Produce), Fault::Error(29));
     healthy.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap_err();
+    // The clock of whoever uses it panics.
+    let broken = ProducerConfig::new(cluster.bootstrap()).topic("t").logger(lines.logger());
+    let broken = broken.wall_clock(|| panic!("out of batteries"));
+    let broken = Producer::connect(&ctx(10 * SECOND), broken).await.unwrap();
+    broken.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
     // It grants no producer id at first.
     cluster.inject(Rule::on(Api::InitProducerId).times(2), Fault::Error(15));
     producer(&cluster, lines).await.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
