@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{deadline, earliest, until};
+use crate::clock::{deadline, earliest};
 
 /// Bounds one call: an optional deadline and any number of cancellation tokens.
 ///
@@ -111,28 +111,35 @@ impl Context {
         }
     }
 
-    /// Resolves when the context ends; never, if nothing bounds it.
-    pub(crate) async fn end(&self) -> Ended {
-        tokio::select! {
-            biased;
-            () = self.cancelled() => Ended::Cancelled,
-            () = until(self.deadline) => Ended::Deadline,
-        }
-    }
-
-    /// Runs `work` until it finishes or the context ends, whichever is first.
-    pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Ended> {
+    /// Runs `work` until it finishes or the context ends, whichever is first, where `sleep_until` waits for the deadline.
+    pub(crate) async fn bound_with<T, S: Future<Output = ()>>(
+        &self,
+        work: impl Future<Output = T>,
+        sleep_until: impl FnOnce(Instant) -> S,
+    ) -> Result<T, Ended> {
         if self.is_unbounded() {
             return Ok(work.await);
         }
         if let Some(ended) = self.ended() {
             return Err(ended);
         }
+        let deadline = async {
+            match self.deadline {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             done = work => Ok(done),
-            ended = self.end() => Err(ended),
+            () = self.cancelled() => Err(Ended::Cancelled),
+            () = deadline => Err(Ended::Deadline),
         }
+    }
+
+    /// Runs `work` until it finishes or the context ends, whichever is first.
+    pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Ended> {
+        self.bound_with(work, tokio::time::sleep_until).await
     }
 
     async fn cancelled(&self) {

@@ -37,6 +37,7 @@ mod routing;
 mod scratch;
 mod sender;
 mod stats;
+mod supervisor;
 
 pub use accumulator::Receipt;
 pub use compression::Compression;
@@ -54,6 +55,8 @@ pub use health::{
 };
 pub use message::{Header, Message};
 pub use partitioner::{PartitionInput, Partitioner, Partitioning};
+#[doc(hidden)]
+pub use producer::TaskState;
 pub use producer::{Liveness, Producer};
 pub use propagation::{Propagator, TraceHeaders};
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};

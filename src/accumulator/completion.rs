@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::record::Records;
+use crate::supervisor::Supervisor;
 
 /// Where one record was stored, or why not.
 pub(crate) type Settled = Result<Stored, Error>;
@@ -62,13 +63,16 @@ pub(crate) struct Completion {
     /// Pieces of the batch that are not settled yet.
     pieces: AtomicU32,
     apart: Mutex<Apart>,
+    /// Sees to it that the batch is served while somebody waits.
+    supervisor: Arc<Supervisor>,
 }
 
 impl Completion {
-    pub(crate) fn new(topic: Arc<str>, partition: i32) -> Arc<Self> {
+    pub(crate) fn new(topic: Arc<str>, partition: i32, supervisor: Arc<Supervisor>) -> Arc<Self> {
         Arc::new(Self {
             topic,
             partition,
+            supervisor,
             whole: OnceLock::new(),
             divided: AtomicBool::new(false),
             pieces: AtomicU32::new(1),
@@ -162,6 +166,18 @@ impl Completion {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Wakes whoever waits, without an outcome.
+    pub(super) fn wake(&self) {
+        let wakers = std::mem::take(&mut self.apart.lock().wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has the tasks watched that serve this batch. Returns `false` if there is no runtime for them any more, and the batch
+    /// was settled for that reason.
+    pub(super) fn attend(&self) -> bool {
+        self.supervisor.attend_or_strand()
     }
 
     fn is_finished(&self) -> bool {

@@ -14,6 +14,7 @@ use super::queue::{Appended, Policy, Queue, Readiness, Take};
 use super::sequencer::ProducerId;
 use crate::error::Error;
 use crate::sender::Lane;
+use crate::supervisor::Supervisor;
 
 /// A partition's queue behind its lock, and the lane that serves it.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct Partition {
     buffers: [Option<Arc<Buffer>>; 2],
     queue: Mutex<Queue>,
     lane: RwLock<Arc<Lane>>,
+    supervisor: Arc<Supervisor>,
     /// The last request that took a batch of this partition.
     request: AtomicU64,
 }
@@ -33,6 +35,7 @@ impl Partition {
         index: i32,
         buffers: [Option<Arc<Buffer>>; 2],
         lane: Arc<Lane>,
+        supervisor: Arc<Supervisor>,
     ) -> Arc<Self> {
         Arc::new(Self {
             topic,
@@ -40,6 +43,7 @@ impl Partition {
             buffers,
             queue: Mutex::default(),
             lane: RwLock::new(lane),
+            supervisor,
             request: AtomicU64::new(0),
         })
     }
@@ -74,7 +78,7 @@ impl Partition {
         wall: impl FnOnce() -> i64,
     ) -> Option<Appended> {
         self.queue.lock().append(arrival, policy, || {
-            let completion = Completion::new(self.topic.clone(), self.index);
+            let completion = Completion::new(self.topic.clone(), self.index, self.supervisor.clone());
             (completion, self.buffers.clone(), wall())
         })
     }
@@ -164,6 +168,17 @@ impl Partition {
     /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
     pub(crate) fn abandon(&self, error: &Error) -> Failed {
         self.queue.lock().abandon(error)
+    }
+
+    /// Whether something that waits should have been expired before `then`.
+    pub(crate) fn is_overdue(&self, then: Instant) -> bool {
+        self.queue.lock().is_overdue(then)
+    }
+
+    /// Wakes whoever waits for a batch of this partition, so that they look around.
+    pub(crate) fn wake(&self) {
+        let unsettled = self.queue.lock().unsettled();
+        unsettled.iter().for_each(|completion| completion.wake());
     }
 
     pub(crate) fn seal(&self) -> Vec<Arc<Completion>> {

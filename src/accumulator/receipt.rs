@@ -59,7 +59,10 @@ impl Future for Receipt {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut slot = self.slot;
-        let polled = self.batch.poll(self.index, &mut slot, cx.waker());
+        let mut polled = self.batch.poll(self.index, &mut slot, cx.waker());
+        if polled.is_pending() && !self.batch.attend() {
+            polled = self.batch.poll(self.index, &mut slot, cx.waker());
+        }
         self.slot = slot;
         polled.map_ok(|stored| Delivery {
             batch: self.batch.clone(),

@@ -17,10 +17,11 @@ pub(crate) use topic::{Partitions, Topic, TopicSettings};
 use self::refresh::Refresher;
 use crate::accumulator::Partition;
 use crate::engine::TopicMetadata;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::producer::Core;
 use crate::resilience::{Breaker, CircuitBreakerConfig};
 use crate::sender::Lane;
+use crate::supervisor::Flight;
 
 /// A topic that metadata calls unknown so many times in a row was deleted: what is under way to it is given up.
 const GONE_AFTER: u32 = 4;
@@ -36,7 +37,7 @@ pub(crate) struct Cluster {
     settings: TopicSettings,
     refresher: Refresher,
     /// One question for each unknown topic at a time; the answers to recent ones.
-    resolving: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
+    resolving: Mutex<HashMap<Arc<str>, Arc<Flight<Result<Arc<Topic>>>>>>,
     absent: Mutex<HashMap<Arc<str>, (Instant, Error)>>,
     /// Of the whole cluster.
     breaker: Mutex<Breaker>,

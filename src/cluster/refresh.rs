@@ -54,24 +54,21 @@ impl Refresher {
                 return;
             }
         }
-        let mut running = Running { core: core.clone(), done: false };
-        core.runtime.spawn(async move {
-            running.core.cluster.refresher.run(&running.core).await;
-            running.done = true;
-            drop(running);
+        let core_of_task = Arc::downgrade(core);
+        core.supervisor.supervise("metadata refresh", move || {
+            let core = core_of_task.upgrade();
+            async move {
+                if let Some(core) = core {
+                    core.cluster.refresher.run(&core).await;
+                }
+            }
         });
     }
 
     async fn run(&self, core: &Arc<Core>) {
         let mut pace = PACE;
         loop {
-            {
-                let mut state = self.state.lock();
-                if !std::mem::take(&mut state.wanted) || core.is_stopped() {
-                    state.running = false;
-                    return;
-                }
-            }
+            self.state.lock().wanted = false;
             let slowest = match self.ask(core).await {
                 Ok(()) => {
                     if core.cluster.lacks_leaders() {
@@ -90,6 +87,11 @@ impl Refresher {
             // Also before an answer that is not yet wanted: a storm of errors makes no storm of questions.
             tokio::time::sleep(core.jitter(pace)).await;
             pace = (pace * 2).min(slowest);
+            let mut state = self.state.lock();
+            if !state.wanted || core.is_stopped() {
+                state.running = false;
+                return;
+            }
         }
     }
 
@@ -104,19 +106,5 @@ impl Refresher {
             core.cluster.learn(core, topic);
         }
         Ok(())
-    }
-}
-
-/// Clears the flag of a task that ends with its runtime; one that is done cleared it in one step with its last look.
-struct Running {
-    core: Arc<Core>,
-    done: bool,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.done {
-            self.core.cluster.refresher.state.lock().running = false;
-        }
     }
 }

@@ -9,6 +9,7 @@ use super::{Cluster, Topic};
 use crate::engine::TopicMetadata;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::producer::Core;
+use crate::supervisor::{Flight, Progress};
 
 /// How often a topic is asked for before it counts as unknown: one that was just created is unknown to some
 /// brokers for about 100 ms.
@@ -19,9 +20,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
 impl Cluster {
-    /// The topic, asked for if need be, by one caller for all who wait for it.
+    /// The topic, requested if need be, once for all who wait for it.
     ///
-    /// Retries what may change until the caller gives up; remembers in `last` why it had to.
+    /// Retries what may change for as long as somebody waits; `last` holds why it had to.
     ///
     /// # Cancel safety
     ///
@@ -35,17 +36,20 @@ impl Cluster {
         let asking = Asking {
             cluster: self,
             name,
-            turn: self.resolving.lock().entry(name.clone()).or_default().clone(),
+            flight: self.resolving.lock().entry(name.clone()).or_default().clone(),
         };
-        let _held = asking.turn.lock().await;
-        self.ask_until_known(core, name, last).await
+        let begin = |progress| {
+            let (core, name) = (core.clone(), name.clone());
+            async move { core.cluster.ask_until_known(&core, &name, &progress).await }
+        };
+        asking.flight.join(&core.supervisor, "resolve a topic", last, begin).await?
     }
 
     async fn ask_until_known(
         &self,
         core: &Arc<Core>,
         name: &Arc<str>,
-        last: &mut Option<Error>,
+        progress: &Progress<Result<Arc<Topic>>>,
     ) -> Result<Arc<Topic>> {
         let mut pause = FIRST_PAUSE;
         let mut unknown = 0;
@@ -79,7 +83,7 @@ impl Cluster {
             if error.row().retry == Retry::No {
                 return Err(error);
             }
-            *last = Some(error);
+            progress.failed(Some(error));
             tokio::time::sleep(core.jitter(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -110,14 +114,14 @@ impl Cluster {
 struct Asking<'a> {
     cluster: &'a Cluster,
     name: &'a Arc<str>,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    flight: Arc<Flight<Result<Arc<Topic>>>>,
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let mut resolving = self.cluster.resolving.lock();
         // The map has one, and this; others wait still.
-        if Arc::strong_count(&self.turn) <= 2 {
+        if Arc::strong_count(&self.flight) <= 2 {
             resolving.remove(self.name);
         }
     }

@@ -81,7 +81,8 @@ impl Topic {
         let mut all = before.all.clone();
         for index in all.len()..leaders.len() {
             let buffers = [Some(self.buffer.clone()), self.share.clone()];
-            all.push(Partition::new(self.name.clone(), index as i32, buffers, core.lanes.to(None)));
+            let lane = core.lanes.to(None);
+            all.push(Partition::new(self.name.clone(), index as i32, buffers, lane, core.supervisor.clone()));
         }
         let mut led = Vec::with_capacity(leaders.len());
         for (index, partition) in all.iter().enumerate() {

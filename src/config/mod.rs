@@ -14,6 +14,7 @@ mod validate;
 
 use std::fmt;
 
+use tokio::runtime::Handle;
 use tracing::Dispatch;
 
 pub(crate) use address::Address;
@@ -111,6 +112,9 @@ pub struct ProducerConfig {
     pub bulkhead: BulkheadConfig,
     /// What is told of messages beyond events and counters.
     pub telemetry: TelemetryConfig,
+    /// Where the producer's own tasks run. Default the runtime on which it is first used, and another one that is in use
+    /// when that one shuts down or is not driven. With one set they stay there, and fail with it.
+    pub runtime: Option<Handle>,
     pub(crate) clock: Clock,
 }
 
@@ -155,6 +159,7 @@ impl Default for ProducerConfig {
             rate_limit: RateLimitConfig::default(),
             bulkhead: BulkheadConfig::default(),
             telemetry: TelemetryConfig::default(),
+            runtime: None,
             clock: Clock::default(),
         }
     }
@@ -181,6 +186,16 @@ impl ProducerConfig {
     #[must_use]
     pub fn logger(mut self, logger: Dispatch) -> Self {
         self.logger = Some(logger);
+        self
+    }
+
+    /// Sets the tokio runtime on which the producer's own tasks run: one that is driven for as long as the producer is used.
+    ///
+    /// For programs that call the producer from several runtimes, or only within `block_on` calls, between which nothing
+    /// would be sent.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
         self
     }
 

@@ -98,6 +98,9 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// A name for people: `host:port` where the engine knows it.
     fn name_of(&self, node: NodeId) -> Arc<str>;
 
-    /// Drops every connection.
+    /// Drops every connection: they belong to a runtime that is of no more use.
+    fn reset(&self);
+
+    /// Drops every connection, for good.
     fn close(&self);
 }

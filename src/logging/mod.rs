@@ -281,6 +281,21 @@ impl Log {
         }
     }
 
+    /// A task of the producer panicked.
+    pub(crate) fn task_panicked(&self, task: &str, panic: &str, restarts: bool) {
+        tell!(self, ERROR, event::TASK_PANICKED, "a task of the producer panicked", task, panic, restarts);
+    }
+
+    /// The tasks moved to another runtime.
+    pub(crate) fn tasks_moved(&self) {
+        tell!(
+            self,
+            INFO,
+            event::TASKS_MOVED,
+            "the producer's tasks moved to another tokio runtime, since theirs ended or was not driven"
+        );
+    }
+
     /// The last handle was dropped, and messages were still under way.
     pub(crate) fn dropped(&self, undelivered: usize) {
         tell!(

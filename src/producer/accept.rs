@@ -35,6 +35,7 @@ impl Core {
         deadline: Option<Instant>,
         waited: Option<Room<'_>>,
     ) -> Result<Offer> {
+        self.supervisor.ready()?;
         let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
             return Err(Error::new(
                 ErrorKind::NoTopic,
@@ -117,7 +118,6 @@ impl Core {
         };
         let Appended { receipt, wake, sealed } = appended;
         self.stats.accepted();
-        self.lanes.revive(self);
         if sealed {
             self.batch_full.store(true, Ordering::Relaxed);
         }

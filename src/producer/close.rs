@@ -1,12 +1,12 @@
 //! The end: new work is refused, old work is finished, and what cannot be finished is answered for.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant as Deadline;
+use super::{Core, Producer, Shared};
+use crate::context::{Context, Ended};
+use tokio::runtime::Handle;
 
-use super::{Core, Handle, Producer};
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::logging::Operation;
 
@@ -15,8 +15,7 @@ use crate::logging::Operation;
 pub(crate) enum Closing {
     #[default]
     Open,
-    /// Draining until the earliest deadline of those who asked for it.
-    Draining(Option<Deadline>),
+    Draining,
     Done(Result<()>),
 }
 
@@ -72,7 +71,7 @@ impl Core {
         let first = self.closing.send_if_modified(|closing| {
             let open = matches!(closing, Closing::Open);
             if open {
-                *closing = Closing::Draining(None);
+                *closing = Closing::Draining;
             }
             open
         });
@@ -86,28 +85,26 @@ impl Core {
     }
 
     async fn close(self: &Arc<Self>, ctx: &Context) -> Result<()> {
-        tokio::select! {
-            biased;
-            result = self.drained() => return result,
-            _ = ctx.end() => {}
-        }
-        // Whoever has the least time ends it for all.
-        self.closing.send_modify(|closing| {
-            if let Closing::Draining(deadline) = closing {
-                *deadline = Some(Deadline::now());
-            }
-        });
-        self.drained().await
+        let closed = match self.supervisor.bound(ctx, self.drained()).await {
+            Ok(result) => result,
+            // Whoever has the least time ends it for all.
+            Err(ended) => self.close_now(ended).await,
+        };
+        self.supervisor.stop();
+        closed
     }
 
-    /// What draining comes to; begun again where it ended with its runtime.
+    /// The outcome of draining; begun again where its task ended with its runtime.
     async fn drained(self: &Arc<Self>) -> Result<()> {
         let mut closing = self.closing.subscribe();
         loop {
-            self.start_draining();
             if let Closing::Done(result) = &*closing.borrow_and_update() {
                 return result.clone();
             }
+            let Ok(_attending) = self.supervisor.wait_here() else {
+                return self.close_now(Ended::Deadline).await;
+            };
+            self.start_draining();
             if closing.changed().await.is_err() {
                 return Ok(());
             }
@@ -116,52 +113,64 @@ impl Core {
 
     /// Drains in a task of its own, once: no caller that goes away can stop it half-way.
     fn start_draining(self: &Arc<Self>) {
-        if self.draining.swap(true, std::sync::atomic::Ordering::AcqRel) {
+        if self.supervisor.is_stopped() || self.draining.swap(true, std::sync::atomic::Ordering::AcqRel) {
             return;
         }
         let draining = Draining(self.clone());
-        self.runtime.spawn(async move {
-            let result = draining.0.drain().await;
-            draining.0.closing.send_replace(Closing::Done(result));
+        self.supervisor.spawn("close", async move {
+            draining.0.flush().await;
+            draining.0.stop();
+            draining.0.closed(Ok(()));
         });
     }
 
-    async fn drain(self: &Arc<Self>) -> Result<()> {
-        let mut closing = self.closing.subscribe();
-        let cut = async {
-            let ended = |closing: &Closing| matches!(closing, Closing::Draining(Some(_)));
-            if closing.wait_for(ended).await.is_err() {
-                std::future::pending::<()>().await;
+    /// Publishes the outcome, unless there is one.
+    fn closed(&self, result: Result<()>) {
+        self.closing.send_if_modified(|closing| {
+            let open = !matches!(closing, Closing::Done(_));
+            if open {
+                *closing = Closing::Done(result);
             }
-        };
-        tokio::select! {
-            biased;
-            () = self.flush() => {
-                self.stop();
-                return Ok(());
-            }
-            () = cut => {}
-        }
-        let left = self.give_up().await;
-        if left == 0 {
-            return Ok(());
-        }
-        let text = format!("{left} messages were given up: the context ended before they were acknowledged");
-        Err(Error::new(ErrorKind::DeadlineExceeded, text).with_fate(Fate::PossiblyPersisted))
+            open
+        });
     }
 
-    /// Fails everything that is left; how many messages.
-    async fn give_up(self: &Arc<Self>) -> u64 {
+    /// Fails everything that is left, wherever it is, and says how much that was.
+    async fn close_now(self: &Arc<Self>, ended: Ended) -> Result<()> {
         let before = self.stats.lost();
         let unsettled = self.seal();
-        // The lanes end, and with them what they have in flight.
-        self.stop();
-        for batch in unsettled {
-            batch.finished().await;
+        // The tasks end, and with them what they have in flight.
+        self.end();
+        // What a thread is busy with at the moment comes back when it lets go.
+        let settled = async {
+            for batch in unsettled {
+                batch.finished().await;
+            }
+        };
+        let grace = Context::timeout(GRACE);
+        _ = self.supervisor.bound(&grace, settled).await;
+        let left = self.stats.lost().saturating_sub(before) + self.stats.unsettled() as u64;
+        let result = match left {
+            0 => Ok(()),
+            _ => {
+                let kind = match ended {
+                    Ended::Deadline => ErrorKind::DeadlineExceeded,
+                    Ended::Cancelled => ErrorKind::Cancelled,
+                };
+                let text = format!("{left} messages failed: the context ended before they were acknowledged");
+                Err(Error::new(kind, text).with_fate(Fate::PossiblyPersisted))
+            }
+        };
+        self.closed(result);
+        match &*self.closing.borrow() {
+            Closing::Done(result) => result.clone(),
+            _ => Ok(()),
         }
-        self.stats.lost() - before
     }
 }
+
+/// How long closing waits for a thread that is busy with a message, once its context has ended.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// A drain under way. One that ends with its runtime makes way for the next, and has those who wait begin it.
 struct Draining(Arc<Core>);
@@ -176,7 +185,7 @@ impl Drop for Draining {
 }
 
 /// The last handle is gone: what was accepted is still delivered, in the background.
-impl Drop for Handle {
+impl Drop for Shared {
     fn drop(&mut self) {
         let core = self.core.clone();
         if !core.refuse_work() {
@@ -184,10 +193,15 @@ impl Drop for Handle {
         }
         let unsettled = core.stats.unsettled();
         if unsettled == 0 {
-            core.stop();
+            core.end();
             return;
         }
-        self.core.runtime.spawn(LastWords { core, done: false }.deliver());
+        let delivering = LastWords { core, done: false }.deliver();
+        // Where this handle is dropped somebody drives the runtime; the home may have been left.
+        match Handle::try_current() {
+            Ok(here) if self.core.config.runtime.is_none() => drop(here.spawn(delivering)),
+            _ => self.core.supervisor.spawn("last messages", delivering),
+        }
     }
 }
 
@@ -220,7 +234,7 @@ impl Drop for LastWords {
     fn drop(&mut self) {
         if !self.done {
             let before = self.core.stats.lost();
-            self.core.stop();
+            self.core.end();
             self.tell(before);
         }
     }

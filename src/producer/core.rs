@@ -1,7 +1,7 @@
 //! What a producer consists of, and the small decisions that need several of its parts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::health::Evidence;
-use super::runtime::Runtime;
 use crate::accumulator::{Buffer, Partition, Policy};
 use crate::clock::{Clock, scaled};
 use crate::cluster::{Cluster, TopicSettings};
@@ -24,6 +23,7 @@ use crate::partitioner::Partitioning;
 use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
 use crate::sender::{Identities, Lane, Lanes};
 use crate::stats::{BrokerStats, Counters, Stats};
+use crate::supervisor::{Flight, Progress, Supervisor};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -37,7 +37,7 @@ pub(crate) struct Core {
     pub(crate) stats: Arc<Counters>,
     pub(crate) log: Log,
     pub(crate) evidence: Evidence,
-    pub(crate) runtime: Runtime,
+    pub(crate) supervisor: Arc<Supervisor>,
     pub(super) default_topic: Option<Arc<str>>,
     pub(super) closing: watch::Sender<super::close::Closing>,
     pub(super) draining: AtomicBool,
@@ -66,6 +66,7 @@ impl Core {
             #[cfg(feature = "partition-client")]
             EngineKind::PartitionClient => Arc::new(crate::engine::PartitionClientEngine::new(&config)),
         };
+        let supervisor = Supervisor::new(config.runtime.clone());
         let idempotent = config.is_idempotent();
         let buffer = Buffer::new(config.buffer.max_bytes);
         let share = config.bulkhead.topic_share;
@@ -76,7 +77,7 @@ impl Core {
             metadata_age: config.timeouts.metadata_age,
             batch_bytes: config.batch.max_bytes,
         };
-        Arc::new(Self {
+        let core = Arc::new(Self {
             policy: Policy {
                 idempotent,
                 // Without sequences a retry could overtake: one batch of a partition at a time.
@@ -92,7 +93,7 @@ impl Core {
             stats,
             log,
             evidence: Evidence::default(),
-            runtime: Runtime::default(),
+            supervisor,
             default_topic: config.topic.as_deref().map(Arc::from),
             closing: watch::Sender::default(),
             draining: AtomicBool::new(false),
@@ -107,37 +108,50 @@ impl Core {
             random: Mutex::new(fastrand::Rng::new()),
             engine,
             config,
-        })
+        });
+        let owner: Weak<Self> = Arc::downgrade(&core);
+        core.supervisor.serve(owner);
+        core
     }
 
     /// Reaches a broker and learns the default topic, trying again until `ctx` ends.
     pub(super) async fn connect(self: &Arc<Self>, ctx: &Context) -> Result<()> {
-        self.runtime.here();
         let ctx = match ctx.remaining() {
             Some(_) => ctx.clone(),
             None => ctx.with_timeout(self.config.timeouts.connect.saturating_mul(2)),
         };
         let mut last = None;
+        let connecting = Flight::default();
         let work = async {
-            let mut failures = 0;
-            while let Err(error) = self.engine.connect().await {
-                if error.row().retry == Retry::No || error.kind() == ErrorKind::Protocol {
-                    return Err(error);
-                }
-                last = Some(error);
-                failures += 1;
-                tokio::time::sleep(self.backoff(failures)).await;
-            }
+            let reached = connecting.join(&self.supervisor, "connect", &mut last, |progress| {
+                let core = self.clone();
+                async move { core.reach_a_broker(&progress).await }
+            });
+            reached.await??;
             last = None;
             if let Some(topic) = &self.default_topic {
                 self.cluster.resolve(self, topic, &mut last).await?;
             }
             Ok(())
         };
-        match ctx.bound(work).await {
+        self.supervisor.ready()?;
+        match self.supervisor.bound(&ctx, work).await {
             Ok(result) => result,
             Err(ended) => Err(gave_up(ended, last, "no broker could be used in time")),
         }
+    }
+
+    async fn reach_a_broker(&self, progress: &Progress<Result<()>>) -> Result<()> {
+        let mut failures = 0;
+        while let Err(error) = self.engine.connect().await {
+            if error.row().retry == Retry::No || error.kind() == ErrorKind::Protocol {
+                return Err(error);
+            }
+            progress.failed(Some(error));
+            failures += 1;
+            tokio::time::sleep(self.backoff(failures)).await;
+        }
+        Ok(())
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -155,6 +169,12 @@ impl Core {
             lane.notify();
         }
         self.engine.close();
+    }
+
+    /// The same, and drops what the tasks hold without waiting for them.
+    pub(super) fn end(&self) {
+        self.stop();
+        self.supervisor.stop();
     }
 
     pub(crate) fn wall_millis(&self) -> i64 {
@@ -297,6 +317,7 @@ impl Core {
     pub(super) fn snapshot(&self) -> Stats {
         let now = Instant::now();
         Stats {
+            task_restarts: self.supervisor.restarts(),
             buffer_bytes: self.buffer.used(),
             buffer_max_bytes: self.buffer.capacity(),
             in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),

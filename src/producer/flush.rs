@@ -24,8 +24,15 @@ impl Producer {
     pub async fn flush(&self, ctx: &Context) -> Result<()> {
         let started = Instant::now();
         let core = self.core();
-        let result =
-            ctx.bound(core.flush()).await.map_err(|ended| gave_up(ended, None, "not everything was settled"));
+        let work = async {
+            let _attending = core.supervisor.wait_here();
+            core.flush().await;
+        };
+        let result = core
+            .supervisor
+            .bound(ctx, work)
+            .await
+            .map_err(|ended| gave_up(ended, None, "not everything was settled"));
         core.log.operation(Operation::Flush, started.elapsed(), result.as_ref().copied());
         result
     }
@@ -40,7 +47,6 @@ impl Core {
 
     /// Closes every open batch, so that nothing lingers; what is unsettled.
     pub(super) fn seal(self: &Arc<Self>) -> Vec<Arc<Completion>> {
-        self.lanes.revive(self);
         let mut unsettled = Vec::new();
         for partition in self.cluster.partitions() {
             let batches = partition.seal();

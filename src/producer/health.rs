@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::health::{Health, HealthCheck, HealthDetail, Status};
 use crate::logging::Operation;
 use crate::resilience::BreakerState;
+use crate::supervisor::Flight;
 
 /// A delivery so recent makes a probe unnecessary.
 const RECENT: Duration = Duration::from_secs(30);
@@ -26,8 +27,7 @@ const BUSY: f64 = 0.8;
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     last: Mutex<Option<Moment>>,
-    /// What the last probe came to. Held while one is under way.
-    probe: tokio::sync::Mutex<Option<(Moment, Result<()>)>>,
+    probe: Flight<Result<()>>,
 }
 
 impl Evidence {
@@ -87,28 +87,27 @@ impl Core {
             Some(_) => ctx.clone(),
             None => ctx.with_timeout(PROBE_LIMIT),
         };
-        match ctx.bound(self.probe_once(now)).await {
+        self.supervisor.ready().map_err(at_startup)?;
+        match self.supervisor.bound(&ctx, self.probe_once()).await {
             Ok(result) => result,
             Err(ended) => Err(gave_up(ended, None, "no broker answered the health check")
                 .with_code(ErrorCode::BrokersUnavailable)),
         }
     }
 
-    /// One probe at a time: who came while one was under way takes its answer.
-    async fn probe_once(&self, came: Moment) -> Result<()> {
-        let mut last = self.evidence.probe.lock().await;
-        if let Some((at, result)) = &*last {
-            if *at >= came {
-                return result.clone();
+    /// One probe at a time, for all who wait for it.
+    async fn probe_once(self: &Arc<Self>) -> Result<()> {
+        let begin = |_| {
+            let core = self.clone();
+            async move {
+                let result = core.engine.probe(None).await.map_err(at_startup);
+                if result.is_ok() {
+                    core.evidence.delivered(Moment::now());
+                }
+                result
             }
-        }
-        let result = self.engine.probe(None).await.map_err(at_startup);
-        let now = Moment::now();
-        if result.is_ok() {
-            self.evidence.delivered(now);
-        }
-        *last = Some((now, result.clone()));
-        result
+        };
+        self.evidence.probe.join(&self.supervisor, "health probe", &mut None, begin).await?
     }
 
     /// Old evidence says nothing while requests are failing.

@@ -5,8 +5,8 @@ mod close;
 mod core;
 mod flush;
 mod health;
+mod owner;
 mod room;
-mod runtime;
 mod send;
 
 use std::fmt;
@@ -15,6 +15,7 @@ use std::time::Instant;
 
 pub(crate) use self::core::Core;
 pub use self::health::Liveness;
+pub use self::owner::TaskState;
 use crate::config::ProducerConfig;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
@@ -31,11 +32,11 @@ use crate::stats::Stats;
 /// a runtime and goes on with the next.
 #[derive(Clone)]
 pub struct Producer {
-    handle: Arc<Handle>,
+    shared: Arc<Shared>,
 }
 
 /// What the clones share; its end is the end of the last of them.
-struct Handle {
+struct Shared {
     core: Arc<Core>,
 }
 
@@ -48,7 +49,7 @@ impl Producer {
     pub fn new(config: ProducerConfig) -> Result<Self> {
         config.validate()?;
         let core = Core::new(config);
-        Ok(Self { handle: Arc::new(Handle { core }) })
+        Ok(Self { shared: Arc::new(Shared { core }) })
     }
 
     /// Makes a producer that has reached a broker, is authenticated, and knows its default topic.
@@ -73,7 +74,7 @@ impl Producer {
         match result {
             Ok(()) => Ok(producer),
             Err(error) => {
-                core.stop();
+                core.end();
                 Err(error)
             }
         }
@@ -85,8 +86,15 @@ impl Producer {
         self.core().snapshot()
     }
 
+    /// The producer's own tasks, for tests of this crate: their names, and how often each has come round.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskState> {
+        self.core().tasks()
+    }
+
     fn core(&self) -> &Arc<Core> {
-        &self.handle.core
+        &self.shared.core
     }
 }
 

@@ -165,7 +165,7 @@ impl Core {
             return receipt.await;
         }
         // The message is kept to be handed back should the context end while it is in flight.
-        match ctx.bound(&mut receipt).await {
+        match self.supervisor.bound(ctx, &mut receipt).await {
             Ok(result) => result.map_err(|error| self.as_deadline(ctx, error)),
             Err(ended) => self.call_off(ended, receipt, message).await,
         }
@@ -237,7 +237,10 @@ impl Core {
                 }
                 Offer::NoRoom(topic, bytes) => {
                     let started = Moment::now();
-                    let room = Room::take(&self.buffer, &topic, bytes);
+                    let room = async {
+                        let _attending = self.supervisor.wait_here();
+                        Room::take(&self.buffer, &topic, bytes).await
+                    };
                     let waited = self.unless_closed(&bounded, room).await;
                     self.tell_backpressure(started);
                     match waited? {
@@ -261,7 +264,7 @@ impl Core {
     ) -> Result<Result<T, Ended>> {
         tokio::select! {
             biased;
-            done = ctx.bound(work) => Ok(done),
+            done = self.supervisor.bound(ctx, work) => Ok(done),
             () = self.refusing() => Err(closed()),
         }
     }
@@ -291,7 +294,7 @@ impl Core {
     /// Asks for a topic's metadata in the background.
     fn ask_for(self: &Arc<Self>, topic: Arc<str>) {
         let core = self.clone();
-        self.runtime.spawn(async move {
+        self.supervisor.spawn("fetch a topic's metadata", async move {
             let limit = core.config.timeouts.request;
             // What goes wrong here is told to the next who asks.
             _ = timeout(limit, core.cluster.resolve(&core, &topic, &mut None)).await;

@@ -22,7 +22,7 @@ pub(crate) struct Lane {
     node: Option<NodeId>,
     inbox: Mutex<Vec<Arc<Partition>>>,
     wake: Notify,
-    running: AtomicBool,
+    started: AtomicBool,
     in_flight: AtomicUsize,
     /// How often its task has come round.
     turns: AtomicU64,
@@ -39,7 +39,7 @@ impl Lane {
             node,
             inbox: Mutex::default(),
             wake: Notify::new(),
-            running: AtomicBool::new(false),
+            started: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
             breaker: Mutex::new(breaker),
@@ -52,20 +52,33 @@ impl Lane {
         self.node
     }
 
+    /// The name of its task.
+    pub(crate) fn name(&self) -> String {
+        match self.node {
+            Some(node) => format!("broker {}", node.0),
+            None => "partitions without a leader".to_owned(),
+        }
+    }
+
     /// Has the lane look at a partition, starting its task if need be.
     pub(crate) fn schedule(self: &Arc<Self>, core: &Arc<Core>, partition: Arc<Partition>) {
         self.inbox.lock().push(partition);
         self.wake(core);
     }
 
-    /// Wakes the lane's task, and starts it where there is none: at first, and after the runtime that it ran on
-    /// has ended.
+    /// Wakes the lane's task, and starts it where there is none yet.
     pub(crate) fn wake(self: &Arc<Self>, core: &Arc<Core>) {
         self.notify();
-        if !self.running.swap(true, Ordering::AcqRel) {
-            // Built here, so that the flag is cleared even if the task is never polled, or there is no runtime.
-            let running = Running { lane: self.clone(), core: core.clone() };
-            core.runtime.spawn(async move { run(running.core.clone(), &running.lane).await });
+        if !self.started.swap(true, Ordering::AcqRel) {
+            let (core_of_task, lane) = (Arc::downgrade(core), self.clone());
+            core.supervisor.supervise(self.name(), move || {
+                let (core, lane) = (core_of_task.upgrade(), lane.clone());
+                async move {
+                    let Some(core) = core else { return };
+                    let _running = Running { lane: lane.clone() };
+                    run(core, &lane).await;
+                }
+            });
         }
     }
 
@@ -90,11 +103,16 @@ impl Lane {
     pub(crate) fn rouse(&self) -> Option<u64> {
         let turn = self.turns.load(Ordering::Relaxed);
         self.wake.notify_one();
-        self.running.load(Ordering::Acquire).then_some(turn)
+        self.started.load(Ordering::Acquire).then_some(turn)
+    }
+
+    /// How often its task has come round.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     pub(crate) fn has_turned(&self, after: u64) -> bool {
-        self.turns.load(Ordering::Relaxed) != after || !self.running.load(Ordering::Acquire)
+        self.turns.load(Ordering::Relaxed) != after
     }
 
     pub(super) fn set_in_flight(&self, requests: usize) {
@@ -160,17 +178,13 @@ impl Lane {
     }
 }
 
+/// A task that serves the lane.
 struct Running {
     lane: Arc<Lane>,
-    core: Arc<Core>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.lane.running.store(false, Ordering::Release);
         self.lane.in_flight.store(0, Ordering::Relaxed);
-        if !self.core.is_stopped() {
-            self.core.lanes.lost_one();
-        }
     }
 }

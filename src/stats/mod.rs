@@ -56,6 +56,8 @@ pub struct Stats {
     pub connections_lost: u64,
     /// Connections that are open (Java: `connection-count`).
     pub connections: u64,
+    /// Times that one of the producer's own tasks panicked and was started again.
+    pub task_restarts: u64,
     /// Bytes of messages that are accepted but not settled.
     pub buffer_bytes: usize,
     /// The most that they may be, `buffer.max_bytes` (Java: `buffer-total-bytes`).

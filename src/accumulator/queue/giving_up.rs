@@ -56,6 +56,10 @@ impl Queue {
         self.alarm
     }
 
+    pub(in crate::accumulator) fn is_overdue(&self, then: Instant) -> bool {
+        self.waiting.iter().chain(&self.resend).any(|batch| batch.expires <= then)
+    }
+
     pub(in crate::accumulator) fn disarm(&mut self) {
         self.alarm = None;
     }

@@ -219,6 +219,11 @@ impl Queue {
     /// Nothing more joins the batches that are here; what they and those in flight wait for.
     pub(in crate::accumulator) fn seal(&mut self) -> Vec<Arc<Completion>> {
         self.open = false;
+        self.unsettled()
+    }
+
+    /// What the batches that are here and those in flight wait for.
+    pub(in crate::accumulator) fn unsettled(&self) -> Vec<Arc<Completion>> {
         let here = self.waiting.iter().chain(&self.resend).map(Batch::completion);
         here.chain(self.in_flight.iter().map(|f| &f.completion)).cloned().collect()
     }

@@ -233,7 +233,8 @@ impl Brokers {
         &self.settings
     }
 
-    pub(super) fn close(&self) {
+    /// Drops every connection.
+    pub(super) fn reset(&self) {
         for slot in self.slots.lock().drain() {
             if let Some(connection) = slot.1.current.lock().take() {
                 connection.retire();

@@ -208,8 +208,12 @@ impl Engine for MessengerEngine {
         }
     }
 
+    fn reset(&self) {
+        self.brokers.reset();
+    }
+
     fn close(&self) {
-        self.brokers.close();
+        self.brokers.reset();
     }
 }
 

@@ -321,6 +321,10 @@ impl Engine for PartitionClientEngine {
         }
     }
 
+    fn reset(&self) {
+        self.close();
+    }
+
     fn close(&self) {
         if let Ok(mut client) = self.client.try_lock() {
             *client = None;

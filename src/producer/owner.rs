@@ -1,0 +1,81 @@
+//! What the producer's tasks ask of it: see [`crate::supervisor`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Core;
+use crate::error::Error;
+use crate::supervisor::Owner;
+
+/// A message that is overdue by so much is settled by whoever watches the tasks: the one that should have is held up.
+const OVERDUE: Duration = Duration::from_millis(50);
+
+/// One task of a producer.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskState {
+    /// What it does.
+    pub name: String,
+    /// How often its runtime polled it.
+    pub polls: u64,
+    /// How often it has come round, where it works in turns.
+    pub turns: u64,
+    /// Whether a thread is busy with it at the moment.
+    pub busy: bool,
+}
+
+impl Core {
+    pub(super) fn tasks(&self) -> Vec<TaskState> {
+        let turns: HashMap<_, _> = self.lanes.all().iter().map(|lane| (lane.name(), lane.turns())).collect();
+        let state = |(name, polls, busy): (Arc<str>, u64, bool)| {
+            let turns = turns.get(&*name).copied().unwrap_or(polls);
+            TaskState { name: name.to_string(), polls, turns, busy }
+        };
+        self.supervisor.tasks().into_iter().map(state).collect()
+    }
+}
+
+impl Owner for Core {
+    fn is_busy(&self) -> bool {
+        self.stats.unsettled() > 0
+    }
+
+    fn settle_overdue(self: Arc<Self>) {
+        let now = Instant::now();
+        let Some(overdue) = now.checked_sub(OVERDUE) else { return };
+        for partition in self.cluster.partitions() {
+            if partition.is_overdue(overdue) {
+                let error = self.expired();
+                let expired = partition.expire(now, &error);
+                self.stats.failed(partition.topic(), expired, &error);
+                // The next deadline is the task's again.
+                partition.lane().schedule(&self, partition.clone());
+            }
+        }
+    }
+
+    fn moving(&self) {
+        self.log.tasks_moved();
+        self.engine.reset();
+    }
+
+    fn home_ended(&self) {
+        for partition in self.cluster.partitions() {
+            partition.wake();
+        }
+    }
+
+    fn strand(&self, error: &Error) {
+        for partition in self.cluster.partitions() {
+            self.fail_waiting(&partition, error);
+        }
+    }
+
+    fn panicked(&self, task: &str, message: &str, restarts: bool) {
+        self.log.task_panicked(task, message, restarts);
+    }
+}

@@ -1,0 +1,116 @@
+//! Work that several callers wait for, done once at a time, in a task of its own: a caller that goes away, or is never
+//! polled again, holds up nobody.
+
+use std::future::Future;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::Supervisor;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How often work is begun again whose task ended without an outcome.
+const TRIES: u32 = 4;
+
+/// See the [module](self).
+pub(crate) struct Flight<T> {
+    current: Mutex<Weak<watch::Sender<State<T>>>>,
+}
+
+struct State<T> {
+    last: Option<Error>,
+    outcome: Option<T>,
+}
+
+/// Where work reports what has gone wrong so far.
+pub(crate) struct Progress<T>(Arc<watch::Sender<State<T>>>);
+
+impl<T> Progress<T> {
+    /// Why there is no outcome yet.
+    pub(crate) fn failed(&self, error: Option<Error>) {
+        self.0.send_modify(|state| state.last = error);
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Flight<T> {
+    /// Waits for the outcome of the work that is under way, or begins it. `last` holds the reason for which there is no
+    /// outcome yet.
+    ///
+    /// # Cancel safety
+    ///
+    /// The work ends when nobody waits for it any more.
+    pub(crate) async fn join<F>(
+        &self,
+        supervisor: &Arc<Supervisor>,
+        name: &'static str,
+        last: &mut Option<Error>,
+        begin: impl Fn(Progress<T>) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        for _ in 0..TRIES {
+            let _attending = supervisor.wait_here()?;
+            let mut state = self.board(supervisor, name, &begin);
+            loop {
+                {
+                    let state = state.borrow_and_update();
+                    last.clone_from(&state.last);
+                    if let Some(outcome) = &state.outcome {
+                        return Ok(outcome.clone());
+                    }
+                }
+                if state.changed().await.is_err() {
+                    break;
+                }
+            }
+            if supervisor.is_stopped() {
+                return Err(Error::new(ErrorKind::Closed, "the producer is closed"));
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, format!("the task {name:?} ended without an outcome")))
+    }
+
+    fn board<F>(
+        &self,
+        supervisor: &Arc<Supervisor>,
+        name: &'static str,
+        begin: &impl Fn(Progress<T>) -> F,
+    ) -> watch::Receiver<State<T>>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (sender, receiver) = {
+            let mut current = self.current.lock();
+            if let Some(under_way) = current.upgrade() {
+                return under_way.subscribe();
+            }
+            let (sender, receiver) = watch::channel(State { last: None, outcome: None });
+            let sender = Arc::new(sender);
+            *current = Arc::downgrade(&sender);
+            (sender, receiver)
+        };
+        let work = begin(Progress(sender.clone()));
+        supervisor.spawn(name, async move {
+            tokio::select! {
+                biased;
+                outcome = work => sender.send_modify(|state| state.outcome = Some(outcome)),
+                () = sender.closed() => {}
+            }
+        });
+        receiver
+    }
+}
+
+impl<T> Default for Flight<T> {
+    fn default() -> Self {
+        Self { current: Mutex::default() }
+    }
+}
+
+impl<T> std::fmt::Debug for Flight<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flight").field("under_way", &(self.current.lock().strong_count() > 0)).finish()
+    }
+}

@@ -1,0 +1,47 @@
+//! Time limits of callers, who may be polled on one runtime, then on another, or on none.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::Supervisor;
+use crate::context::{Context, Ended};
+
+impl Supervisor {
+    /// Runs `work` until it finishes or `ctx` ends, wherever the caller is polled.
+    pub(crate) async fn bound<T>(
+        self: &Arc<Self>,
+        ctx: &Context,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Ended> {
+        ctx.bound_with(work, |at| self.sleep_until(at)).await
+    }
+
+    /// Waits until then. A timer belongs to a runtime, and one of a runtime that has shut down panics: each poll looks
+    /// whether it still belongs to where it is polled.
+    pub(crate) async fn sleep_until(self: &Arc<Self>, at: Instant) {
+        while Instant::now() < at {
+            let Some(runtime) = Handle::try_current().ok().or_else(|| self.home()) else {
+                // Nothing could wake us. Whoever waits here for anything else is woken when the last runtime ends.
+                return std::future::pending().await;
+            };
+            let sleep = {
+                let _entered = runtime.enter();
+                tokio::time::sleep_until(at)
+            };
+            let mut sleep = pin!(sleep);
+            poll_fn(|cx| {
+                let now = Handle::try_current().ok().or_else(|| self.home());
+                match now {
+                    Some(now) if now.id() == runtime.id() => sleep.as_mut().poll(cx),
+                    _ => Poll::Ready(()),
+                }
+            })
+            .await;
+        }
+    }
+}
