@@ -17,7 +17,7 @@ use crate::logging::Lines;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Events of what this test cannot cause: a codec that fails, and files that TLS needs.
-const RARE: [&str; 2] = ["compression.failed", "tls.reload_failed"];
+const RARE: [&str; 4] = ["compression.failed", "task.panicked", "tasks.moved", "tls.reload_failed"];
 const DOCS: &str = include_str!("../../src/docs/telemetry.md");
 
 fn ctx(limit: Duration) -> Context {
