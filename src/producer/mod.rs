@@ -93,6 +93,14 @@ impl Producer {
         self.core().tasks()
     }
 
+    /// Has a task panic, for tests of this crate.
+    #[doc(hidden)]
+    pub fn panic_task(&self, name: &str) {
+        let core = self.core();
+        core.supervisor.panic_task(name);
+        core.lanes.all().iter().for_each(|lane| lane.notify());
+    }
+
     fn core(&self) -> &Arc<Core> {
         &self.shared.core
     }

@@ -278,6 +278,12 @@ impl Supervisor {
         self.restarts.load(Ordering::Relaxed)
     }
 
+    /// Has a task panic as soon as it is polled again, for tests.
+    pub(crate) fn panic_task(&self, name: &str) {
+        let tasks = self.state.lock().tasks.clone();
+        tasks.iter().filter(|task| &*task.name == name).for_each(|task| task.panic_next());
+    }
+
     /// Each task, how often it was polled, and whether a thread is busy with it.
     pub(crate) fn tasks(&self) -> Vec<(Arc<str>, u64, bool)> {
         let tasks = self.state.lock().tasks.clone();

@@ -48,6 +48,8 @@ struct Slot {
     work: Mutex<Option<Work>>,
     runtime: runtime::Id,
     polls: Arc<AtomicU64>,
+    /// The next poll panics, as a test wants it.
+    panics_next: AtomicBool,
     /// Nobody wants this future any more. Whoever polls it at the moment drops it afterwards.
     revoked: AtomicBool,
 }
@@ -71,6 +73,7 @@ impl Task {
             work: Mutex::new(Some(work)),
             runtime: handle.id(),
             polls: self.polls.clone(),
+            panics_next: AtomicBool::new(false),
             revoked: AtomicBool::new(false),
         });
         *self.slot.lock() = Some(slot.clone());
@@ -97,6 +100,12 @@ impl Task {
         };
         *panics = Some((now, in_a_row + 1));
         (RESTART * (1 << in_a_row.min(5))).min(SLOWEST_RESTART)
+    }
+
+    pub(super) fn panic_next(&self) {
+        if let Some(slot) = &*self.slot.lock() {
+            slot.panics_next.store(true, Ordering::Release);
+        }
     }
 
     pub(super) fn runs_once(&self) -> bool {
@@ -173,7 +182,10 @@ impl Future for Polled {
         let Some(running) = work.as_mut() else {
             return Poll::Ready(());
         };
-        let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            assert!(!self.slot.panics_next.swap(false, Ordering::Acquire), "a test has this task panic");
+            running.as_mut().poll(cx)
+        }));
         let end = match polled {
             Ok(Poll::Pending) => {
                 drop(work);

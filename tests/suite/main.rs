@@ -27,5 +27,6 @@ mod real;
 mod real_faults;
 mod real_schedules;
 mod regressions;
+mod runtimes;
 mod schedules;
 mod telemetry;
