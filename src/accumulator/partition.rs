@@ -100,11 +100,46 @@ impl Partition {
         self.queue.lock().adopt(id);
     }
 
-    pub(crate) fn stored(&self, batch: Batch, offset: Option<i64>, append_time: Option<i64>) {
+    /// The batch is stored. Returns what is overtaken by it, and therefore failed.
+    pub(crate) fn stored(
+        &self,
+        batch: Batch,
+        offset: Option<i64>,
+        append_time: Option<i64>,
+        now: Instant,
+    ) -> Failed {
         let (order, sequence) = (batch.order(), batch.sequence);
         // Settled outside the lock, and before the queue forgets it: `flush` waits for what the queue knows.
         batch.store(offset, append_time);
-        self.queue.lock().stored(order, sequence);
+        self.queue.lock().stored(order, sequence, now)
+    }
+
+    /// The broker may know less of this producer than it acknowledged: one batch is sent at a time until it acknowledges
+    /// another.
+    #[allow(dead_code, reason = "for whoever learns that a broker lost its state")]
+    pub(crate) fn broker_may_have_forgotten(&self) {
+        self.queue.lock().broker_may_have_forgotten();
+    }
+
+    /// Another topic of the same name is in the place of the one that was known: sequence numbers start again under a
+    /// higher epoch, one batch at a time, and late copies of what was sent to the former topic are fenced.
+    #[allow(dead_code, reason = "for whoever learns that a topic was created again")]
+    pub(crate) fn topic_recreated(&self) {
+        self.queue.lock().topic_recreated();
+    }
+
+    /// Another cluster answers. The producer id is somebody else's there: nothing more is sent under it, messages that may
+    /// be stored in the former cluster fail with `error`, and all others are sent under the next id that is adopted.
+    ///
+    /// Call [`Identities::retire`](crate::sender::Identities::retire) first, so that the next id is a new one.
+    #[allow(dead_code, reason = "for whoever learns that another cluster answers")]
+    pub(crate) fn cluster_changed(&self, error: &Error) -> Failed {
+        self.queue.lock().cluster_changed(error)
+    }
+
+    /// The producer id and epoch of what is sent from here; who comes after this partition has to begin above it.
+    pub(crate) fn producer_id(&self) -> Option<ProducerId> {
+        self.queue.lock().producer_id()
     }
 
     pub(crate) fn failed(&self, batch: Batch, verdict: Verdict) -> Failed {

@@ -2,21 +2,43 @@
 //!
 //! The broker accepts a batch only if its first sequence number follows the last one it stored under the same
 //! producer id and epoch, and recognises the last five batches when they are sent again. So a batch whose
-//! fate is unknown is always sent again **under the sequence it had**. When a batch that had a sequence is
-//! given up, those behind it no longer follow; the epoch is then raised and numbers start at 0. Raising the
-//! epoch needs no round trip, and fences whatever of the old epoch is still on its way.
+//! fate is unknown is always sent again **under the sequence it had**. When a batch that had a sequence fails,
+//! those behind it no longer follow; the epoch is then raised and numbers start at 0. Raising the epoch needs no
+//! round trip, and fences whatever of the old epoch is still on its way.
 //!
 //! What makes this safe is that sequences form a chain: under one epoch, a batch can be stored only after all
-//! before it were. A broker that knows nothing of a producer takes any number from it, so the chain holds only from
-//! the first acknowledgement on: until then one batch is sent at a time.
+//! before it were. A broker that knows nothing of a producer takes any number from it, so the chain holds only
+//! while the broker knows us. It may forget: its log was truncated, the topic was created again, the producer was
+//! idle for too long. So one batch is sent at a time until the broker acknowledges one, and again after every
+//! other answer and every rest.
+//!
+//! A new producer id fences nothing. It is taken only where no copy of a failed batch can still be on its way, or
+//! where the broker insists that the old id has a higher epoch than ours, which fences the copies as well.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::record::Sequence;
+
+/// A broker that acknowledged a batch within this time still knows its producer. Brokers look for idle producers
+/// every ten minutes, and forget them after a day (`producer.id.expiration.ms`) unless they are set to do so sooner.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// A broker that refuses so many epochs in a row has one that is higher by far.
+const RAISES: u32 = 3;
 
 /// What `InitProducerId` answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProducerId {
     pub(crate) id: i64,
     pub(crate) epoch: i16,
+}
+
+impl ProducerId {
+    /// The same id under the next epoch, which fences this one; `None` where epochs are used up.
+    pub(crate) fn raised(self) -> Option<Self> {
+        Some(Self { epoch: self.epoch.checked_add(1)?, ..self })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -26,10 +48,14 @@ pub(super) struct Sequencer {
     /// Numbers must start again before anything without a sequence is sent. Batches that may be stored under the old
     /// epoch are sent again under it first.
     restart: bool,
-    /// An id that the broker no longer takes.
+    /// An id that must not be used any more.
     spent: Option<i64>,
-    /// The broker knows the present id and epoch: it has stored a batch of them.
-    known: bool,
+    /// When the broker last acknowledged a batch of the present id and epoch, unless it may have forgotten it.
+    known: Option<Instant>,
+    /// A copy of a failed batch may still be on its way, and the present epoch does not fence it yet.
+    copies: bool,
+    /// Epochs that the broker refused in a row.
+    refused: u32,
 }
 
 impl Sequencer {
@@ -37,16 +63,40 @@ impl Sequencer {
         self.restart
     }
 
-    /// What comes next does not follow: a batch with a sequence was given up, or the broker does not know one although
+    pub(super) fn current(&self) -> Option<ProducerId> {
+        self.current
+    }
+
+    /// What comes next does not follow: a batch with a sequence failed, or the broker does not know one although
     /// nothing before it is open.
     pub(super) fn broken(&mut self) {
         self.restart = true;
     }
 
-    /// The broker refuses the producer id itself.
+    /// A batch failed that may have been stored: a copy of it may still be on its way.
+    pub(super) fn left_in_doubt(&mut self) {
+        self.copies = true;
+    }
+
+    /// The broker has a higher epoch for this producer id.
     pub(super) fn fenced(&mut self) {
-        self.spent = self.current.map(|current| current.id);
         self.restart = true;
+        self.refused = self.refused.saturating_add(1);
+        if !self.copies || self.refused > RAISES {
+            self.spend();
+        }
+    }
+
+    /// The present id must not be used any more.
+    pub(super) fn spend(&mut self) {
+        self.restart = true;
+        self.known = None;
+        self.spent = self.current.map(|current| current.id).or(self.spent);
+    }
+
+    /// The broker may know less than it acknowledged.
+    pub(super) fn broker_may_have_forgotten(&mut self) {
+        self.known = None;
     }
 
     /// The id that must be replaced, or `Ok` if one is there.
@@ -66,28 +116,33 @@ impl Sequencer {
         *self = Self { current: Some(id), restart: self.restart, ..Self::default() };
     }
 
-    /// Starts numbers again under a higher epoch. Where the epoch is used up, a new id is needed.
+    /// Starts numbers again under a higher epoch. Where epochs are used up, a new id is needed.
     pub(super) fn start_again(&mut self) {
         self.restart = false;
         self.next = 0;
-        self.known = false;
+        self.known = None;
         if let Some(current) = &mut self.current {
-            match current.epoch.checked_add(1) {
-                Some(epoch) => current.epoch = epoch,
+            match current.raised() {
+                Some(raised) => *current = raised,
                 None => self.spent = Some(current.id),
             }
         }
     }
 
     /// The broker stored a batch with this sequence.
-    pub(super) fn stored(&mut self, sequence: Sequence) {
+    pub(super) fn stored(&mut self, sequence: Sequence, now: Instant) {
         let of_now = |now: &ProducerId| (now.id, now.epoch) == (sequence.producer_id, sequence.epoch);
-        self.known |= self.current.as_ref().is_some_and(of_now);
+        if self.current.as_ref().is_some_and(of_now) {
+            self.known = Some(now);
+            self.refused = 0;
+            // Whatever is of an older epoch is refused from here on.
+            self.copies &= self.restart;
+        }
     }
 
     /// Whether more than one batch may be in flight.
-    pub(super) fn may_pipeline(&self) -> bool {
-        self.known
+    pub(super) fn may_pipeline(&self, now: Instant) -> bool {
+        self.known.is_some_and(|at| now.saturating_duration_since(at) <= REMEMBERED)
     }
 
     /// The sequence of the next `count` records.

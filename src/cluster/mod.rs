@@ -135,14 +135,15 @@ impl Cluster {
             return;
         }
         self.topics.write().remove(&metadata.name);
-        // Should it come back, its sequence numbers begin again: under the same producer id the broker would take the
-        // first batches for those that it has.
-        core.identities.retire();
         let error = Error::from_broker(code, None).with_topic(metadata.name.clone());
         let partitions = &topic.partitions;
         self.leaving.lock().extend(partitions.all.iter().cloned());
         for partition in &partitions.all {
             core.stats.failed(&metadata.name, partition.abandon(&error), &error);
+            // Should the topic come back, its sequence numbers begin again above those of what is still on its way.
+            if let Some(used) = partition.producer_id() {
+                core.identities.outgrow(used);
+            }
         }
     }
 

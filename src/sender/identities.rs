@@ -23,8 +23,17 @@ impl Identities {
     }
 
     /// Has whoever needs an id from now on ask for another.
+    #[allow(dead_code, reason = "for whoever learns that another cluster answers")]
     pub(crate) fn retire(&self) {
         *self.current.lock() = None;
+    }
+
+    /// Has whoever begins from now on do so above `used`, which fences what is still on its way under it.
+    pub(crate) fn outgrow(&self, used: ProducerId) {
+        let mut current = self.current.lock();
+        if let Some(id) = current.filter(|id| id.id == used.id && id.epoch <= used.epoch) {
+            *current = used.raised().filter(|raised| raised.id == id.id);
+        }
     }
 
     /// The id, asked for if need be, again and again while that can help.

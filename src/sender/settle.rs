@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::in_flight::Landed;
 use super::lane::Lane;
-use crate::accumulator::{Batch, Partition, Verdict};
+use crate::accumulator::{Batch, Failed, Partition, Verdict};
 use crate::clock::later;
 use crate::engine::{Answer, Parcel, Produced};
-use crate::error::{Blame, Error, Fate, Retry, Row};
+use crate::error::{Blame, Error, ErrorKind, Fate, Retry, Row};
 use crate::producer::Core;
 use crate::stats::Acked;
 
@@ -77,14 +77,14 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
     let Parcel { partition, batch, .. } = parcel;
     if answer.error_code == 0 {
         count_stored(core, &partition, &batch, now);
-        partition.stored(batch, answer.base_offset, answer.append_time);
-        return;
+        let overtaken = partition.stored(batch, answer.base_offset, answer.append_time, now);
+        return count_overtaken(core, &partition, overtaken);
     }
     let row = of(answer);
     if row.retry == Retry::Stored {
         count_stored(core, &partition, &batch, now);
-        partition.stored(batch, None, None);
-        return;
+        let overtaken = partition.stored(batch, None, None, now);
+        return count_overtaken(core, &partition, overtaken);
     }
     let detail = answer.detail.as_deref();
     let mut error = Error::from_broker(answer.error_code, detail);
@@ -98,6 +98,16 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
         return drop_bad_records(core, parcel, answer, &error, row, broker, now);
     }
     failed(core, parcel, &error, row, broker, now);
+}
+
+fn count_overtaken(core: &Core, partition: &Partition, overtaken: Failed) {
+    if overtaken.total() > 0 {
+        let error = Error::new(ErrorKind::SequenceLost, "newer messages were stored first")
+            .with_topic(partition.topic().clone())
+            .with_partition(partition.index());
+        core.log.batch_failed(&error, overtaken.total());
+        core.stats.failed(partition.topic(), overtaken, &error);
+    }
 }
 
 fn count_stored(core: &Core, partition: &Partition, batch: &Batch, now: Instant) {
@@ -170,7 +180,7 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
         }
         Retry::Resequence => {
             let at = retry_at();
-            let fenced = error.broker_error().is_some_and(|e| e.code() != OUT_OF_ORDER);
+            let fenced = error.broker_error().is_some_and(|e| FENCED.contains(&e.code()));
             partition.out_of_sequence(batch, &verdict, fenced, at)
         }
         Retry::Backoff | Retry::Soon => {
@@ -181,5 +191,5 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
     core.stats.failed(partition.topic(), failed, error);
 }
 
-/// `OUT_OF_ORDER_SEQUENCE_NUMBER`: the producer id itself is still good.
-const OUT_OF_ORDER: i16 = 45;
+/// `INVALID_PRODUCER_EPOCH` and `PRODUCER_FENCED`: the broker has a higher epoch for the producer id.
+const FENCED: [i16; 2] = [47, 90];

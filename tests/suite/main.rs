@@ -29,4 +29,5 @@ mod real_schedules;
 mod regressions;
 mod runtimes;
 mod schedules;
+mod sequences;
 mod telemetry;

@@ -132,6 +132,9 @@ impl Queue {
     pub(super) fn unsequence(&mut self, batch: &mut Batch) {
         if batch.sequence.take().is_some() {
             self.break_behind(batch.order(), !batch.in_doubt);
+            if batch.in_doubt {
+                self.sequencer.left_in_doubt();
+            }
             self.muted = true;
         }
         batch.in_doubt = false;

@@ -4,16 +4,68 @@ use tokio::time::Instant;
 
 use super::{Batch, Order, Queue, Sequence, Verdict, because};
 use crate::accumulator::failed::Failed;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 impl Queue {
     /// A batch in flight is stored.
-    pub(in crate::accumulator) fn stored(&mut self, order: Order, sequence: Option<Sequence>) {
+    ///
+    /// What stands before it and is certainly not stored was overtaken: the broker took this batch without knowing what
+    /// comes before it. It fails, since it could only be stored behind newer messages.
+    pub(in crate::accumulator) fn stored(
+        &mut self,
+        order: Order,
+        sequence: Option<Sequence>,
+        now: Instant,
+    ) -> Failed {
         self.landed(order);
         if let Some(sequence) = sequence {
-            self.sequencer.stored(sequence);
+            self.sequencer.stored(sequence, now);
+        }
+        self.newest_stored = self.newest_stored.max(Some(order));
+        let mut failed = Failed::default();
+        for batch in std::mem::take(&mut self.resend) {
+            if self.is_overtaken(&batch) {
+                let error = because(&overtaken(), batch.last_error());
+                failed += self.give_up(batch, error);
+            } else {
+                self.resend.push_back(batch);
+            }
         }
         self.after_landing();
+        failed
+    }
+
+    fn is_overtaken(&self, batch: &Batch) -> bool {
+        !batch.in_doubt && Some(batch.order()) < self.newest_stored
+    }
+
+    /// Another cluster answers, where the present producer id belongs to somebody else: what may be stored in the former
+    /// cluster fails with `error`, and all else waits for a new id.
+    pub(in crate::accumulator) fn cluster_changed(&mut self, error: &Error) -> Failed {
+        if let Some(current) = self.sequencer.current() {
+            self.foreign = Some((current.id, error.clone()));
+        }
+        self.sequencer.spend();
+        self.newest_stored = None;
+        let mut failed = Failed::default();
+        for batch in std::mem::take(&mut self.resend) {
+            failed += self.send_again(batch, None);
+        }
+        self.after_landing();
+        failed
+    }
+
+    /// Why `batch` cannot be sent again.
+    fn refusal(&self, batch: &Batch) -> Option<Error> {
+        if self.abandoned.is_some() {
+            return self.abandoned.clone();
+        }
+        if self.is_overtaken(batch) {
+            return Some(overtaken());
+        }
+        let (foreign, error) = self.foreign.as_ref()?;
+        let of_foreign = batch.sequence.is_some_and(|sequence| sequence.producer_id == *foreign);
+        (batch.in_doubt && of_foreign).then(|| error.clone())
     }
 
     /// A batch in flight is given up.
@@ -34,6 +86,7 @@ impl Queue {
     ) -> Failed {
         self.landed(batch.order());
         batch.note(verdict);
+        self.sequencer.broker_may_have_forgotten();
         let failed = self.send_again(batch, Some(at));
         self.after_landing();
         failed
@@ -53,6 +106,7 @@ impl Queue {
         self.landed(batch.order());
         batch.note(verdict);
         batch.in_doubt = false;
+        self.sequencer.broker_may_have_forgotten();
         let order = batch.order();
         let behind = self.resend.front().is_some_and(|b| b.order() < order)
             || self.in_flight.iter().any(|f| f.order < order);
@@ -127,8 +181,8 @@ impl Queue {
 
     /// `at`: not before this time, if any.
     pub(super) fn send_again(&mut self, batch: Batch, at: Option<Instant>) -> Failed {
-        if let Some(error) = &self.abandoned {
-            let error = because(error, batch.last_error());
+        if let Some(error) = self.refusal(&batch) {
+            let error = because(&error, batch.last_error());
             return self.give_up(batch, error);
         }
         let place = self.resend.partition_point(|other| other.order() < batch.order());
@@ -137,4 +191,12 @@ impl Queue {
         self.retry_at = at.or(self.retry_at);
         Failed::default()
     }
+}
+
+fn overtaken() -> Error {
+    Error::new(
+        ErrorKind::SequenceLost,
+        "newer messages were stored first, since the broker had lost track of this producer (the topic was created again, \
+         or its log was truncated): stored now, it would stand out of order",
+    )
 }

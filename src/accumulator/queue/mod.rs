@@ -92,6 +92,10 @@ pub(in crate::accumulator) struct Queue {
     closed: bool,
     /// Why nothing is sent any more.
     abandoned: Option<Error>,
+    /// A producer id of another cluster, and why what is in doubt under it fails.
+    foreign: Option<(i64, Error)>,
+    /// The newest batch that is stored.
+    newest_stored: Option<Order>,
     /// When someone was told to call `expire`.
     alarm: Option<Instant>,
     /// What the last batch took: so much is made room for at once.
@@ -135,7 +139,7 @@ impl Queue {
         if self.waiting.is_empty() && self.resend.is_empty() {
             return Readiness::Empty;
         }
-        let alone = policy.idempotent && !self.sequencer.may_pipeline();
+        let alone = policy.idempotent && !self.sequencer.may_pipeline(now);
         let most = if alone { 1 } else { policy.max_in_flight };
         if self.muted || self.in_flight.len() >= most {
             return Readiness::Muted;
@@ -234,6 +238,23 @@ impl Queue {
 
     pub(in crate::accumulator) fn leader_changed(&mut self) {
         self.retry_at = None;
+        self.sequencer.broker_may_have_forgotten();
+    }
+
+    pub(in crate::accumulator) fn producer_id(&self) -> Option<ProducerId> {
+        self.sequencer.current()
+    }
+
+    /// The broker may know less of this producer than it acknowledged.
+    pub(in crate::accumulator) fn broker_may_have_forgotten(&mut self) {
+        self.sequencer.broker_may_have_forgotten();
+    }
+
+    /// Another topic of the same name is in the place of the one that was known.
+    pub(in crate::accumulator) fn topic_recreated(&mut self) {
+        self.sequencer.broker_may_have_forgotten();
+        self.sequencer.broken();
+        self.after_landing();
     }
 
     pub(in crate::accumulator) fn is_idle(&self) -> bool {

@@ -1,0 +1,114 @@
+//! Order and sequence numbers where a broker knows less of the producer than it acknowledged.
+
+use std::time::Duration;
+
+use kafka_testbed::{Api, FakeCluster, Fault, Rule};
+use rskafka_producer::{
+    BatchConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig, Receipt, TimeoutConfig,
+};
+
+fn ctx() -> Context {
+    Context::timeout(Duration::from_secs(60))
+}
+
+async fn one_message_per_batch(cluster: &FakeCluster) -> Producer {
+    let config = ProducerConfig::new(cluster.bootstrap())
+        .topic("t")
+        .batch(BatchConfig::default().max_bytes(0))
+        .timeouts(TimeoutConfig::default().request(Duration::from_secs(2)));
+    let producer = Producer::connect(&ctx(), config).await.unwrap();
+    producer.send(&ctx(), Message::new("warm")).await.unwrap();
+    producer
+}
+
+async fn enqueue(producer: &Producer, numbers: std::ops::Range<u32>) -> Vec<Receipt> {
+    let mut receipts = Vec::new();
+    for n in numbers {
+        receipts.push(producer.enqueue(&ctx(), Message::new(n.to_string())).await.unwrap());
+    }
+    receipts
+}
+
+fn log(cluster: &FakeCluster) -> Vec<String> {
+    let text = |value: bytes::Bytes| String::from_utf8(value.to_vec()).unwrap();
+    cluster.records("t", 0).into_iter().map(|record| text(record.value.unwrap())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_rest_in_which_the_broker_may_forget_its_producers_nothing_passes_what_it_refuses() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let producer = one_message_per_batch(&cluster).await;
+    for code in [19, 6, 2] {
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        cluster.forget_producers("t", 0);
+        cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(code));
+        let before = log(&cluster).len();
+        for receipt in enqueue(&producer, 0..8).await {
+            receipt.await.unwrap();
+        }
+        assert_eq!(log(&cluster)[before..], ["0", "1", "2", "3", "4", "5", "6", "7"], "after {code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_forgets_while_batches_are_in_flight_never_reorders_what_it_acknowledges() {
+    for code in [3, 6, 19] {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let producer = one_message_per_batch(&cluster).await;
+        cluster.forget_producers("t", 0);
+        cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(code));
+        let mut acked = vec!["warm".to_owned()];
+        for (n, receipt) in enqueue(&producer, 0..8).await.into_iter().enumerate() {
+            match receipt.await {
+                Ok(_) => acked.push(n.to_string()),
+                Err(error) => {
+                    assert_eq!((error.kind(), error.fate()), (ErrorKind::SequenceLost, Fate::NotPersisted));
+                    assert_eq!(error.broker_error().map(|e| e.code()), None);
+                    assert!(error.to_string().contains("out of order"), "{error}");
+                }
+            }
+        }
+        assert_eq!(log(&cluster), acked, "after {code}");
+        let stats = producer.stats();
+        assert_eq!((stats.records_acked + stats.records_not_persisted, stats.buffer_bytes), (9, 0));
+        // And it goes on.
+        producer.send(&ctx(), Message::new("next")).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_copy_of_an_abandoned_message_never_lands_behind_newer_ones() {
+    for code in [59, 47, 90, 45] {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let producer = one_message_per_batch(&cluster).await;
+        let late = Duration::from_secs(4);
+        cluster.inject(Rule::on(Api::Produce).times(1), Fault::Delay(late));
+        let short = Context::timeout(Duration::from_secs(1));
+        let lost = producer.send(&short, Message::new("lost")).await.unwrap_err();
+        assert_eq!(lost.fate(), Fate::PossiblyPersisted);
+        // The request has timed out, and its copy has not arrived yet.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(code));
+        producer.send(&ctx(), Message::new("newer")).await.unwrap();
+        tokio::time::sleep(2 * late).await;
+        let found = log(&cluster);
+        let newer = found.iter().position(|value| value == "newer").unwrap();
+        assert!(found.iter().skip(newer).all(|value| value != "lost"), "after {code}: {found:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_to_a_topic_that_is_gone_is_fenced_once_the_topic_is_back() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let producer = one_message_per_batch(&cluster).await;
+    let before = cluster.batches("t", 0).pop().unwrap();
+    assert!(cluster.delete_topic("t"));
+    let gone = producer.send(&ctx(), Message::new("gone")).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::UnknownTopic);
+    assert!(cluster.create_topic("t", 1));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    producer.send(&ctx(), Message::new("back")).await.unwrap();
+    let after = cluster.batches("t", 0).pop().unwrap();
+    assert_eq!(after.producer_id, before.producer_id, "an id of its own would fence nothing");
+    assert!((after.epoch, after.sequence) > (before.epoch, 0), "{before:?}, {after:?}");
+}
