@@ -14,12 +14,14 @@ impl Queue {
     pub(in crate::accumulator) fn expire(&mut self, now: Instant, error: &Error) -> Failed {
         self.alarm = None;
         let mut expired = Failed::default();
-        for batch in &mut self.waiting {
+        let newest = self.waiting.len().wrapping_sub(1);
+        for (at, batch) in self.waiting.iter_mut().enumerate() {
             let error = because(error, batch.last_error());
-            expired += batch.expire(now, &error);
+            let lost = batch.expire(now, &error);
+            // Receipts are numbered by position: a batch that lost a record takes no more.
+            self.open &= at != newest || lost.total() == 0;
+            expired += lost;
         }
-        // Receipts are numbered by position: a batch that lost a record takes no more.
-        self.open &= expired.total() == 0;
         self.waiting.retain(|batch| !batch.is_empty());
         for mut batch in std::mem::take(&mut self.resend) {
             if batch.expires > now {
