@@ -14,6 +14,7 @@ mod error_table;
 mod fake;
 mod faults;
 mod freeze;
+mod futures_sweep;
 mod health;
 #[path = "../../examples/soak/ledger.rs"]
 #[allow(dead_code, reason = "shared with the soak")]
