@@ -149,7 +149,8 @@ impl Core {
         };
         let grace = Context::timeout(GRACE);
         _ = self.supervisor.bound(&grace, settled).await;
-        let left = self.stats.lost().saturating_sub(before) + self.stats.unsettled() as u64;
+        // Nothing is accepted any more, so that whatever was not stored had failed before, or fails by this.
+        let left = self.stats.not_acked().saturating_sub(before);
         let result = match left {
             0 => Ok(()),
             _ => {

@@ -226,6 +226,11 @@ impl Counters {
         self.not_persisted.load(Relaxed) + self.possibly_persisted.load(Relaxed)
     }
 
+    /// Messages that were accepted and are not acknowledged.
+    pub(crate) fn not_acked(&self) -> u64 {
+        self.accepted.load(Relaxed).saturating_sub(self.acked.load(Relaxed))
+    }
+
     /// Messages that are accepted but not settled.
     pub(crate) fn unsettled(&self) -> usize {
         let settled = self.acked.load(Relaxed) + self.lost();

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use rskafka_producer::{
-    BatchConfig, BufferConfig, Context, HealthCheck, HealthRegistry, Message, Producer, ProducerConfig, TimeoutConfig,
+    BatchConfig, BufferConfig, Context, HealthCheck, HealthRegistry, Message, Producer, ProducerConfig,
+    TimeoutConfig,
 };
 use tokio::time::Instant;
 

@@ -32,3 +32,4 @@ mod runtimes;
 mod schedules;
 mod sequences;
 mod telemetry;
+mod turns;
