@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::Message;
 use crate::error::{Error, ErrorKind, Result, printable};
 
 /// Calls `callback`; a panic becomes an error that names it.
@@ -24,6 +25,19 @@ where
 {
     let mut running = Running { callback, future: Some(guarded(callback, call)?) };
     poll_fn(|cx| running.poll(cx)).await
+}
+
+/// Drops a message whose values may have owners. A panic of theirs is ignored: it has nobody to answer, and the panic
+/// hook has reported it.
+#[inline]
+pub(crate) fn let_go(mut message: Message) {
+    let mut let_go = || {
+        drop(message.value.take());
+        drop(message.key.take());
+        while message.headers.pop().is_some() {}
+    };
+    // What panics is taken out already.
+    while guarded("the owner of a value", &mut let_go).is_err() {}
 }
 
 /// The error of a task or callback that panicked with `payload`.
@@ -85,11 +99,28 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use std::panic::panic_any;
 
+    use bytes::Bytes;
     use futures_util::FutureExt;
 
     use super::*;
 
     struct Bomb;
+
+    /// The owner of a value; its drop is reported, and panics.
+    struct Owned(std::sync::mpsc::Sender<()>);
+
+    impl AsRef<[u8]> for Owned {
+        fn as_ref(&self) -> &[u8] {
+            b"owned"
+        }
+    }
+
+    impl Drop for Owned {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            panic_any(Bomb);
+        }
+    }
 
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -104,6 +135,14 @@ mod tests {
         assert!(text.starts_with("the partitioner panicked: no\\nx"), "{text}");
         assert!(text.len() < 300 && !text.contains('\n'), "{text}");
         assert_eq!(guarded("the partitioner", || 7).unwrap(), 7);
+    }
+
+    #[test]
+    fn what_panics_when_it_is_dropped_is_gone_all_the_same() {
+        let (told, gone) = std::sync::mpsc::channel();
+        let bomb = || Bytes::from_owner(Owned(told.clone()));
+        let_go(Message::new(bomb()).key(bomb()).header("a", bomb()).header("b", bomb()));
+        assert_eq!(gone.try_iter().count(), 4);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use parking_lot::Mutex;
 
 use crate::error::Error;
+use crate::foreign::guarded;
 use crate::record::Records;
 use crate::supervisor::Supervisor;
 
@@ -127,7 +128,7 @@ impl Completion {
             self.divided.store(true, Ordering::Release);
             (apart.settled.len() - before, std::mem::take(&mut apart.wakers))
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         new
     }
 
@@ -148,7 +149,7 @@ impl Completion {
     pub(super) fn end_piece(&self) {
         self.pieces.fetch_sub(1, Ordering::Release);
         let wakers = std::mem::take(&mut self.apart.lock().wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Resolves once every record of the batch is settled.
@@ -171,7 +172,7 @@ impl Completion {
     /// Wakes whoever waits, without an outcome.
     pub(super) fn wake(&self) {
         let wakers = std::mem::take(&mut self.apart.lock().wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Has the tasks watched that serve this batch. Returns `false` if there is no runtime for them any more, and the batch
@@ -216,6 +217,13 @@ impl Completion {
     fn hand_back(&self, lost: &Lost, position: usize) -> Error {
         let message = lost.records.message(position, &self.topic, self.partition);
         lost.error.clone().with_message(message)
+    }
+}
+
+/// Wakes every task. A waker may be the user's: one that panics keeps no other from being woken.
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        _ = guarded("a waker", || waker.wake());
     }
 }
 

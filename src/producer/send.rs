@@ -15,6 +15,7 @@ use crate::accumulator::Receipt;
 use crate::context::{Context, Ended};
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::foreign::let_go;
 use crate::logging::Operation;
 use crate::message::Message;
 
@@ -93,11 +94,17 @@ impl Producer {
             return Err(error.with_message(message));
         }
         match core.offer(&message, ctx.deadline(), None) {
-            Ok(Offer::Accepted(receipt)) => Ok(receipt),
-            Ok(waiting) => {
-                let accepted = core.enqueue_slowly(ctx, &message, waiting).await;
-                accepted.map_err(|error| error.with_message(message))
+            Ok(Offer::Accepted(receipt)) => {
+                let_go(message);
+                Ok(receipt)
             }
+            Ok(waiting) => match core.enqueue_slowly(ctx, &message, waiting).await {
+                Ok(receipt) => {
+                    let_go(message);
+                    Ok(receipt)
+                }
+                Err(error) => Err(error.with_message(message)),
+            },
             Err(error) => Err(error.with_message(message)),
         }
     }
@@ -116,7 +123,10 @@ impl Producer {
             return Err(error.with_message(message));
         }
         let error = match core.offer(&message, None, None) {
-            Ok(Offer::Accepted(receipt)) => return Ok(receipt),
+            Ok(Offer::Accepted(receipt)) => {
+                let_go(message);
+                return Ok(receipt);
+            }
             Ok(Offer::NoRoom(..)) => core.no_room(),
             Ok(Offer::UnknownTopic(topic)) => {
                 core.ask_for(topic.clone());
@@ -161,12 +171,15 @@ impl Core {
             Err(error) => return Err(error.with_message(message)),
         };
         if ctx.is_unbounded() {
-            drop(message);
+            let_go(message);
             return receipt.await;
         }
         // The message is kept to be handed back should the context end while it is in flight.
         match self.supervisor.bound(ctx, &mut receipt).await {
-            Ok(result) => result.map_err(|error| self.as_deadline(ctx, error)),
+            Ok(result) => {
+                let_go(message);
+                result.map_err(|error| self.as_deadline(ctx, error))
+            }
             Err(ended) => self.call_off(ended, receipt, message).await,
         }
     }

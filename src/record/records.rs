@@ -1,12 +1,14 @@
 //! The messages of one batch, in the bytes that are sent.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{BATCH_OVERHEAD, RECORD_OVERHEAD, varint};
 use crate::Message;
+use crate::foreign::guarded;
 use crate::message::Header;
 use crate::scratch;
 
@@ -25,12 +27,46 @@ pub(crate) struct Records {
     /// One record after the other, without what is in `large`.
     bytes: Vec<u8>,
     /// Keys and values that are long, by where in `bytes` they belong.
-    large: Vec<(usize, Bytes)>,
+    large: Large,
     large_bytes: usize,
     marks: Vec<Mark>,
     /// Timestamp of the first record; the others are told from it.
     base: i64,
     newest: i64,
+}
+
+/// Values as their users gave them. An owner's drop is the user's code: each is dropped by itself, so that one that panics
+/// keeps no other and stops nothing.
+#[derive(Debug, Default)]
+struct Large(Vec<(usize, Bytes)>);
+
+impl Large {
+    fn clear(&mut self) {
+        while !self.0.is_empty() {
+            // What panics is taken out already.
+            _ = guarded("the owner of a value", || while self.0.pop().is_some() {});
+        }
+    }
+}
+
+impl Deref for Large {
+    type Target = Vec<(usize, Bytes)>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Large {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 /// What the bytes do not tell of a record.
@@ -201,7 +237,7 @@ impl Records {
     /// Appends the records to `out`, as they stand in a batch.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let mut from = 0;
-        for (at, part) in &self.large {
+        for (at, part) in self.large.iter() {
             out.extend_from_slice(&self.bytes[from..*at]);
             out.extend_from_slice(part);
             from = *at;

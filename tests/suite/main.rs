@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod breaker;
+mod callbacks_sweep;
 mod cluster;
 mod configuration;
 mod conformance;
@@ -32,6 +33,4 @@ mod runtimes;
 mod schedules;
 mod sequences;
 mod telemetry;
-mod topics_in_use;
 mod turns;
-mod unknown_topics;

@@ -4,7 +4,6 @@ mod api;
 mod builder;
 mod connection;
 mod fault;
-mod identity;
 mod log;
 mod node;
 mod sasl;
