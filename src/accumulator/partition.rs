@@ -229,6 +229,11 @@ impl Partition {
         self.queue.lock().leader_changed();
     }
 
+    /// How many batches were taken, and how many stored.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        self.queue.lock().progress()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.lock().is_idle()
     }

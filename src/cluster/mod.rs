@@ -1,5 +1,6 @@
 //! The topics in use: their partitions, who leads them, and the lane that each is sent by.
 
+mod history;
 mod reach;
 mod refresh;
 mod resolve;
@@ -22,9 +23,6 @@ use crate::producer::Core;
 use crate::resilience::{Breaker, CircuitBreakerConfig};
 use crate::sender::Lane;
 use crate::supervisor::Flight;
-
-/// A topic that metadata calls unknown so many times in a row was deleted: what is under way to it is given up.
-const GONE_AFTER: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -108,9 +106,13 @@ impl Cluster {
             Ok(leaders) => {
                 let _turn = self.learning.lock();
                 let topic = match self.topic(&metadata.name) {
-                    Some(known) => known.led_by(core, leaders),
+                    Some(known) => {
+                        known.history().described(metadata.id);
+                        known.led_by(core, leaders)
+                    }
                     None => {
                         let new = Topic::new(metadata.name.clone(), &self.settings);
+                        new.history().described(metadata.id);
                         Some(new.led_by(core, leaders).unwrap_or(new))
                     }
                 };
@@ -130,7 +132,8 @@ impl Cluster {
         };
         let row = crate::error::row(code);
         let fatal = row.retry == crate::error::Retry::No;
-        let gone = fatal || (row.kind == ErrorKind::UnknownTopic && topic.missed() >= GONE_AFTER);
+        let denied = || topic.history().denied(topic.progress().1, Instant::now());
+        let gone = fatal || (row.kind == ErrorKind::UnknownTopic && denied());
         if !gone {
             return;
         }
@@ -144,6 +147,28 @@ impl Cluster {
             if let Some(used) = partition.producer_id() {
                 core.identities.outgrow(used);
             }
+        }
+    }
+
+    /// Forgets topics that were not used for `timeouts.metadata_idle`, so that nobody asks for them any more. A message
+    /// that comes later has them asked for again.
+    fn forget_unused(&self, core: &Arc<Core>, now: Instant) {
+        let _turn = self.learning.lock();
+        let unused = |topic: &Arc<Topic>| {
+            let unused_for = topic.history().unused_for(topic.progress().0, now);
+            unused_for >= self.settings.metadata_idle && topic.is_idle()
+        };
+        for topic in self.topics().into_iter().filter(unused) {
+            self.topics.write().remove(topic.name());
+            self.leaving.lock().extend(topic.partitions.all.iter().cloned());
+            for partition in &topic.partitions.all {
+                partition.close();
+                // Should it be used again, its sequence numbers begin again above those that brokers remember.
+                if let Some(used) = partition.producer_id() {
+                    core.identities.outgrow(used);
+                }
+            }
+            core.stats.forget_topic(topic.name());
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::engine::Ask;
 use crate::error::{Blame, Error};
 use crate::producer::Core;
 
@@ -13,6 +14,8 @@ use crate::producer::Core;
 /// within half a second of its election.
 const PACE: Duration = Duration::from_millis(50);
 const SLOWEST_PACE: Duration = Duration::from_millis(400);
+/// After so long without a question the next ones follow closely again.
+const CALM: Duration = Duration::from_secs(2);
 /// Between two questions that nobody answered.
 const SLOWEST_RETRY: Duration = Duration::from_secs(1);
 
@@ -27,6 +30,18 @@ struct State {
     running: bool,
     wanted: bool,
     answered: Option<Instant>,
+    /// When the last question was asked, and the pause that follows it.
+    asked: Option<(Instant, Duration)>,
+}
+
+impl State {
+    /// Notes a question. The pause after it doubles while questions follow one another closely, also across tasks.
+    fn ask(&mut self, now: Instant, slowest: Duration) -> Duration {
+        let close = |(at, _): &(Instant, Duration)| now.saturating_duration_since(*at) < CALM;
+        let pause = self.asked.filter(close).map_or(PACE, |(_, pause)| (pause * 2).min(slowest));
+        self.asked = Some((now, pause));
+        pause
+    }
 }
 
 impl Refresher {
@@ -40,6 +55,11 @@ impl Refresher {
 
     pub(super) fn age(&self, now: Instant) -> Option<Duration> {
         self.state.lock().answered.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Something was told of one topic; what is known of the others is as old as before.
+    pub(super) fn answered_in_part(&self) {
+        self.state.lock().answered.get_or_insert_with(Instant::now);
     }
 
     pub(super) fn answered(&self) {
@@ -66,8 +86,8 @@ impl Refresher {
     }
 
     async fn run(&self, core: &Arc<Core>) {
-        let mut pace = PACE;
         loop {
+            let asked = Instant::now();
             self.state.lock().wanted = false;
             let slowest = match self.ask(core).await {
                 Ok(()) => {
@@ -85,8 +105,8 @@ impl Refresher {
                 }
             };
             // Also before an answer that is not yet wanted: a storm of errors makes no storm of questions.
-            tokio::time::sleep(core.jitter(pace)).await;
-            pace = (pace * 2).min(slowest);
+            let pause = self.state.lock().ask(asked, slowest);
+            tokio::time::sleep(core.jitter(pause)).await;
             let mut state = self.state.lock();
             if !state.wanted || core.is_stopped() {
                 state.running = false;
@@ -96,13 +116,14 @@ impl Refresher {
     }
 
     async fn ask(&self, core: &Arc<Core>) -> Result<(), Error> {
+        core.cluster.forget_unused(core, Instant::now());
         let names: Vec<_> = core.cluster.topics().iter().map(|topic| topic.name().clone()).collect();
         let asked = Instant::now();
-        let answer = core.engine.metadata(&names).await;
+        let answer = core.engine.metadata(&names, Ask::Refresh).await;
         core.cluster.heard(core, asked, &answer);
         let metadata = answer?;
         self.answered();
-        for topic in &metadata {
+        for topic in &metadata.topics {
             core.cluster.learn(core, topic);
         }
         Ok(())

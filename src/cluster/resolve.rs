@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Cluster, Topic};
-use crate::engine::TopicMetadata;
+use crate::engine::{Ask, TopicMetadata};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::producer::Core;
 use crate::supervisor::{Flight, Progress};
 
-/// How often a topic is asked for before it counts as unknown: one that was just created is unknown to some
-/// brokers for about 100 ms.
-const TRIES_FOR_UNKNOWN: u32 = 4;
+/// A topic that was never used counts as unknown once every answer of this long said so: one that was just created is
+/// unknown to some brokers for about 100 ms, and who misspelt a name hears of it within a second.
+const UNKNOWN_AFTER: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// For so long an unknown topic is not asked for again.
@@ -52,7 +52,7 @@ impl Cluster {
         progress: &Progress<Result<Arc<Topic>>>,
     ) -> Result<Arc<Topic>> {
         let mut pause = FIRST_PAUSE;
-        let mut unknown = 0;
+        let mut unknown_since = None;
         loop {
             if let Some(topic) = self.topic(name) {
                 return Ok(topic);
@@ -64,27 +64,33 @@ impl Cluster {
                 return Err(error.with_topic(name.clone()));
             }
             let asked = Instant::now();
-            let answer = core.engine.metadata(std::slice::from_ref(name)).await;
+            let answer = core.engine.metadata(std::slice::from_ref(name), Ask::ForMessages).await;
             self.heard(core, asked, &answer);
             let error = match answer {
-                Ok(metadata) => match self.take_in(core, name, &metadata) {
+                Ok(metadata) => match self.take_in(core, name, &metadata.topics) {
                     Ok(topic) => return Ok(topic),
                     Err(error) => error,
                 },
                 Err(error) => error,
             };
+            let mut wait = core.jitter(pause);
             if error.kind() == ErrorKind::UnknownTopic {
-                unknown += 1;
-                if unknown >= TRIES_FOR_UNKNOWN && !core.config.allow_auto_create_topics {
+                let unknown_for = unknown_since.get_or_insert_with(Instant::now).elapsed();
+                if unknown_for >= UNKNOWN_AFTER && !core.config.allow_auto_create_topics {
                     self.absent.lock().insert(name.clone(), (Instant::now(), error.clone()));
                     return Err(error);
                 }
+                // Asked a few times within that time, the last time at its end.
+                wait = pause.min(UNKNOWN_AFTER.saturating_sub(unknown_for).max(FIRST_PAUSE));
+                pause += pause / 2;
+            } else {
+                unknown_since = None;
             }
             if error.row().retry == Retry::No {
                 return Err(error);
             }
             progress.failed(Some(error));
-            tokio::time::sleep(core.jitter(pause)).await;
+            tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -97,7 +103,7 @@ impl Cluster {
         if let Err(code) = about.leaders {
             return Err(unknown(name, Error::from_broker(code, None)));
         }
-        self.refresher.answered();
+        self.refresher.answered_in_part();
         self.learn(core, about);
         self.topic(name)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a topic vanished while it was learned"))

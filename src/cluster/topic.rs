@@ -1,11 +1,14 @@
 //! One topic in use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use super::history::History;
 use crate::accumulator::{Buffer, Partition};
-use crate::engine::NodeId;
+use crate::engine::Leadership;
 use crate::partitioner::{Chooser, Partitioning};
 use crate::producer::Core;
 
@@ -18,6 +21,8 @@ pub(crate) struct TopicSettings {
     /// Bytes that one topic may take of it, where that is less than all.
     pub(crate) share: Option<usize>,
     pub(crate) metadata_age: Duration,
+    /// A topic unused for so long is forgotten.
+    pub(crate) metadata_idle: Duration,
     pub(crate) batch_bytes: usize,
 }
 
@@ -29,8 +34,8 @@ pub(crate) struct Topic {
     buffer: Arc<Buffer>,
     pub(crate) partitions: Partitions,
     pub(crate) chooser: Arc<Chooser>,
-    /// How often in a row metadata called it unknown.
-    missed: AtomicU32,
+    /// Shared by all that are this topic.
+    history: Arc<Mutex<History>>,
 }
 
 /// A topic's partitions by index, and the indices of those that have a leader.
@@ -50,7 +55,7 @@ impl Topic {
             share: settings.share.map(Buffer::new),
             buffer: settings.buffer.clone(),
             partitions: Partitions::default(),
-            missed: AtomicU32::new(0),
+            history: Arc::new(Mutex::new(History::new(Instant::now()))),
         }
     }
 
@@ -68,15 +73,24 @@ impl Topic {
         self.share.as_ref()
     }
 
-    /// Counts an answer that does not know this topic.
-    pub(super) fn missed(&self) -> u32 {
-        self.missed.fetch_add(1, Ordering::Relaxed) + 1
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock()
+    }
+
+    /// How many batches were taken, and how many stored.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let each = self.partitions.all.iter().map(|partition| partition.progress());
+        each.fold((0, 0), |(taken, stored), (more, also)| (taken + more, stored + also))
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.partitions.all.iter().all(|partition| partition.is_idle())
     }
 
     /// This topic with these leaders, where that is something new: partitions that were not there before are added,
     /// those that moved change their lane.
-    pub(super) fn led_by(&self, core: &Arc<Core>, leaders: &[Option<NodeId>]) -> Option<Self> {
-        self.missed.store(0, Ordering::Relaxed);
+    pub(super) fn led_by(&self, core: &Arc<Core>, leaders: &[Leadership]) -> Option<Self> {
+        let now = Instant::now();
         let before = &self.partitions;
         let mut all = before.all.clone();
         for index in all.len()..leaders.len() {
@@ -86,7 +100,11 @@ impl Topic {
         }
         let mut led = Vec::with_capacity(leaders.len());
         for (index, partition) in all.iter().enumerate() {
-            let leader = leaders.get(index).copied().flatten();
+            let told = leaders.get(index).copied().unwrap_or(Leadership { node: None, epoch: -1 });
+            let leader = match self.history().is_current(index, told.epoch, now) {
+                true => told.node,
+                false => partition.lane().node(),
+            };
             if leader.is_some() {
                 led.push(index as u32);
             }
@@ -103,7 +121,7 @@ impl Topic {
             buffer: self.buffer.clone(),
             partitions: Partitions { all, count: leaders.len(), led },
             chooser: self.chooser.clone(),
-            missed: AtomicU32::new(0),
+            history: self.history.clone(),
         })
     }
 }

@@ -103,6 +103,9 @@ pub struct TimeoutConfig {
     /// Metadata older than this is asked for again when it is next needed. Default 5 min (Kafka:
     /// `metadata.max.age.ms`).
     pub metadata_age: Duration,
+    /// A topic to which nothing was sent for so long is forgotten: its metadata is no longer asked for until a message
+    /// needs it again. Default 5 min (Kafka: `metadata.max.idle.ms`).
+    pub metadata_idle: Duration,
 }
 
 impl Default for TimeoutConfig {
@@ -113,6 +116,7 @@ impl Default for TimeoutConfig {
             delivery: Duration::from_secs(120),
             idle: Duration::from_secs(180),
             metadata_age: Duration::from_secs(300),
+            metadata_idle: Duration::from_secs(300),
         }
     }
 }
@@ -129,6 +133,8 @@ impl TimeoutConfig {
         idle: Duration,
         /// Sets [`metadata_age`](Self::metadata_age).
         metadata_age: Duration,
+        /// Sets [`metadata_idle`](Self::metadata_idle).
+        metadata_idle: Duration,
     }
 }
 

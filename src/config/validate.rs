@@ -92,6 +92,7 @@ fn timeouts(config: &ProducerConfig, problems: &mut Vec<String>) {
         ("timeouts.delivery", "delivery.timeout.ms", timeouts.delivery),
         ("timeouts.idle", "connections.max.idle.ms", timeouts.idle),
         ("timeouts.metadata_age", "metadata.max.age.ms", timeouts.metadata_age),
+        ("timeouts.metadata_idle", "metadata.max.idle.ms", timeouts.metadata_idle),
         ("retry.backoff", "retry.backoff.ms", retry.backoff),
         ("retry.max_backoff", "retry.backoff.max.ms", retry.max_backoff),
     ] {

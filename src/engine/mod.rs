@@ -67,12 +67,54 @@ pub(crate) struct Answer {
     pub(crate) bad_records: Vec<(u32, Option<String>)>,
 }
 
+/// Which topic it is, whatever its name: one that is created again has another (KIP-516).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicId(u128);
+
+impl TopicId {
+    /// `None` for zero, which stands for no id.
+    pub(crate) fn new(raw: u128) -> Option<Self> {
+        (raw != 0).then_some(Self(raw))
+    }
+}
+
+/// Who leads a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leadership {
+    /// `None` where nobody does at the moment.
+    pub(crate) node: Option<NodeId>,
+    /// Counts elections; -1 where it is not known.
+    pub(crate) epoch: i32,
+}
+
 /// A topic as the cluster describes it.
 #[derive(Clone, Debug)]
 pub(crate) struct TopicMetadata {
     pub(crate) name: Arc<str>,
-    /// Leaders by partition index, `None` where there is none at the moment; or the broker's error code.
-    pub(crate) leaders: Result<Vec<Option<NodeId>>, i16>,
+    pub(crate) id: Option<TopicId>,
+    /// By partition index; or the broker's error code.
+    pub(crate) leaders: Result<Vec<Leadership>, i16>,
+}
+
+/// What the cluster says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    /// `None` where it does not say, as old brokers do.
+    #[allow(dead_code, reason = "until clusters are told apart")]
+    pub(crate) cluster_id: Option<Arc<str>>,
+    pub(crate) topics: Vec<TopicMetadata>,
+}
+
+/// Why metadata is requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// To keep up with what is known.
+    Refresh,
+    /// For messages that wait for these topics, which may create them where that is allowed.
+    ForMessages,
+    /// Because a broker is silent: another one is asked, or nobody.
+    #[allow(dead_code, reason = "until silent brokers are noticed")]
+    Elsewhere,
 }
 
 #[async_trait]
@@ -81,7 +123,7 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     async fn connect(&self) -> Result<()>;
 
     /// Asks for partitions and leaders of these topics.
-    async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>>;
+    async fn metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<Metadata>;
 
     /// Asks for a new producer id.
     async fn producer_id(&self) -> Result<ProducerId>;

@@ -75,6 +75,7 @@ impl Core {
             buffer: buffer.clone(),
             share: (share < 1.0).then_some((config.buffer.max_bytes as f64 * share) as usize),
             metadata_age: config.timeouts.metadata_age,
+            metadata_idle: config.timeouts.metadata_idle,
             batch_bytes: config.batch.max_bytes,
         };
         let core = Arc::new(Self {

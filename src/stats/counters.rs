@@ -70,6 +70,9 @@ struct Topic {
     bytes_acked: AtomicU64,
 }
 
+/// Counters of topics that are no longer in use are kept up to this number of topics.
+const TOPICS_KEPT: usize = 1_000;
+
 impl Counters {
     pub(crate) fn new(meters: Meters) -> Self {
         Self { meters, ..Self::default() }
@@ -106,6 +109,14 @@ impl Counters {
         self.meters.observe(metrics::BATCH_RECORDS, batch.records as f64, None);
         self.meters.observe(metrics::BATCH_BYTES, batch.bytes as f64, None);
         self.meters.observe(metrics::SEND_DURATION, batch.age.as_secs_f64(), None);
+    }
+
+    /// A topic is no longer in use. Its counters are dropped where there are very many.
+    pub(crate) fn forget_topic(&self, topic: &Arc<str>) {
+        let mut topics = self.topics.write();
+        if topics.len() > TOPICS_KEPT {
+            topics.remove(topic);
+        }
     }
 
     pub(crate) fn failed(&self, topic: &Arc<str>, failed: Failed, error: &Error) {

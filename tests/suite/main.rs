@@ -33,4 +33,6 @@ mod runtimes;
 mod schedules;
 mod sequences;
 mod telemetry;
+mod topics_in_use;
 mod turns;
+mod unknown_topics;

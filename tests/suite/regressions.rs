@@ -427,7 +427,7 @@ async fn room_waited_for_in_vain_is_given_back() {
     for _ in 0..20 {
         let producer = producer.clone();
         sends.push(tokio::spawn(async move {
-            producer.send(&ctx(20 * SECOND), Message::new(vec![0; 50_000])).await.unwrap_err()
+            producer.send(&ctx(40 * SECOND), Message::new(vec![0; 50_000])).await.unwrap_err()
         }));
     }
     for send in sends {

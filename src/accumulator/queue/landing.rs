@@ -17,6 +17,7 @@ impl Queue {
         sequence: Option<Sequence>,
         now: Instant,
     ) -> Failed {
+        self.stored += 1;
         self.landed(order);
         if let Some(sequence) = sequence {
             self.sequencer.stored(sequence, now);

@@ -89,6 +89,8 @@ pub(in crate::accumulator) struct Queue {
     retry_at: Option<Instant>,
     sequencer: Sequencer,
     ordinal: u64,
+    /// Batches that were stored.
+    stored: u64,
     closed: bool,
     /// Why nothing is sent any more.
     abandoned: Option<Error>,
@@ -255,6 +257,11 @@ impl Queue {
         self.sequencer.broker_may_have_forgotten();
         self.sequencer.broken();
         self.after_landing();
+    }
+
+    /// How many batches were taken, and how many stored.
+    pub(in crate::accumulator) fn progress(&self) -> (u64, u64) {
+        (self.ordinal, self.stored)
     }
 
     pub(in crate::accumulator) fn is_idle(&self) -> bool {

@@ -143,6 +143,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Metadata older than this is asked for again when it is next needed."
     ),
     field!(
+        timeouts.metadata_idle,
+        ["metadata.max.idle.ms"],
+        TIME,
+        "A topic to which nothing was sent for so long is forgotten until a message needs it again."
+    ),
+    field!(
         retry.backoff,
         ["retry.backoff.ms"],
         TIME,

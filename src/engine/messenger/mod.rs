@@ -29,7 +29,7 @@ use self::handshake::Wanted;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
 pub(crate) use self::watch::Observer;
-use super::{Answer, CONNECTING, Engine, NodeId, Parcel, Produced, TopicMetadata};
+use super::{Answer, Ask, CONNECTING, Engine, Leadership, Metadata, NodeId, Parcel, Produced, TopicMetadata};
 use crate::Compression;
 use crate::accumulator::ProducerId;
 use crate::clock::Clock;
@@ -91,22 +91,28 @@ impl MessengerEngine {
         self.request_timeout.min(SMALL_REQUEST)
     }
 
-    fn metadata_request<'a>(&self, topics: &'a [Arc<str>]) -> MetadataRequest<'a> {
-        MetadataRequest { topics, allow_auto_topic_creation: self.allow_auto_create_topics }
+    fn metadata_request<'a>(&self, topics: &'a [Arc<str>], ask: Ask) -> MetadataRequest<'a> {
+        // A question in the background would create a topic again that an administrator has deleted.
+        let create = ask == Ask::ForMessages && self.allow_auto_create_topics;
+        MetadataRequest { topics, allow_auto_topic_creation: create }
     }
 
     async fn ask_metadata(
         &self,
         connection: &Arc<Connection>,
         topics: &[Arc<str>],
+        ask: Ask,
     ) -> Result<MetadataResponse> {
-        connection.request(self.metadata_request(topics), self.small_limit(), self.clock()).await
+        connection.request(self.metadata_request(topics, ask), self.small_limit(), self.clock()).await
     }
 
     /// A connection to any broker. One that has to be made asks for these topics as it is made.
-    async fn any(&self, topics: Option<&[Arc<str>]>) -> Result<(Arc<Connection>, Option<MetadataResponse>)> {
+    async fn any(
+        &self,
+        topics: Option<(&[Arc<str>], Ask)>,
+    ) -> Result<(Arc<Connection>, Option<MetadataResponse>)> {
         let wanted = Wanted {
-            metadata: topics.map(|topics| self.metadata_request(topics)),
+            metadata: topics.map(|(topics, ask)| self.metadata_request(topics, ask)),
             producer_id: matches!(*self.first_id.lock(), FirstId::Wanted),
         };
         let (connection, answered) = self.brokers.any(Some(wanted)).await?;
@@ -120,20 +126,20 @@ impl MessengerEngine {
     }
 
     /// Asks any broker about these topics, and takes over what it says of the brokers.
-    async fn tell_metadata(&self, topics: &[Arc<str>]) -> Result<Vec<api::Topic>> {
-        let response = match self.any(Some(topics)).await? {
+    async fn tell_metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<MetadataResponse> {
+        let mut response = match self.any(Some((topics, ask))).await? {
             (_, Some(response)) => response,
             // Metadata changes nothing, so that its loss leaves nothing in doubt.
             (connection, None) => self
-                .ask_metadata(&connection, topics)
+                .ask_metadata(&connection, topics, ask)
                 .await
                 .map_err(|error| error.with_fate(Fate::NotPersisted))?,
         };
-        self.brokers.learn(response.brokers.into_iter().filter_map(|broker| {
+        self.brokers.learn(response.brokers.drain(..).filter_map(|broker| {
             let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
             Some((NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
         }));
-        Ok(response.topics)
+        Ok(response)
     }
 
     fn address(&self, node: NodeId) -> Result<Arc<Address>> {
@@ -150,15 +156,17 @@ impl MessengerEngine {
 impl Engine for MessengerEngine {
     async fn connect(&self) -> Result<()> {
         // A listener that wants a login lets one ask for versions without; metadata it does not tell.
-        self.tell_metadata(&[]).await.map(drop)
+        self.tell_metadata(&[], Ask::Refresh).await.map(drop)
     }
 
-    async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>> {
+    async fn metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<Metadata> {
         let asked: HashSet<&str> = topics.iter().map(|topic| &**topic).collect();
-        let answered = self.tell_metadata(topics).await?;
+        let answered = self.tell_metadata(topics, ask).await?;
         // Of other topics nothing was asked, and nothing is kept.
-        let answered = answered.into_iter().filter(|topic| asked.contains(topic.name.as_str()));
-        Ok(answered.map(topic_metadata).collect())
+        let topics = answered.topics.into_iter().filter(|topic| asked.contains(topic.name.as_str()));
+        let is_listed = |node| self.brokers.address(node).is_some();
+        let topics = topics.map(|topic| topic_metadata(topic, is_listed)).collect();
+        Ok(Metadata { cluster_id: answered.cluster_id.map(Into::into), topics })
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {
@@ -198,7 +206,7 @@ impl Engine for MessengerEngine {
             Some(node) => self.brokers.connection(&*self.address(node)?).await?,
             None => self.any(None).await?.0,
         };
-        self.ask_metadata(&connection, &[]).await.map(drop)
+        self.ask_metadata(&connection, &[], Ask::Refresh).await.map(drop)
     }
 
     fn name_of(&self, node: NodeId) -> Arc<str> {
@@ -217,18 +225,25 @@ impl Engine for MessengerEngine {
     }
 }
 
-fn topic_metadata(topic: api::Topic) -> TopicMetadata {
+/// More partitions than any topic has. Each takes memory here, and a broker cannot claim more.
+const MOST_PARTITIONS: usize = 100_000;
+
+/// `is_listed`: whether a broker has an address, without which it leads nothing that could be sent.
+fn topic_metadata(topic: api::Topic, is_listed: impl Fn(NodeId) -> bool) -> TopicMetadata {
     let leaders = match topic.error_code {
         // 5 (LEADER_NOT_AVAILABLE) is said of a topic whose partitions are just being created.
-        0 | 5 if !topic.partitions.is_empty() => {
+        0 | 5 if (1..=MOST_PARTITIONS).contains(&topic.partitions.len()) => {
             // Partitions are numbered from 0 without gaps; a broker that says otherwise has not said who leads.
-            let mut leaders = vec![None; topic.partitions.len()];
+            let nobody = Leadership { node: None, epoch: -1 };
+            let mut leaders = vec![nobody; topic.partitions.len()];
             let mut described = vec![false; leaders.len()];
             for partition in &topic.partitions {
                 let place = usize::try_from(partition.index).ok().filter(|at| *at < leaders.len());
                 if let Some(at) = place {
                     described[at] = true;
-                    leaders[at] = (partition.leader >= 0).then(|| NodeId(i64::from(partition.leader)));
+                    let node = (partition.leader >= 0).then_some(NodeId(i64::from(partition.leader)));
+                    let node = node.filter(|node| is_listed(*node));
+                    leaders[at] = Leadership { node, epoch: partition.leader_epoch };
                 }
             }
             match described.contains(&false) {
@@ -239,7 +254,7 @@ fn topic_metadata(topic: api::Topic) -> TopicMetadata {
         0 => Err(5),
         code => Err(code),
     };
-    TopicMetadata { name: topic.name.into(), leaders }
+    TopicMetadata { name: topic.name.into(), id: topic.id, leaders }
 }
 
 /// Answers in the order of the parcels: Kafka re-orders them. A parcel without an answer is possibly stored.

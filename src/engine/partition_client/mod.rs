@@ -23,7 +23,7 @@ use rskafka::client::{Client, ClientBuilder};
 use tokio::task::JoinSet;
 
 use self::classify::classify;
-use super::{Answer, Engine, NodeId, Parcel, Produced, TopicMetadata};
+use super::{Answer, Ask, Engine, Leadership, Metadata, NodeId, Parcel, Produced, TopicMetadata};
 use crate::Compression;
 use crate::accumulator::ProducerId;
 use crate::config::{Address, ProducerConfig, SaslConfig};
@@ -268,20 +268,21 @@ impl Engine for PartitionClientEngine {
         self.client().await.map(drop)
     }
 
-    async fn metadata(&self, topics: &[Arc<str>]) -> Result<Vec<TopicMetadata>> {
+    async fn metadata(&self, topics: &[Arc<str>], _: Ask) -> Result<Metadata> {
         let client = self.client().await?;
         let all = self.bounded(self.request_timeout, client.list_topics()).await.map_err(unsent)?;
         let found = topics.iter().map(|name| {
             let leaders = match all.iter().find(|topic| topic.name == **name) {
                 Some(topic) => {
                     let count = topic.partitions.len() as i32;
-                    Ok((0..count).map(|partition| Some(self.node_of(name, partition))).collect())
+                    let leader = |partition| Some(self.node_of(name, partition));
+                    Ok((0..count).map(|at| Leadership { node: leader(at), epoch: -1 }).collect())
                 }
                 None => Err(UNKNOWN_TOPIC),
             };
-            TopicMetadata { name: name.clone(), leaders }
+            TopicMetadata { name: name.clone(), id: None, leaders }
         });
-        Ok(found.collect())
+        Ok(Metadata { cluster_id: None, topics: found.collect() })
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {

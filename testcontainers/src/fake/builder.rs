@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use parking_lot::Mutex;
 
 use super::FakeCluster;
+use super::identity::new_cluster_id;
 use super::node::Listening;
 use super::sasl::Sasl;
 use super::state::{Mode, Node, Shared, State};
@@ -14,6 +15,7 @@ use super::tls::Tls;
 #[derive(Clone, Debug)]
 pub struct FakeClusterBuilder {
     brokers: usize,
+    first_node_id: i32,
     port: u16,
     topics: Vec<(String, i32)>,
     auto_create: bool,
@@ -27,6 +29,7 @@ impl Default for FakeClusterBuilder {
     fn default() -> Self {
         Self {
             brokers: 1,
+            first_node_id: 0,
             port: 0,
             topics: Vec::new(),
             auto_create: false,
@@ -43,6 +46,13 @@ impl FakeClusterBuilder {
     #[must_use]
     pub fn brokers(mut self, brokers: usize) -> Self {
         self.brokers = brokers.max(1);
+        self
+    }
+
+    /// Id that the first broker reports; the others follow. Default 0. Methods of the cluster count from 0 in any case.
+    #[must_use]
+    pub fn first_node_id(mut self, id: i32) -> Self {
+        self.first_node_id = id;
         self
     }
 
@@ -97,6 +107,8 @@ impl FakeClusterBuilder {
     /// If a port cannot be had.
     pub async fn start(self) -> std::io::Result<FakeCluster> {
         let shared = Shared::new(State {
+            cluster_id: Some(new_cluster_id()),
+            first_node_id: self.first_node_id,
             auto_create: self.auto_create,
             default_partitions: self.default_partitions,
             max_message_bytes: self.max_message_bytes,

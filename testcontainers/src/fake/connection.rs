@@ -110,7 +110,11 @@ async fn answer(
         ApiKey::Produce => api::batches(body.clone(), version)?,
         _ => (None, Vec::new()),
     };
-    let seen = RequestSeen { node, connection, api, version, at: Instant::now(), acks, batches };
+    let topics = match api {
+        ApiKey::Metadata => api::topics(body.clone(), version)?,
+        _ => Vec::new(),
+    };
+    let seen = RequestSeen { node, connection, api, version, at: Instant::now(), acks, batches, topics };
     let fault = shared.lock().see(seen);
     shared.changed();
 

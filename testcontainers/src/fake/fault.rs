@@ -107,6 +107,8 @@ pub struct RequestSeen {
     pub acks: Option<i16>,
     /// Batches of a produce request.
     pub batches: Vec<BatchSeen>,
+    /// Topics of a metadata request.
+    pub topics: Vec<String>,
 }
 
 /// A batch of a produce request.

@@ -4,6 +4,7 @@ mod api;
 mod builder;
 mod connection;
 mod fault;
+mod identity;
 mod log;
 mod node;
 mod sasl;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka_protocol::messages::ApiKey;
 use parking_lot::{Mutex, MutexGuard};
@@ -24,6 +25,9 @@ pub(super) struct Shared {
 
 #[derive(Default)]
 pub(super) struct State {
+    pub(super) cluster_id: Option<String>,
+    /// Brokers are numbered from here in what they report.
+    pub(super) first_node_id: i32,
     pub(super) topics: BTreeMap<String, Topic>,
     pub(super) nodes: Vec<Node>,
     pub(super) auto_create: bool,
@@ -95,7 +99,9 @@ impl State {
         if self.topics.contains_key(name) {
             return false;
         }
-        let id = self.topics.len() as u128 + 0xfa4e_0000_0000;
+        // No two topics of this process have the same, whatever their cluster.
+        static CREATED: AtomicU64 = AtomicU64::new(0);
+        let id = 0xfa4e_0000_0000_0000 + u128::from(CREATED.fetch_add(1, Ordering::Relaxed));
         self.topics.insert(name.to_owned(), Topic { id, ..Topic::default() });
         self.grow_topic(name, partitions);
         true

@@ -16,6 +16,10 @@ impl From<Malformed> for ReadVersionedError {
     }
 }
 
+/// Room for so many elements is made at once; for more as they are read, since an element takes more memory than the
+/// fewest bytes that it can have.
+pub(super) const PREALLOCATED: usize = 1 << 10;
+
 type Result<T> = std::result::Result<T, Malformed>;
 
 /// Reads big-endian fields off an answer. What it returns is never longer than the bytes that are there.
@@ -83,6 +87,18 @@ impl<'a> Reader<'a> {
         Ok(self.bytes(len)?.to_vec())
     }
 
+    /// A string of a flexible version, whose length plus one stands as a varint.
+    pub(super) fn compact_nullable_string(&mut self) -> Result<Option<String>> {
+        let Some(len) = self.unsigned_varint()?.checked_sub(1) else {
+            return Ok(None);
+        };
+        Ok(Some(String::from_utf8_lossy(self.bytes(len)?).into_owned()))
+    }
+
+    pub(super) fn u128(&mut self) -> Result<u128> {
+        Ok(u128::from_be_bytes(self.take()?))
+    }
+
     fn unsigned_varint(&mut self) -> Result<usize> {
         let mut value = 0;
         for shift in (0..35).step_by(7) {
@@ -110,18 +126,37 @@ impl<'a> Reader<'a> {
         self.cursor.set_position(self.cursor.get_ref().len() as u64);
     }
 
+    /// The length of an array whose elements take at least `least` bytes each; null is read as empty.
+    pub(super) fn len(&mut self, least: usize) -> Result<usize> {
+        let len = self.i32()?;
+        if len == -1 {
+            return Ok(0);
+        }
+        let len = usize::try_from(len).map_err(|_| Malformed("negative length of an array"))?;
+        self.covered(len, least)
+    }
+
+    /// The same in flexible versions, where the length plus one stands as a varint.
+    pub(super) fn compact_len(&mut self, least: usize) -> Result<usize> {
+        let len = self.unsigned_varint()?.saturating_sub(1);
+        self.covered(len, least)
+    }
+
+    fn covered(&self, len: usize, least: usize) -> Result<usize> {
+        match len.saturating_mul(least) > self.remaining() {
+            true => Err(Malformed("an array longer than the answer")),
+            false => Ok(len),
+        }
+    }
+
     /// An array whose elements take at least `least` bytes each; null is read as empty.
     pub(super) fn array<T>(
         &mut self,
         least: usize,
         element: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let len = self.i32()?;
-        if len == -1 {
-            return Ok(Vec::new());
-        }
-        let len = usize::try_from(len).map_err(|_| Malformed("negative length of an array"))?;
-        self.elements(len, least, element)
+        let len = self.len(least)?;
+        self.elements(len, element)
     }
 
     /// The same in flexible versions, where the length plus one stands as a varint.
@@ -130,20 +165,12 @@ impl<'a> Reader<'a> {
         least: usize,
         element: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let len = self.unsigned_varint()?.saturating_sub(1);
-        self.elements(len, least, element)
+        let len = self.compact_len(least)?;
+        self.elements(len, element)
     }
 
-    fn elements<T>(
-        &mut self,
-        len: usize,
-        least: usize,
-        mut element: impl FnMut(&mut Self) -> Result<T>,
-    ) -> Result<Vec<T>> {
-        if len.saturating_mul(least) > self.remaining() {
-            return Err(Malformed("an array longer than the answer"));
-        }
-        let mut elements = Vec::with_capacity(len);
+    fn elements<T>(&mut self, len: usize, mut element: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut elements = Vec::with_capacity(len.min(PREALLOCATED));
         for _ in 0..len {
             elements.push(element(self)?);
         }

@@ -12,6 +12,13 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use super::{Outcome, get, put, text};
 use crate::fake::state::{Shared, State};
 
+/// The topics that are requested by name.
+pub(in crate::fake) fn topics(body: Bytes, version: i16) -> io::Result<Vec<String>> {
+    let request: MetadataRequest = get(body, version)?;
+    let topics = request.topics.unwrap_or_default();
+    Ok(topics.into_iter().filter_map(|topic| topic.name).map(|name| name.to_string()).collect())
+}
+
 pub(super) fn handle(
     shared: &Arc<Shared>,
     version: i16,
@@ -31,15 +38,15 @@ pub(super) fn handle(
     let topics = names.iter().map(|name| describe(&mut state, name, may_create, version, outcome)).collect();
     let brokers = state.nodes.iter().enumerate().map(|(id, node)| {
         MetadataResponseBroker::default()
-            .with_node_id(BrokerId(id as i32))
+            .with_node_id(BrokerId(state.first_node_id + id as i32))
             .with_host(text(&node.address.ip().to_string()))
             .with_port(i32::from(node.address.port()))
     });
     let answer = MetadataResponse::default()
         .with_throttle_time_ms(if version >= 3 { outcome.throttle_ms } else { 0 })
         .with_brokers(brokers.collect())
-        .with_cluster_id(if version >= 2 { Some(text("fake")) } else { None })
-        .with_controller_id(BrokerId(0))
+        .with_cluster_id(state.cluster_id.as_deref().map(text).filter(|_| version >= 2))
+        .with_controller_id(BrokerId(state.first_node_id))
         .with_topics(topics);
     put(&answer, version, out)
 }
@@ -65,8 +72,9 @@ fn describe(
     let Some(found) = state.topics.get(name) else {
         return topic.with_error_code(3);
     };
+    let first_node_id = state.first_node_id;
     let partitions = found.partitions.iter().enumerate().map(|(index, log)| {
-        let leader = BrokerId(log.leader.unwrap_or(-1));
+        let leader = BrokerId(log.leader.map_or(-1, |node| first_node_id + node));
         MetadataResponsePartition::default()
             .with_error_code(if log.leader.is_some() { 0 } else { 5 })
             .with_partition_index(index as i32)

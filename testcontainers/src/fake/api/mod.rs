@@ -16,6 +16,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
+pub(super) use self::metadata::topics;
 pub(super) use self::produce::batches;
 use super::state::Shared;
 

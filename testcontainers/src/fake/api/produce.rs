@@ -196,8 +196,9 @@ fn answer_of(
                     answer.with_record_errors(bad.collect()).with_error_message(refusal.message.map(text));
             }
             // KIP-951
+            let first_node_id = state.first_node_id;
             if let (6, true, Some(log)) = (refusal.code, version >= 10, state.log(topic, partition)) {
-                let leader = BrokerId(log.leader.unwrap_or(-1));
+                let leader = BrokerId(log.leader.map_or(-1, |node| first_node_id + node));
                 answer = answer.with_current_leader(
                     LeaderIdAndEpoch::default().with_leader_id(leader).with_leader_epoch(log.epoch),
                 );

@@ -1,0 +1,119 @@
+//! Who answers at an address: another cluster, another topic of the same name, another broker, or nobody at the moment.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::FakeCluster;
+use super::state::{Mode, State};
+
+impl FakeCluster {
+    /// The cluster id that its brokers report; `None` where they report none.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<String> {
+        self.shared.lock().cluster_id.clone()
+    }
+
+    /// Has the brokers report this cluster id from now on, or none, as brokers before Kafka 0.10.1 do.
+    pub fn set_cluster_id(&self, id: Option<&str>) {
+        self.change(|state| state.cluster_id = id.map(str::to_owned));
+    }
+
+    /// Lets two clusters change places, as when one is taken down and another is started at its addresses: everything that
+    /// was stored, granted and configured moves, addresses and faults stay. All brokers are stopped meanwhile, and start
+    /// again with new connections. Both clusters need the same number of brokers.
+    ///
+    /// ```
+    /// # async fn test() -> std::io::Result<()> {
+    /// use kafka_testbed::FakeCluster;
+    ///
+    /// let blue = FakeCluster::with_topic("orders", 1).await?;
+    /// let green = FakeCluster::with_topic("orders", 1).await?;
+    /// // A producer of `blue` finds another cluster at its address.
+    /// blue.exchange(&green).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a port is taken meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// If the clusters differ in their number of brokers.
+    pub async fn exchange(&self, other: &Self) -> std::io::Result<()> {
+        let nodes = self.bootstrap().len() as i32;
+        assert_eq!(nodes, other.bootstrap().len() as i32, "the clusters have different numbers of brokers");
+        for cluster in [self, other] {
+            for node in 0..nodes {
+                cluster.stop(node).await;
+            }
+        }
+        let mut moving = State::default();
+        self.change(|state| state.swap_contents(&mut moving));
+        other.change(|state| state.swap_contents(&mut moving));
+        self.change(|state| state.swap_contents(&mut moving));
+        for cluster in [self, other] {
+            for node in 0..nodes {
+                cluster.start(node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic and creates it again in the same instant, empty and with another id; `false` if there is none.
+    pub fn recreate_topic(&self, name: &str, partitions: i32) -> bool {
+        self.change(|state| state.topics.remove(name).is_some() && state.create_topic(name, partitions))
+    }
+
+    /// Forgets every idempotent producer of every partition, as brokers do whose producers were idle for longer than
+    /// `producer.id.expiration.ms`.
+    pub fn expire_producers(&self) {
+        self.change(|state| {
+            let logs = state.topics.values_mut().flat_map(|topic| &mut topic.partitions);
+            logs.for_each(|log| log.forget_producers());
+        });
+    }
+
+    /// Freezes a broker, as SIGSTOP does: its sockets stay, new connections are accepted by the system, and nothing is
+    /// read or answered until it [thaws](Self::thaw).
+    pub fn freeze(&self, node: i32) {
+        self.set_mode(node, Mode::Deaf);
+    }
+
+    /// Lets a frozen broker go on with what has arrived meanwhile.
+    pub fn thaw(&self, node: i32) {
+        self.set_mode(node, Mode::Up);
+    }
+
+    /// Starts a stopped broker at this address, where another one may have been before.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken.
+    pub fn start_on(&self, node: i32, address: SocketAddr) -> std::io::Result<()> {
+        self.start_at(node, address)
+    }
+}
+
+/// Another one for each cluster.
+pub(super) fn new_cluster_id() -> String {
+    static CLUSTERS: AtomicU64 = AtomicU64::new(1);
+    format!("fake-{}-{}", std::process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed))
+}
+
+impl State {
+    /// Exchanges all that belongs to a cluster rather than to its addresses or its test.
+    fn swap_contents(&mut self, other: &mut Self) {
+        let swap = std::mem::swap::<Self>;
+        swap(self, other);
+        // Back to where they were.
+        std::mem::swap(&mut self.nodes, &mut other.nodes);
+        std::mem::swap(&mut self.next_connection, &mut other.next_connection);
+        std::mem::swap(&mut self.rules, &mut other.rules);
+        std::mem::swap(&mut self.hook, &mut other.hook);
+        std::mem::swap(&mut self.tls, &mut other.tls);
+        std::mem::swap(&mut self.seen, &mut other.seen);
+        std::mem::swap(&mut self.counts, &mut other.counts);
+    }
+}
