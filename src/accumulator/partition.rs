@@ -25,6 +25,8 @@ pub(crate) struct Partition {
     queue: Mutex<Queue>,
     lane: RwLock<Arc<Lane>>,
     supervisor: Arc<Supervisor>,
+    /// Since when that lane serves it.
+    led_since: Mutex<Instant>,
     /// The last request that took a batch of this partition.
     request: AtomicU64,
 }
@@ -44,6 +46,7 @@ impl Partition {
             queue: Mutex::default(),
             lane: RwLock::new(lane),
             supervisor,
+            led_since: Mutex::new(Instant::now()),
             request: AtomicU64::new(0),
         })
     }
@@ -64,8 +67,26 @@ impl Partition {
     pub(crate) fn move_to(&self, lane: &Arc<Lane>) -> bool {
         let mut current = self.lane.write();
         let moved = !Arc::ptr_eq(&current, lane);
+        if moved {
+            *self.led_since.lock() = Instant::now();
+        }
         *current = lane.clone();
         moved
+    }
+
+    /// Since when the broker of its lane leads it, or none does.
+    pub(crate) fn led_since(&self) -> Instant {
+        *self.led_since.lock()
+    }
+
+    /// Whether a batch that failed waits to be sent again.
+    pub(crate) fn is_retrying(&self) -> bool {
+        self.queue.lock().is_retrying()
+    }
+
+    /// Why the last attempt failed of the batch that this completion belongs to; `None` where it did not.
+    pub(crate) fn last_error(&self, completion: &Arc<Completion>) -> Option<Error> {
+        self.queue.lock().last_error(completion)
     }
 
     /// Appends a message; `None` where nothing is taken any more. `wall` tells the milliseconds since 1970, and is asked

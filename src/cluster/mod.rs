@@ -39,6 +39,8 @@ pub(crate) struct Cluster {
     absent: Mutex<HashMap<Arc<str>, (Instant, Error)>>,
     /// Of the whole cluster.
     breaker: Mutex<Breaker>,
+    /// Why the last request about the cluster failed, until one succeeds.
+    failure: Mutex<Option<Error>>,
 }
 
 impl Cluster {
@@ -52,6 +54,7 @@ impl Cluster {
             settings,
             resolving: Mutex::default(),
             absent: Mutex::default(),
+            failure: Mutex::default(),
         }
     }
 
@@ -138,7 +141,7 @@ impl Cluster {
             return;
         }
         self.topics.write().remove(&metadata.name);
-        let error = Error::from_broker(code, None).with_topic(metadata.name.clone());
+        let error = Error::for_topic(code, &metadata.name);
         let partitions = &topic.partitions;
         self.leaving.lock().extend(partitions.all.iter().cloned());
         for partition in &partitions.all {

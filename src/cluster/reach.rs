@@ -17,6 +17,9 @@ use crate::resilience::BreakerState;
 impl Cluster {
     /// Counts what came of a question that was asked at `asked`.
     pub(crate) fn heard<T>(&self, core: &Arc<Core>, asked: Instant, answer: &Result<T, Error>) {
+        let before = std::mem::replace(&mut *self.failure.lock(), answer.as_ref().err().cloned());
+        // Not under the lock: behind it may be an error of the user's.
+        drop(before);
         let good = match answer {
             Ok(_) => true,
             Err(error) if error.row().blame == Blame::Broker => false,
@@ -55,6 +58,16 @@ impl Cluster {
         }
     }
 
+    /// Why the last request about the cluster failed; `None` where it did not.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failure.lock().clone()
+    }
+
+    /// When the cluster's breaker lets a probe through.
+    pub(crate) fn breaker_retry_after(&self, now: Instant) -> Option<Duration> {
+        self.breaker.lock().retry_after(now)
+    }
+
     /// The state of the cluster's breaker.
     pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {
         self.breaker.lock().state(now)
@@ -68,7 +81,11 @@ impl Cluster {
 
     pub(crate) fn circuit_open(&self, now: Instant) -> Error {
         let left: Option<Duration> = self.breaker.lock().retry_after(now);
-        let text = "the circuit breaker of the cluster is open: no broker has answered, again and again";
-        Error::new(ErrorKind::CircuitOpen, text).with_retry_after(left)
+        let text = "the circuit breaker of the cluster is open: no broker has answered repeatedly";
+        let error = Error::new(ErrorKind::CircuitOpen, text).with_retry_after(left);
+        match self.failure() {
+            Some(failure) => error.with_cause(failure),
+            None => error,
+        }
     }
 }

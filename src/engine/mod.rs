@@ -5,6 +5,7 @@
 //! limits and deadlines are the sender's.
 
 mod capabilities;
+mod link;
 mod messenger;
 #[cfg(feature = "partition-client")]
 mod partition_client;
@@ -14,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 pub(crate) use capabilities::Capabilities;
+pub(crate) use link::Link;
 #[cfg(feature = "tls")]
 pub(crate) use messenger::check_tls;
 pub(crate) use messenger::{MessengerEngine, Observer};
@@ -136,6 +139,11 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
 
     /// Checks that a broker answers, without any record: this one, or any.
     async fn probe(&self, node: Option<NodeId>) -> Result<()>;
+
+    /// What is amiss on the way to this broker, or to all of them; `None` where nothing is, or nothing is known.
+    fn link(&self, _node: Option<NodeId>, _now: Instant) -> Option<Link> {
+        None
+    }
 
     /// A name for people: `host:port` where the engine knows it.
     fn name_of(&self, node: NodeId) -> Arc<str>;

@@ -1,6 +1,7 @@
 //! One error type for the whole crate, made for the person who has to act.
 
 mod broker;
+mod chain;
 mod code;
 mod kind;
 mod table;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use broker::BrokerError;
+pub(crate) use chain::{list, with_causes};
 pub use code::ErrorCode;
 pub use kind::{ErrorKind, Fate};
 pub(crate) use table::{Blame, Retry, Row, connection_row, row};
@@ -23,8 +25,9 @@ type Source = Arc<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, what it means for the message, and what to try.
 ///
-/// `Display` says this level only; [`source`](std::error::Error::source) has the cause beneath it. The wording
-/// is for people and may change; decide by [`code`](Self::code), [`kind`](Self::kind) and
+/// `Display` says this level only; [`source`](std::error::Error::source) has the cause beneath it, which is never
+/// repeated. `Debug` is one line with all of them, so that `fn main() -> Result<()>` prints something readable. The
+/// wording is for people and may change; decide by [`code`](Self::code), [`kind`](Self::kind) and
 /// [`fate`](Self::fate). No key, value, header value, password or token is ever part of an error.
 #[derive(Clone)]
 pub struct Error {
@@ -69,9 +72,32 @@ impl Error {
 
     /// An error code of a broker, with the kind and remedy of its row in the table.
     pub(crate) fn from_broker(code: i16, detail: Option<&str>) -> Self {
-        let row = row(code);
+        let said = format!("the broker answered {}", BrokerError::new(code));
+        Self::answered(code, said, detail)
+    }
+
+    /// An error code of a broker for one partition.
+    pub(crate) fn for_partition(
+        code: i16,
+        detail: Option<&str>,
+        broker: &Arc<str>,
+        topic: &Arc<str>,
+        partition: i32,
+    ) -> Self {
         let error = BrokerError::new(code);
-        let mut text = format!("the broker answered {error}");
+        let said = format!("{broker} answered {error} for partition {partition} of topic {topic:?}");
+        let made = Self::answered(code, said, detail).with_broker(broker.clone());
+        made.with_topic(topic.clone()).with_partition(partition)
+    }
+
+    /// An error code of a broker for a whole topic.
+    pub(crate) fn for_topic(code: i16, topic: &Arc<str>) -> Self {
+        let said = format!("the broker answered {} for topic {topic:?}", BrokerError::new(code));
+        Self::answered(code, said, None).with_topic(topic.clone())
+    }
+
+    fn answered(code: i16, mut text: String, detail: Option<&str>) -> Self {
+        let row = row(code);
         if let Some(detail) = detail.filter(|d| !d.is_empty()) {
             text.push_str(&format!(" ({})", printable(detail)));
         }
@@ -80,7 +106,7 @@ impl Error {
             text.push_str(row.remedy);
         }
         let mut made = Self::new(row.kind, text).with_fate(row.fate);
-        made.repr.broker_error = Some(error);
+        made.repr.broker_error = Some(BrokerError::new(code));
         made
     }
 
@@ -169,6 +195,21 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_io_cause(self, cause: Option<std::io::Error>) -> Self {
+        match cause {
+            Some(cause) => self.with_source(cause),
+            None => self,
+        }
+    }
+
+    /// A cause of ours, unless this error has one already.
+    pub(crate) fn with_cause(mut self, cause: Self) -> Self {
+        if self.repr.source.is_none() {
+            self.repr.source = Some(Arc::new(cause));
+        }
+        self
+    }
+
     pub(crate) fn with_broker(mut self, broker: impl Into<Arc<str>>) -> Self {
         self.repr.broker = Some(broker.into());
         self
@@ -243,32 +284,6 @@ impl fmt::Display for Error {
             write!(f, " [{} after {} attempt{s}]", repr.fate, repr.attempts)?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let repr = &self.repr;
-        let mut debug = f.debug_struct("Error");
-        debug
-            .field("code", &repr.code.as_str())
-            .field("kind", &repr.kind)
-            .field("fate", &repr.fate)
-            .field("text", &repr.text);
-        if let Some(broker) = &repr.broker {
-            debug.field("broker", broker);
-        }
-        if let Some(topic) = &repr.topic {
-            debug.field("topic", topic);
-        }
-        if let Some(partition) = &repr.partition {
-            debug.field("partition", partition);
-        }
-        debug.field("attempts", &repr.attempts);
-        if let Some(source) = &repr.source {
-            debug.field("source", source);
-        }
-        debug.finish()
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) use self::event::Operation;
 use self::event::{Pace, TARGET};
 pub(crate) use self::span::{Sending, Spans};
 use crate::compression::CompressError;
-use crate::error::{Error, Fate};
+use crate::error::{Error, Fate, with_causes};
 use crate::foreign::guarded;
 
 /// Emits events with the fields that all of them share.
@@ -317,25 +317,6 @@ fn fate(fate: Fate) -> &'static str {
         Fate::NotPersisted => "not persisted",
         Fate::PossiblyPersisted => "possibly persisted",
     }
-}
-
-/// The error and what caused it, on one line.
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        // A source may be the user's.
-        let Ok(said) = guarded("an error", || next.to_string()) else {
-            break;
-        };
-        // Some libraries repeat their source in their own text.
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&crate::error::printable(&said));
-        }
-        cause = next.source();
-    }
-    text
 }
 
 impl std::fmt::Debug for Log {

@@ -135,7 +135,7 @@ impl Core {
         };
         match lane.breaker_state(now) {
             BreakerState::Open => {
-                Err(crate::sender::circuit_open(&self.engine.name_of(node), lane.retry_after(now)))
+                Err(crate::sender::circuit_open(&lane, &self.engine.name_of(node), lane.retry_after(now)))
             }
             _ => Ok(()),
         }
@@ -186,7 +186,7 @@ impl Core {
             let index = usize::try_from(partition).ok().filter(|index| *index < count);
             return index.and_then(|index| all.get(index)).ok_or_else(|| {
                 unknown(format!(
-                    "topic {:?} has {count} partitions; there is no partition {partition}",
+                    "topic {:?} has no partition {partition}: it has {count}, counted from 0",
                     topic.name()
                 ))
             });

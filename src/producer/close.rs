@@ -7,7 +7,7 @@ use super::{Core, Producer, Shared};
 use crate::context::{Context, Ended};
 use tokio::runtime::Handle;
 
-use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::error::Result;
 use crate::logging::Operation;
 
 /// How far closing has come.
@@ -139,6 +139,8 @@ impl Core {
     async fn close_now(self: &Arc<Self>, ended: Ended) -> Result<()> {
         let before = self.stats.lost();
         let unsettled = self.seal();
+        // Why is known only while they wait.
+        let pending = self.pending();
         // The tasks end, and with them what they have in flight.
         self.end();
         // What a thread is busy with at the moment comes back when it lets go.
@@ -153,14 +155,7 @@ impl Core {
         let left = self.stats.not_acked().saturating_sub(before);
         let result = match left {
             0 => Ok(()),
-            _ => {
-                let kind = match ended {
-                    Ended::Deadline => ErrorKind::DeadlineExceeded,
-                    Ended::Cancelled => ErrorKind::Cancelled,
-                };
-                let text = format!("{left} messages failed: the context ended before they were acknowledged");
-                Err(Error::new(kind, text).with_fate(Fate::PossiblyPersisted))
-            }
+            left => Err(pending.undelivered(left, ended)),
         };
         self.closed(result);
         match &*self.closing.borrow() {

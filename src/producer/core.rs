@@ -21,7 +21,7 @@ use crate::message::millis;
 use crate::metrics::Meters;
 use crate::partitioner::Partitioning;
 use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
-use crate::sender::{Identities, Lane, Lanes};
+use crate::sender::{Identities, Lane, Lanes, Waiting};
 use crate::stats::{BrokerStats, Counters, Stats};
 use crate::supervisor::{Flight, Progress, Supervisor};
 
@@ -138,7 +138,7 @@ impl Core {
         self.supervisor.ready()?;
         match self.supervisor.bound(&ctx, work).await {
             Ok(result) => result,
-            Err(ended) => Err(gave_up(ended, last, "no broker could be used in time")),
+            Err(ended) => Err(self.gave_up(ended, last, "no broker became available in time")),
         }
     }
 
@@ -287,15 +287,27 @@ impl Core {
         self.stats.breaker(broker, state);
     }
 
-    /// The error of a message whose time is over.
-    pub(crate) fn expired(&self) -> Error {
-        Error::new(
-            ErrorKind::DeliveryTimeout,
-            format!(
-                "not acknowledged in time: the context's deadline, or timeouts.delivery ({:?}), has passed",
-                self.config.timeouts.delivery
-            ),
-        )
+    /// The error of a partition's messages whose time is over.
+    pub(crate) fn expired(&self, partition: &Partition, now: Instant) -> Error {
+        let what = format!(
+            "not acknowledged by its deadline or timeouts.delivery ({:?})",
+            self.config.timeouts.delivery
+        );
+        Waiting::of(self, partition, now).explain(&what, Error::new(ErrorKind::DeliveryTimeout, ""))
+    }
+
+    /// The error of a wait for the cluster that a context ended: the last thing that went wrong is what has to be fixed.
+    pub(super) fn gave_up(&self, ended: Ended, last: Option<Error>, what: &str) -> Error {
+        let what = format!("{what} ({})", why(ended));
+        match (last, ended) {
+            // Its text becomes part of this one, and what is beneath it stays there: nothing is said twice.
+            (Some(last), Ended::Deadline) => {
+                let text = format!("{what}: {last}");
+                last.with_text(text)
+            }
+            (Some(last), Ended::Cancelled) => ended_error(ended).with_text(what).with_source(last),
+            (None, _) => Waiting::of_cluster(self, Instant::now()).explain(&what, ended_error(ended)),
+        }
     }
 
     /// Gives up what waits in a partition.
@@ -342,18 +354,18 @@ impl Core {
     }
 }
 
-/// The error of a wait that a context ended: the last thing that went wrong is what has to be mended.
-pub(super) fn gave_up(ended: Ended, last: Option<Error>, what: &str) -> Error {
-    let (kind, why) = match ended {
-        Ended::Deadline => (ErrorKind::DeadlineExceeded, "the deadline passed"),
-        Ended::Cancelled => (ErrorKind::Cancelled, "the context was cancelled"),
+/// The error of a wait that a context ended, to be explained.
+pub(super) fn ended_error(ended: Ended) -> Error {
+    let kind = match ended {
+        Ended::Deadline => ErrorKind::DeadlineExceeded,
+        Ended::Cancelled => ErrorKind::Cancelled,
     };
-    match last {
-        Some(last) if ended == Ended::Deadline => {
-            let text = format!("{what} ({why}): {last}");
-            last.clone().with_text(text).with_source(last)
-        }
-        Some(last) => Error::new(kind, format!("{what}: {why}")).with_source(last),
-        None => Error::new(kind, format!("{what}: {why}")),
+    Error::new(kind, why(ended))
+}
+
+pub(super) fn why(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Deadline => "deadline exceeded",
+        Ended::Cancelled => "the context was cancelled",
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::core::gave_up;
 use super::{Core, Producer};
 use crate::accumulator::Completion;
 use crate::context::Context;
@@ -28,11 +27,7 @@ impl Producer {
             let _attending = core.supervisor.wait_here();
             core.flush().await;
         };
-        let result = core
-            .supervisor
-            .bound(ctx, work)
-            .await
-            .map_err(|ended| gave_up(ended, None, "not everything was settled"));
+        let result = core.supervisor.bound(ctx, work).await.map_err(|ended| core.pending().unflushed(ended));
         core.log.operation(Operation::Flush, started.elapsed(), result.as_ref().copied());
         result
     }

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::Instant as Moment;
 
-use super::core::gave_up;
 use super::{Core, Producer, at_startup};
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
@@ -90,7 +89,8 @@ impl Core {
         self.supervisor.ready().map_err(at_startup)?;
         match self.supervisor.bound(&ctx, self.probe_once()).await {
             Ok(result) => result,
-            Err(ended) => Err(gave_up(ended, None, "no broker answered the health check")
+            Err(ended) => Err(self
+                .gave_up(ended, None, "no broker answered the health check")
                 .with_code(ErrorCode::BrokersUnavailable)),
         }
     }
@@ -130,7 +130,11 @@ impl Core {
             }
         }
         let text = format!("the circuit breakers of all {open} brokers are open after repeated failures");
-        Some(Error::new(ErrorKind::CircuitOpen, text))
+        let error = Error::new(ErrorKind::CircuitOpen, text);
+        Some(match lanes.iter().find_map(|lane| lane.failure()) {
+            Some(failure) => error.with_cause(failure),
+            None => error,
+        })
     }
 
     fn degraded(&self, now: Moment) -> Option<String> {
@@ -148,7 +152,7 @@ impl Core {
             }
         }
         let used = self.buffer_in_use();
-        (used > BUSY).then(|| format!("{:.0} % of the buffer are in use", used * 100.0))
+        (used > BUSY).then(|| format!("{:.0} % of the buffer is in use", used * 100.0))
     }
 
     fn buffer_in_use(&self) -> f64 {

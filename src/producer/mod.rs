@@ -6,6 +6,7 @@ mod core;
 mod flush;
 mod health;
 mod owner;
+mod pending;
 mod room;
 mod send;
 

@@ -49,7 +49,7 @@ impl Owner for Core {
         let Some(overdue) = now.checked_sub(OVERDUE) else { return };
         for partition in self.cluster.partitions() {
             if partition.is_overdue(overdue) {
-                let error = self.expired();
+                let error = self.expired(&partition, now);
                 let expired = partition.expire(now, &error);
                 self.stats.failed(partition.topic(), expired, &error);
                 // The next deadline is the task's again.

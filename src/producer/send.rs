@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::{Instant as Moment, timeout};
 
 use super::accept::{Offer, closed};
-use super::core::gave_up;
+use super::core::{ended_error, why};
 use super::room::Room;
 use super::{Core, Producer};
 use crate::accumulator::Receipt;
@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::foreign::let_go;
 use crate::logging::Operation;
 use crate::message::Message;
+use crate::sender::Waiting;
 
 impl Producer {
     /// Sends a key and a value to the default topic and waits until they are stored.
@@ -78,7 +79,7 @@ impl Producer {
     ///
     /// The message was not accepted, is `NotPersisted` and handed back: `kind` is one of `NoTopic`, `InvalidTopic`,
     /// `UnknownTopic`, `UnknownPartition`, `MessageTooLarge`, `InvalidMessage`, `BufferFull`, `CircuitOpen`,
-    /// `DeadlineExceeded`, `Cancelled`, `Closed`, or why metadata could not be had.
+    /// `DeadlineExceeded`, `Cancelled`, `Closed`, or why metadata could not be fetched.
     ///
     /// # Cancel safety
     ///
@@ -131,7 +132,7 @@ impl Producer {
             Ok(Offer::UnknownTopic(topic)) => {
                 core.ask_for(topic.clone());
                 let problem = format!(
-                    "topic {topic:?} was not used before, and its metadata is being asked for: try again soon"
+                    "topic {topic:?} was not used before, and its metadata is being fetched: try again soon"
                 );
                 Error::new(ErrorKind::UnknownTopic, problem)
                     .with_topic(topic)
@@ -159,7 +160,11 @@ impl Core {
 
     async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
         if let Some(ended) = ctx.ended() {
-            return Err(gave_up(ended, None, "the message was not sent").with_message(message));
+            let text = match ended {
+                Ended::Deadline => "the message was not sent: the deadline had passed before the call",
+                Ended::Cancelled => "the message was not sent: the context was cancelled before the call",
+            };
+            return Err(ended_error(ended).with_text(text).with_message(message));
         }
         let accepted = match self.offer(&message, ctx.deadline(), None) {
             Ok(Offer::Accepted(receipt)) => Ok(receipt),
@@ -199,11 +204,22 @@ impl Core {
         mut receipt: Receipt,
         message: Message,
     ) -> Result<Delivery> {
-        let withdrawn = gave_up(ended, None, "the message was withdrawn before it was sent");
         let partition = self.cluster.with_topic(receipt.topic(), |topic| {
             topic?.partitions.all.get(receipt.partition() as usize).cloned()
         });
-        if let Some(partition) = partition {
+        let now = Moment::now();
+        let error = ended_error(ended);
+        let error = match partition.as_ref().and_then(|p| p.last_error(receipt.completion())) {
+            Some(last) => error.with_cause(last),
+            None => error,
+        };
+        let waiting = match &partition {
+            Some(partition) => Waiting::of(self, partition, now),
+            None => Waiting::of_any(self, now),
+        };
+        if let Some(partition) = &partition {
+            let what = format!("the message was withdrawn before it was sent ({})", why(ended));
+            let withdrawn = waiting.explain(&what, error.clone());
             if let Some(failed) = partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {
                 self.stats.failed(partition.topic(), failed, &withdrawn);
                 return receipt.await;
@@ -215,7 +231,8 @@ impl Core {
             result = &mut receipt => result,
             () = std::future::ready(()) => {
                 let topic = receipt.completion().topic_arc().clone();
-                Err(gave_up(ended, None, "the message was sent, but not acknowledged in time")
+                let what = format!("the message was sent, but not acknowledged ({})", why(ended));
+                Err(waiting.explain(&what, error)
                     .with_fate(Fate::PossiblyPersisted)
                     .with_topic(topic)
                     .with_partition(receipt.partition())
@@ -242,8 +259,8 @@ impl Core {
                     match self.unless_closed(&bounded, self.cluster.resolve(self, &name, &mut last)).await? {
                         Ok(resolved) => resolved.map(drop)?,
                         Err(ended) => {
-                            let what = format!("the metadata of topic {name:?} could not be had");
-                            return Err(gave_up(ended, last, &what).with_topic(name));
+                            let what = format!("could not fetch the metadata of topic {name:?}");
+                            return Err(self.gave_up(ended, last, &what).with_topic(name));
                         }
                     }
                     self.offer(message, ctx.deadline(), None)?
@@ -260,7 +277,7 @@ impl Core {
                         Ok(Ok(room)) => self.offer(message, ctx.deadline(), Some(room))?,
                         Ok(Err(_)) => return Err(closed()),
                         Err(Ended::Cancelled) => {
-                            return Err(gave_up(Ended::Cancelled, None, "the message was not accepted"));
+                            return Err(self.no_room_before(Ended::Cancelled));
                         }
                         Err(Ended::Deadline) => return Err(self.no_room()),
                     }
@@ -293,15 +310,17 @@ impl Core {
 
     fn no_room(&self) -> Error {
         self.stats.rejected();
-        Error::new(
-            ErrorKind::BufferFull,
-            format!(
-                "no room in the buffer (buffer.max_bytes is {}, {} in use): brokers take less than is sent, or do \
-                 not answer",
-                self.buffer.capacity(),
-                self.buffer.used()
-            ),
-        )
+        let what = format!(
+            "the buffer has no room ({} of buffer.max_bytes {} in use)",
+            self.buffer.used(),
+            self.buffer.capacity()
+        );
+        Waiting::of_any(self, Moment::now()).explain(&what, Error::new(ErrorKind::BufferFull, ""))
+    }
+
+    fn no_room_before(&self, ended: Ended) -> Error {
+        let what = format!("the message waited for room in the buffer ({})", why(ended));
+        Waiting::of_any(self, Moment::now()).explain(&what, ended_error(ended))
     }
 
     /// Asks for a topic's metadata in the background.

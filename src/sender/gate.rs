@@ -42,7 +42,8 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
         BreakerState::Open | BreakerState::HalfOpen => {
             let left = breaker.retry_after(now);
             if core.config.circuit_breaker.when_open == OpenCircuit::FailFast {
-                return Gate::FailFast(circuit_open(&core.engine.name_of(node), left));
+                drop(breaker);
+                return Gate::FailFast(circuit_open(lane, &core.engine.name_of(node), left));
             }
             // A probe is on its way, or its time has not come.
             Gate::Until(later(now, left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT)))
@@ -53,11 +54,15 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
 /// While a probe is out its end wakes the lane; this is only the longest that anything sleeps meanwhile.
 const PROBE_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
 
-pub(crate) fn circuit_open(broker: &Arc<str>, left: Option<std::time::Duration>) -> Error {
-    Error::new(
+pub(crate) fn circuit_open(lane: &Lane, broker: &Arc<str>, left: Option<std::time::Duration>) -> Error {
+    let error = Error::new(
         ErrorKind::CircuitOpen,
         format!("the circuit breaker of {broker} is open after repeated failures"),
     )
     .with_broker(broker.clone())
-    .with_retry_after(left)
+    .with_retry_after(left);
+    match lane.failure() {
+        Some(failure) => error.with_cause(failure),
+        None => error,
+    }
 }

@@ -108,9 +108,13 @@ impl InFlight {
     }
 
     fn settle_expired(&self, from: Instant, now: Instant) -> Option<Instant> {
-        let error = self.core.expired();
         let mut next = None::<Instant>;
         for Parcel { partition, batch, .. } in &self.parcels {
+            let error = self.core.expired(partition, now);
+            let error = match batch.last_error() {
+                Some(last) => error.with_source(last.clone()),
+                None => error,
+            };
             let (failed, at) = batch.settle_expired(from, now, &error);
             self.core.stats.failed(partition.topic(), failed, &error);
             next = Some(next.map_or(at, |next| next.min(at)));

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::run::run;
 use crate::accumulator::Partition;
 use crate::engine::NodeId;
+use crate::error::Error;
 use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState};
 use crate::stats::BrokerStats;
@@ -31,6 +32,10 @@ pub(crate) struct Lane {
     throttled: Mutex<Option<Instant>>,
     /// Since when the rate limit holds back the next request.
     rate_limited: Mutex<Option<Instant>>,
+    /// Why the last request failed, until one succeeds.
+    failure: Mutex<Option<Error>>,
+    /// Since when none of the requests in flight was answered.
+    unanswered: Mutex<Option<Instant>>,
 }
 
 impl Lane {
@@ -45,6 +50,8 @@ impl Lane {
             breaker: Mutex::new(breaker),
             throttled: Mutex::default(),
             rate_limited: Mutex::default(),
+            failure: Mutex::default(),
+            unanswered: Mutex::default(),
         })
     }
 
@@ -116,7 +123,40 @@ impl Lane {
     }
 
     pub(super) fn set_in_flight(&self, requests: usize) {
-        self.in_flight.store(requests, Ordering::Relaxed);
+        let before = self.in_flight.swap(requests, Ordering::Relaxed);
+        let mut unanswered = self.unanswered.lock();
+        match requests {
+            0 => *unanswered = None,
+            // Fewer than before: one was answered just now.
+            _ if requests <= before => *unanswered = Some(Instant::now()),
+            _ => _ = unanswered.get_or_insert_with(Instant::now),
+        }
+    }
+
+    /// Since when no request in flight was answered; `None` without any.
+    pub(super) fn unanswered_since(&self) -> Option<Instant> {
+        *self.unanswered.lock()
+    }
+
+    /// Notes the outcome of a request.
+    pub(super) fn note(&self, failure: Option<&Error>) {
+        let mut last = self.failure.lock();
+        let before = match last.is_some() || failure.is_some() {
+            true => std::mem::replace(&mut *last, failure.cloned()),
+            false => None,
+        };
+        drop(last);
+        // Behind it may be an error of the user's.
+        drop(before);
+    }
+
+    /// Why the last request failed; `None` where it did not.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failure.lock().clone()
+    }
+
+    pub(super) fn rate_limited_since(&self) -> Option<Instant> {
+        *self.rate_limited.lock()
     }
 
     /// Requests in flight.

@@ -9,8 +9,10 @@ mod lanes;
 mod run;
 mod settle;
 mod timers;
+mod waiting;
 
 pub(crate) use gate::circuit_open;
 pub(crate) use identities::Identities;
 pub(crate) use lane::Lane;
 pub(crate) use lanes::Lanes;
+pub(crate) use waiting::Waiting;

@@ -339,7 +339,7 @@ impl Run {
                 partition.disarm();
                 continue;
             }
-            let error = self.core.expired();
+            let error = self.core.expired(&partition, now);
             let expired = partition.expire(now, &error);
             self.core.stats.failed(partition.topic(), expired, &error);
             self.arm(&partition);

@@ -27,6 +27,7 @@ pub(super) fn settle(
     let broker = lane.node().map_or_else(Arc::default, |node| core.engine.name_of(node));
     core.stats.request(&broker, result.is_ok(), took);
     spans.end(&result);
+    lane.note(result.as_ref().err());
     match result {
         Ok(Produced { answers, throttle }) => {
             let blamed = answers.iter().any(|a| a.error_code != 0 && of(a).blame == Blame::Broker);
@@ -87,7 +88,7 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
         return count_overtaken(core, &partition, overtaken);
     }
     let detail = answer.detail.as_deref();
-    let mut error = Error::from_broker(answer.error_code, detail);
+    let mut error = refusal(answer, detail, broker, &partition);
     if row.refresh && answer.appended {
         // A leader that stood down while it waited for its followers, who may have what it had appended.
         error = error.with_fate(Fate::PossiblyPersisted);
@@ -110,6 +111,11 @@ fn count_overtaken(core: &Core, partition: &Partition, overtaken: Failed) {
     }
 }
 
+/// The error that an answer is, for one partition.
+fn refusal(answer: &Answer, detail: Option<&str>, broker: &Arc<str>, partition: &Partition) -> Error {
+    Error::for_partition(answer.error_code, detail, broker, partition.topic(), partition.index())
+}
+
 fn count_stored(core: &Core, partition: &Partition, batch: &Batch, now: Instant) {
     core.stats.stored(&Acked {
         topic: partition.topic(),
@@ -130,17 +136,18 @@ fn drop_bad_records(
     broker: &Arc<str>,
     now: Instant,
 ) {
-    let bad = |position: usize| {
-        let found = answer.bad_records.iter().find(|(at, _)| *at as usize == position)?;
-        let said = found.1.as_deref().or(answer.detail.as_deref());
-        Some(Error::from_broker(answer.error_code, said))
-    };
-    let all = (0..parcel.batch.len()).all(|position| bad(position).is_some());
+    let is_bad = |position: usize| answer.bad_records.iter().any(|(at, _)| *at as usize == position);
+    let all = (0..parcel.batch.len()).all(is_bad);
     if all {
         return failed(core, parcel, error, row, broker, now);
     }
     let verdict = Verdict { error: error.clone(), fate: row.fate };
     let Parcel { partition, batch, .. } = parcel;
+    let bad = |position: usize| {
+        let found = answer.bad_records.iter().find(|(at, _)| *at as usize == position)?;
+        let said = found.1.as_deref().or(answer.detail.as_deref());
+        Some(refusal(answer, said, broker, &partition))
+    };
     let dropped = partition.drop_records(batch, &verdict, bad);
     core.stats.failed(partition.topic(), dropped, error);
 }

@@ -12,6 +12,7 @@ mod deadlines;
 mod delivery;
 mod economy;
 mod error_table;
+mod errors_explain;
 mod fake;
 mod faults;
 mod freeze;

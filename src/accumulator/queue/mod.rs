@@ -76,6 +76,8 @@ struct InFlight {
     completion: Arc<Completion>,
     /// An earlier attempt of it may have been stored.
     in_doubt: bool,
+    /// Why the attempt before this one failed.
+    last: Option<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -197,6 +199,7 @@ impl Queue {
             order: batch.order(),
             completion: batch.completion().clone(),
             in_doubt: batch.in_doubt,
+            last: batch.last_error().cloned(),
         });
         Take::Batch(batch)
     }
@@ -266,6 +269,19 @@ impl Queue {
 
     pub(in crate::accumulator) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.resend.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Whether a batch that failed waits to be sent again.
+    pub(in crate::accumulator) fn is_retrying(&self) -> bool {
+        !self.resend.is_empty()
+    }
+
+    /// Why the last attempt failed of the batch that this completion belongs to.
+    pub(in crate::accumulator) fn last_error(&self, completion: &Arc<Completion>) -> Option<Error> {
+        let waiting = self.resend.iter().map(|batch| (batch.completion(), batch.last_error()));
+        let in_flight = self.in_flight.iter().map(|batch| (&batch.completion, batch.last.as_ref()));
+        let mut mine = waiting.chain(in_flight).filter(|(of, _)| Arc::ptr_eq(of, completion));
+        mine.find_map(|(_, last)| last).cloned()
     }
 
     pub(in crate::accumulator) fn queued_bytes(&self) -> usize {

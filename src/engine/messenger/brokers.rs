@@ -11,13 +11,13 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::connection::{Connection, Settings};
+use super::connection::{Connection, Settings, unreachable};
 use super::dial::HEAD_START;
 use super::handshake::{Answered, Wanted};
 use super::listener::Listener;
 use crate::config::Address;
-use crate::engine::NodeId;
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::{Link, NodeId};
+use crate::error::{Error, ErrorKind, Result, list};
 
 /// After a failure no new attempt is made for so long; it doubles up to the second.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
@@ -55,6 +55,31 @@ struct Slot {
     current: Mutex<Option<Arc<Connection>>>,
     /// Held while connecting, so that one attempt serves all who wait.
     attempts: tokio::sync::Mutex<Attempts>,
+    progress: Mutex<Progress>,
+}
+
+/// How far the present attempt has come, and why the last one failed.
+#[derive(Debug, Default)]
+struct Progress {
+    since: Option<Instant>,
+    failed: Option<Error>,
+}
+
+/// An attempt to connect, however it ends.
+struct Trying<'a> {
+    slot: &'a Slot,
+    address: &'a Address,
+    done: bool,
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        let mut progress = self.slot.progress.lock();
+        if let (Some(since), false) = (progress.since.take(), self.done) {
+            let why = format!("no answer for {:.1?} when its caller stopped waiting", since.elapsed());
+            progress.failed = Some(unreachable(self.address, &why));
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +91,35 @@ struct Attempts {
 impl Slot {
     fn new(answered: Arc<AtomicBool>) -> Self {
         let listener = Arc::new(Listener::new(answered));
-        Self { listener, current: Mutex::default(), attempts: tokio::sync::Mutex::default() }
+        Self {
+            listener,
+            current: Mutex::default(),
+            attempts: tokio::sync::Mutex::default(),
+            progress: Mutex::default(),
+        }
+    }
+
+    fn trying<'a>(&'a self, address: &'a Address) -> Trying<'a> {
+        self.progress.lock().since = Some(Instant::now());
+        Trying { slot: self, address, done: false }
+    }
+
+    fn link(&self, broker: impl Fn() -> Arc<str>, now: Instant) -> Option<Link> {
+        let connection = self.current.lock().clone().filter(|connection| connection.is_alive());
+        if let Some(connection) = connection {
+            let since = now.saturating_duration_since(connection.silent_since(now)?);
+            return Some(Link::Silent { broker: broker(), since });
+        }
+        let progress = self.progress.lock();
+        let last = progress.failed.clone();
+        match (progress.since, last) {
+            (Some(since), last) => {
+                let since = now.saturating_duration_since(since);
+                Some(Link::Connecting { broker: broker(), since, last })
+            }
+            (None, Some(last)) => Some(Link::Failed { broker: broker(), last }),
+            (None, None) => None,
+        }
     }
 
     fn fresh(&self, settings: &Settings) -> Option<Arc<Connection>> {
@@ -102,6 +155,21 @@ impl Brokers {
     /// The same as text.
     pub(super) fn name(&self, node: NodeId) -> Option<Arc<str>> {
         self.known.lock().get(&node).map(|known| known.name.clone())
+    }
+
+    /// What is amiss on the way to this broker, or to all of them.
+    pub(super) fn link(&self, node: Option<NodeId>, now: Instant) -> Option<Link> {
+        let slots = self.slots.lock();
+        match node {
+            Some(node) => {
+                let address = self.address(node)?;
+                slots.get(&*address)?.link(|| address.to_string().into(), now)
+            }
+            None => slots
+                .iter()
+                .filter_map(|(address, slot)| slot.link(|| address.to_string().into(), now))
+                .reduce(Link::telling),
+        }
     }
 
     /// Takes over what the metadata told; connections to brokers that are gone are dropped.
@@ -156,7 +224,12 @@ impl Brokers {
         }
         let (started, name) = (Instant::now(), address.to_string());
         let opening = Connection::open(address, &slot.listener, &self.settings, wanted);
+        let mut trying = slot.trying(address);
         let opened = in_place(opening, places).await;
+        trying.done = true;
+        drop(trying);
+        let before = std::mem::replace(&mut slot.progress.lock().failed, opened.as_ref().err().cloned());
+        drop(before);
         match opened {
             Ok((connection, answered)) => {
                 *attempts = Attempts::default();
@@ -266,13 +339,10 @@ fn none_reachable(failures: &[Error]) -> Error {
     if let [only] = failures {
         return only.clone();
     }
-    let list: Vec<_> = failures.iter().map(ToString::to_string).collect();
     let kind = failures.iter().find(telling).map_or(ErrorKind::Unreachable, Error::kind);
     let retry_after = failures.iter().filter_map(Error::retry_after).min();
-    let error =
-        Error::new(kind, format!("no broker can be used: {}", list.join("; "))).with_retry_after(retry_after);
-    match failures.iter().find(telling).or(failures.first()) {
-        Some(first) => error.with_source(first.clone()),
-        None => error,
-    }
+    let first = failures.iter().filter(telling);
+    let others = failures.iter().filter(|failure| !telling(failure));
+    Error::new(kind, format!("no broker can be used: {}", list(first.chain(others))))
+        .with_retry_after(retry_after)
 }

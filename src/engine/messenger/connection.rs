@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::io::Cursor;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -51,9 +50,21 @@ pub(super) struct Connection {
     listener: Arc<Listener>,
     session: Option<Session>,
     connect_timeout: Duration,
-    pending: AtomicUsize,
+    unanswered: Mutex<Unanswered>,
     last_used: Mutex<(Instant, SystemTime)>,
 }
+
+/// Requests that are not answered yet, and since when none of them was.
+#[derive(Debug, Default)]
+struct Unanswered {
+    requests: usize,
+    since: Option<Instant>,
+    /// When the last of them was dropped by its caller.
+    dropped: Option<Instant>,
+}
+
+/// A caller that has stopped waiting asks why at once.
+const JUST_NOW: Duration = Duration::from_millis(100);
 
 impl Connection {
     /// Connects, encrypts, asks for versions and logs in, all within the connect timeout.
@@ -78,7 +89,7 @@ impl Connection {
             listener: listener.clone(),
             session: session.map(|sasl| Session::new(ready.session, sasl, settings.clock.clone())),
             connect_timeout: limit,
-            pending: AtomicUsize::new(0),
+            unanswered: Mutex::default(),
             last_used: Mutex::new((Instant::now(), settings.clock.wall())),
         };
         Ok((connection, ready.answered))
@@ -106,13 +117,21 @@ impl Connection {
         if !self.is_alive() {
             return false;
         }
-        if self.pending.load(Ordering::Acquire) > 0 {
+        if self.unanswered.lock().requests > 0 {
             return true;
         }
         let wall = settings.clock.wall();
         let (used, used_wall) = *self.last_used.lock();
         let wall_gap = wall.duration_since(used_wall).unwrap_or_default();
         used.elapsed() < settings.idle && wall_gap < settings.idle
+    }
+
+    /// Since when its peer has answered none of the requests that wait; `None` where none does.
+    pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
+        let unanswered = self.unanswered.lock();
+        let waits = unanswered.requests > 0
+            || unanswered.dropped.is_some_and(|at| now.saturating_duration_since(at) < JUST_NOW);
+        unanswered.since.filter(|_| waits)
     }
 
     pub(super) fn cut(&self) {
@@ -142,8 +161,9 @@ impl Connection {
         R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
         R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
     {
-        let pending = Pending::of(self, clock);
+        let mut pending = Pending::of(self, clock);
         let answer = tokio::time::timeout(limit, self.exchange(body)).await;
+        pending.ended = true;
         drop(pending);
         match answer {
             Ok(Ok(answer)) => {
@@ -189,7 +209,7 @@ impl Connection {
         #[cfg(feature = "tls")]
         if let Some(told) = failed.io().and_then(super::tls::told) {
             self.cut();
-            return super::tls::explain(address, told).with_fate(Fate::PossiblyPersisted).with_source(failed);
+            return super::tls::explain(address, told).with_fate(Fate::PossiblyPersisted);
         }
         match &failed.0 {
             RequestError::NoVersionMatch { api_key } => Error::new(
@@ -211,7 +231,7 @@ impl Connection {
             }
         }
         .with_broker(address.to_string())
-        .with_source(failed)
+        .with_io_cause(failed.cause())
     }
 
     /// The connection ended. A listener that wants a login answers `ApiVersions` and hangs up on anything else.
@@ -234,12 +254,19 @@ impl Connection {
 struct Pending<'a> {
     connection: &'a Connection,
     clock: &'a Clock,
+    /// Whether it ended by itself: an answer, a failure, or its time limit.
+    ended: bool,
 }
 
 impl<'a> Pending<'a> {
     fn of(connection: &'a Connection, clock: &'a Clock) -> Self {
-        connection.pending.fetch_add(1, Ordering::AcqRel);
-        Self { connection, clock }
+        let mut unanswered = connection.unanswered.lock();
+        if unanswered.requests == 0 {
+            unanswered.since = Some(Instant::now());
+        }
+        unanswered.requests += 1;
+        drop(unanswered);
+        Self { connection, clock, ended: false }
     }
 }
 
@@ -247,7 +274,12 @@ impl Drop for Pending<'_> {
     fn drop(&mut self) {
         let now = (Instant::now(), self.clock.wall());
         *self.connection.last_used.lock() = now;
-        self.connection.pending.fetch_sub(1, Ordering::AcqRel);
+        let mut unanswered = self.connection.unanswered.lock();
+        unanswered.requests -= 1;
+        match self.ended {
+            true => unanswered.since = (unanswered.requests > 0).then_some(now.0),
+            false => unanswered.dropped = Some(now.0),
+        }
     }
 }
 

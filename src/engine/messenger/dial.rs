@@ -18,13 +18,26 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Connects to the first address of the name that answers.
 ///
 /// Has no time limit of its own. Dropping the future gives up every attempt.
-pub(super) async fn dial(address: &Address) -> io::Result<TcpStream> {
+pub(super) async fn dial(address: &Address) -> Result<TcpStream, DialError> {
     // A literal is not looked up: that would cost a thread, and a paused clock would not wait for it.
     if let Ok(ip) = address.host.parse::<IpAddr>() {
-        return open(SocketAddr::new(ip, address.port)).await;
+        return open(SocketAddr::new(ip, address.port)).await.map_err(DialError::Connect);
     }
-    let found: Vec<_> = tokio::net::lookup_host((address.host.as_str(), address.port)).await?.collect();
-    race(found).await
+    let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
+    let found: Vec<_> = found.map_err(DialError::Name)?.collect();
+    if found.is_empty() {
+        return Err(DialError::Name(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+    }
+    race(found).await.map_err(DialError::Connect)
+}
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub(super) enum DialError {
+    /// The name was not resolved.
+    Name(io::Error),
+    /// None of its addresses could be reached.
+    Connect(io::Error),
 }
 
 async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {

@@ -16,7 +16,7 @@ use super::api::{
     MetadataResponse, UNSUPPORTED_VERSION, version,
 };
 use super::connection::{Settings, unreachable};
-use super::dial::dial;
+use super::dial::{DialError, dial};
 use super::listener::Listener;
 use super::sasl::Login;
 use super::stream::NotKafka;
@@ -156,9 +156,22 @@ fn too_old_for_pipelines(address: &Address, listener: &Listener) -> Error {
 }
 
 async fn open(address: &Address, listener: &Listener, settings: &Settings) -> Result<Box<dyn Socket>> {
-    let socket =
-        dial(address).await.map_err(|error| unreachable(address, &error.to_string()).with_source(error))?;
+    let socket = dial(address).await.map_err(|error| not_dialled(address, error))?;
     encrypt(address, listener, settings, socket).await
+}
+
+/// A name that is not known here is the commonest trouble of all: the cluster advertises one that only it can resolve.
+fn not_dialled(address: &Address, error: DialError) -> Error {
+    match error {
+        DialError::Name(error) => unreachable(
+            address,
+            &format!(
+                "its host name cannot be resolved ({error}); it is in bootstrap.servers, or the broker's \
+                 advertised.listeners names a host that is unknown here"
+            ),
+        ),
+        DialError::Connect(error) => unreachable(address, &error.to_string()),
+    }
 }
 
 #[cfg(not(feature = "tls"))]
@@ -197,7 +210,7 @@ async fn encrypt(
 fn first_exchange_failed(address: &Address, listener: &Listener, failed: RequestFailed) -> Error {
     #[cfg(feature = "tls")]
     if let Some(told) = failed.io().and_then(super::tls::told) {
-        return super::tls::explain(address, told).with_source(failed);
+        return super::tls::explain(address, told);
     }
     let not_kafka = failed.io().and_then(|io| io.get_ref()?.downcast_ref::<NotKafka>().copied());
     let (kind, text) = match not_kafka {
@@ -222,5 +235,10 @@ fn first_exchange_failed(address: &Address, listener: &Listener, failed: Request
             )
         }
     };
-    Error::new(kind, text).with_broker(address.to_string()).with_source(failed)
+    let error = Error::new(kind, text).with_broker(address.to_string());
+    match kind {
+        // The text has said it all.
+        ErrorKind::Protocol => error,
+        _ => error.with_io_cause(failed.cause()),
+    }
 }

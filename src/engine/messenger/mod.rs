@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::api::{InitProducerIdRequest, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse};
 use self::brokers::Brokers;
@@ -29,7 +29,9 @@ use self::handshake::Wanted;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
 pub(crate) use self::watch::Observer;
-use super::{Answer, Ask, CONNECTING, Engine, Leadership, Metadata, NodeId, Parcel, Produced, TopicMetadata};
+use super::{
+    Answer, Ask, CONNECTING, Engine, Leadership, Link, Metadata, NodeId, Parcel, Produced, TopicMetadata,
+};
 use crate::Compression;
 use crate::accumulator::ProducerId;
 use crate::clock::Clock;
@@ -207,6 +209,10 @@ impl Engine for MessengerEngine {
             None => self.any(None).await?.0,
         };
         self.ask_metadata(&connection, &[], Ask::Refresh).await.map(drop)
+    }
+
+    fn link(&self, node: Option<NodeId>, now: Instant) -> Option<Link> {
+        self.brokers.link(node, now)
     }
 
     fn name_of(&self, node: NodeId) -> Arc<str> {

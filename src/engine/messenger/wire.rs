@@ -106,15 +106,27 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// rskafka's error, whose own text repeats its sources.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+/// rskafka's error, whose words are its own affair: nothing of them is shown.
+#[derive(Debug)]
 pub(super) struct RequestFailed(pub(super) RequestError);
 
 impl RequestFailed {
     /// What the socket said, where that is the cause.
     pub(super) fn io(&self) -> Option<&io::Error> {
         io_of(&self.0)
+    }
+
+    /// The same as a cause, in plain words.
+    pub(super) fn cause(&self) -> Option<io::Error> {
+        // Without a number from the system it is this end that has cut the connection.
+        let ours =
+            |io: &&io::Error| io.kind() == io::ErrorKind::ConnectionAborted && io.raw_os_error().is_none();
+        let io = self.io().filter(|io| !ours(io))?;
+        let words = match io.kind() {
+            io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
+            _ => io.to_string(),
+        };
+        Some(io::Error::new(io.kind(), words))
     }
 }
 

@@ -60,7 +60,7 @@ impl Tls {
         })?;
         let connecting = TlsConnector::from(config).connect(name, socket);
         connecting.await.map_err(|error| match told(&error) {
-            Some(told) => TlsFailure::Known(explain(address, told).with_source(error)),
+            Some(told) => TlsFailure::Known(explain(address, told)),
             None => TlsFailure::Gone(error),
         })
     }

@@ -1,0 +1,75 @@
+//! What is accepted and not yet settled, for the errors of `flush` and `close`.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Core;
+use super::core::{ended_error, why};
+use crate::accumulator::Partition;
+use crate::context::Ended;
+use crate::error::{Error, Fate};
+use crate::sender::Waiting;
+
+/// Topics that are named; the others are counted.
+const NAMED: usize = 3;
+
+/// See the [module](self).
+pub(super) struct Pending {
+    messages: u64,
+    topics: String,
+    waiting: Waiting,
+    only: Option<Arc<Partition>>,
+}
+
+impl Core {
+    pub(super) fn pending(&self) -> Pending {
+        let mut partitions = self.cluster.partitions();
+        partitions.retain(|partition| !partition.is_idle());
+        Pending {
+            messages: self.stats.unsettled() as u64,
+            topics: topics(&partitions),
+            waiting: Waiting::of_all(self, &partitions, Instant::now()),
+            only: if partitions.len() == 1 { partitions.pop() } else { None },
+        }
+    }
+}
+
+impl Pending {
+    /// The error of a flush that a context ended: how many messages, of which topics, and why.
+    pub(super) fn unflushed(&self, ended: Ended) -> Error {
+        let are = if self.messages == 1 { "message is" } else { "messages are" };
+        self.explain(&format!("{} {are} still pending{} ({})", self.messages, self.topics, why(ended)), ended)
+    }
+
+    /// The error of a close that had to fail `left` of them.
+    pub(super) fn undelivered(&self, left: u64, ended: Ended) -> Error {
+        let were = if left == 1 { "message was" } else { "messages were" };
+        let what =
+            format!("{left} {were} not acknowledged before close ended{} ({})", self.topics, why(ended));
+        self.explain(&what, ended).with_fate(Fate::PossiblyPersisted)
+    }
+
+    fn explain(&self, what: &str, ended: Ended) -> Error {
+        let error = self.waiting.explain(what, ended_error(ended));
+        match &self.only {
+            Some(only) => error.with_topic(only.topic().clone()).with_partition(only.index()),
+            None => error,
+        }
+    }
+}
+
+/// ` in topics "a", "b", "c" and 4 more`.
+fn topics(partitions: &[Arc<Partition>]) -> String {
+    let mut names: Vec<&str> = partitions.iter().map(|partition| &**partition.topic()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let s = if names.len() == 1 { "" } else { "s" };
+    let more = names.len().saturating_sub(NAMED);
+    let named: Vec<_> = names.iter().take(NAMED).map(|name| format!("{name:?}")).collect();
+    match (named.is_empty(), more) {
+        (true, _) => String::new(),
+        (_, 0) => format!(" in topic{s} {}", named.join(", ")),
+        (_, more) => format!(" in topic{s} {} and {more} more", named.join(", ")),
+    }
+}
