@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::buffer::Buffer;
+use super::charge::Charge;
 use super::completion::{Completion, Lost, Stored};
 use super::failed::Failed;
 use super::receipt::Receipt;
@@ -204,7 +205,8 @@ impl Batch {
         let error = self.told(error);
         let failed = Failed::of(self.unsettled(), error.fate());
         self.release();
-        let lost = Lost { error, records: std::mem::take(&mut self.records) };
+        let records = std::mem::take(&mut self.records);
+        let lost = Lost { error, records, charge: Charge::default() };
         match self.indices.take() {
             None => self.completion.fail_all(lost),
             Some(indices) => {
@@ -234,12 +236,15 @@ impl Batch {
         }
         let all = std::mem::take(&mut self.records);
         let mut stays = vec![true; all.len()];
-        let (mut fate, mut freed, mut new) = (self.fate, 0, 0);
+        let (mut fate, mut new) = (self.fate, 0);
         for (error, positions) in groups {
             positions.iter().for_each(|position| stays[*position] = false);
-            let lost = Lost { error: self.told(error), records: all.pick(positions.iter().copied()) };
-            fate = fate.max(lost.error.fate());
-            freed += lost.records.footprint();
+            let (error, records) = (self.told(error), all.pick(positions.iter().copied()));
+            fate = fate.max(error.fate());
+            // They wait for their receipts, and take their room as long.
+            let footprint = records.footprint();
+            self.footprint -= footprint;
+            let lost = Lost { error, records, charge: Charge::of(footprint, &self.buffers) };
             let indices = positions.iter().map(|position| self.index_at(*position));
             new += self.completion.fail_some(indices, lost);
         }
@@ -247,8 +252,6 @@ impl Batch {
         self.indices = Some(kept.iter().map(|position| self.index_at(*position)).collect());
         self.records = all.pick(kept.into_iter());
         self.expires = self.first_expiry();
-        self.footprint -= freed;
-        self.give_back(freed);
         Failed::of(new, fate)
     }
 
@@ -270,6 +273,8 @@ impl Batch {
         let lost = Lost {
             error: self.told(error.clone()).with_fate(Fate::PossiblyPersisted),
             records: self.records.pick(expired.iter().copied()),
+            // The batch itself still takes their room.
+            charge: Charge::default(),
         };
         let indices = expired.iter().map(|position| self.index_at(*position));
         (Failed::of(self.completion.fail_some(indices, lost), Fate::PossiblyPersisted), next)

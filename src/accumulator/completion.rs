@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 
+use super::charge::Charge;
 use crate::error::Error;
 use crate::foreign::guarded;
 use crate::record::Records;
@@ -40,6 +41,9 @@ enum Whole {
 pub(super) struct Lost {
     pub(super) error: Error,
     pub(super) records: Records,
+    /// The room that they take until they were handed back, or the whole batch is settled: from then on they are their
+    /// receipts' alone.
+    pub(super) charge: Charge,
 }
 
 /// What became of a record apart from its batch.
@@ -47,11 +51,14 @@ enum Outcome {
     Stored(Stored),
     /// The place among those that failed with it.
     Failed(Arc<Lost>, usize),
+    /// Its receipt is gone, and with it whoever could ask.
+    Forgotten,
 }
 
 #[derive(Default)]
 struct Apart {
     settled: HashMap<u32, Outcome>,
+    lost: Vec<Weak<Lost>>,
     wakers: Vec<Waker>,
 }
 
@@ -113,6 +120,7 @@ impl Completion {
     /// Settles single records of a piece as failed; how many were not settled before.
     pub(super) fn fail_some(&self, indices: impl Iterator<Item = u32>, lost: Lost) -> usize {
         let lost = Arc::new(lost);
+        self.apart.lock().lost.push(Arc::downgrade(&lost));
         let failed = |(position, index)| (index, Outcome::Failed(lost.clone(), position));
         self.settle_some(indices.enumerate().map(failed))
     }
@@ -147,8 +155,15 @@ impl Completion {
 
     /// The last record of a piece was settled.
     pub(super) fn end_piece(&self) {
-        self.pieces.fetch_sub(1, Ordering::Release);
-        let wakers = std::mem::take(&mut self.apart.lock().wakers);
+        let last = self.pieces.fetch_sub(1, Ordering::AcqRel) == 1;
+        let (wakers, lost) = {
+            let mut apart = self.apart.lock();
+            (
+                std::mem::take(&mut apart.wakers),
+                if last { std::mem::take(&mut apart.lost) } else { Vec::new() },
+            )
+        };
+        lost.iter().filter_map(Weak::upgrade).for_each(|lost| lost.charge.release());
         wake_all(wakers);
     }
 
@@ -185,6 +200,20 @@ impl Completion {
         self.pieces.load(Ordering::Acquire) == 0
     }
 
+    /// The receipt of the record at `index` is gone: a message that failed apart from its batch need not be kept for it.
+    #[inline]
+    pub(super) fn forget(&self, index: u32) {
+        if !self.divided.load(Ordering::Acquire) {
+            return;
+        }
+        let outcome = {
+            let mut apart = self.apart.lock();
+            apart.settled.get_mut(&index).map(|outcome| std::mem::replace(outcome, Outcome::Forgotten))
+        };
+        // Outside the lock: it may be the last of those that failed together.
+        drop(outcome);
+    }
+
     /// What became of the record at `index`; registers the waker where that is open. `slot` remembers where.
     pub(super) fn poll(&self, index: u32, slot: &mut u32, waker: &Waker) -> Poll<Settled> {
         if let (Some(whole), false) = (self.whole.get(), self.divided.load(Ordering::Acquire)) {
@@ -195,6 +224,7 @@ impl Completion {
             return Poll::Ready(match settled {
                 Outcome::Stored(stored) => Ok(*stored),
                 Outcome::Failed(lost, position) => Err(self.hand_back(lost, *position)),
+                Outcome::Forgotten => return Poll::Pending,
             });
         }
         if let Some(whole) = self.whole.get() {

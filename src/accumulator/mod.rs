@@ -2,6 +2,7 @@
 
 mod batch;
 mod buffer;
+mod charge;
 mod completion;
 mod failed;
 mod partition;

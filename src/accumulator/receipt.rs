@@ -73,6 +73,13 @@ impl Future for Receipt {
     }
 }
 
+impl Drop for Receipt {
+    #[inline]
+    fn drop(&mut self) {
+        self.batch.forget(self.index);
+    }
+}
+
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receipt")
