@@ -1,7 +1,7 @@
 //! One partition, as the sending side sees it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
@@ -29,6 +29,8 @@ pub(crate) struct Partition {
     led_since: Mutex<Instant>,
     /// The last request that took a batch of this partition.
     request: AtomicU64,
+    /// What the last answer said that leaves no doubt about it.
+    uses_append_time: AtomicBool,
 }
 
 impl Partition {
@@ -48,6 +50,7 @@ impl Partition {
             supervisor,
             led_since: Mutex::new(Instant::now()),
             request: AtomicU64::new(0),
+            uses_append_time: AtomicBool::new(false),
         })
     }
 
@@ -130,6 +133,7 @@ impl Partition {
         now: Instant,
     ) -> Failed {
         let (order, sequence) = (batch.order(), batch.sequence);
+        let append_time = self.trusted(append_time, batch.in_doubt);
         // Settled outside the lock, and before the queue forgets it: `flush` waits for what the queue knows.
         batch.store(offset, append_time);
         self.queue.lock().stored(order, sequence, now)
@@ -161,6 +165,15 @@ impl Partition {
     /// The producer id and epoch of what is sent from here; who comes after this partition has to begin above it.
     pub(crate) fn producer_id(&self) -> Option<ProducerId> {
         self.queue.lock().producer_id()
+    }
+
+    /// The time of appending, where the topic uses it. To a batch that it had stored already a broker answers the time at
+    /// which it did so, whatever the topic uses.
+    fn trusted(&self, append_time: Option<i64>, in_doubt: bool) -> Option<i64> {
+        if !in_doubt {
+            self.uses_append_time.store(append_time.is_some(), Ordering::Relaxed);
+        }
+        append_time.filter(|_| self.uses_append_time.load(Ordering::Relaxed))
     }
 
     pub(crate) fn failed(&self, batch: Batch, verdict: Verdict) -> Failed {

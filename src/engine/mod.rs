@@ -66,6 +66,8 @@ pub(crate) struct Answer {
     pub(crate) append_time: Option<i64>,
     /// The broker's own words.
     pub(crate) detail: Option<String>,
+    /// The broker would say which records are to blame, as Kafka does since 2.4.
+    pub(crate) names_bad_records: bool,
     /// Records that are to blame, by their place in the batch (KIP-467).
     pub(crate) bad_records: Vec<(u32, Option<String>)>,
 }
@@ -143,6 +145,12 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// What is amiss on the way to this broker, or to all of them; `None` where nothing is, or nothing is known.
     fn link(&self, _node: Option<NodeId>, _now: Instant) -> Option<Link> {
         None
+    }
+
+    /// How many numbered batches of one partition may be on their way to a broker: no more than it recognises when they
+    /// are sent again.
+    fn most_in_flight(&self, _node: NodeId) -> usize {
+        usize::MAX
     }
 
     /// A name for people: `host:port` where the engine knows it.

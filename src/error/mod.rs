@@ -21,6 +21,8 @@ use crate::Message;
 /// A `Result` of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+const UNSUPPORTED_VERSION: i16 = 35;
+
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, what it means for the message, and what to try.
@@ -108,6 +110,11 @@ impl Error {
         let mut made = Self::new(row.kind, text).with_fate(row.fate);
         made.repr.broker_error = Some(BrokerError::new(code));
         made
+    }
+
+    /// What a broker would answer, or close the connection for: it does not know the request in any of our versions.
+    pub(crate) fn unsupported_version(text: impl Into<Arc<str>>) -> Self {
+        Self::from_broker(UNSUPPORTED_VERSION, None).with_text(text)
     }
 
     /// The code in the registry.

@@ -264,6 +264,15 @@ impl Records {
         self.marks.iter().map(|mark| mark.expires_after)
     }
 
+    /// Positions of the records without a key.
+    pub(crate) fn keyless(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.len() as u32).filter(|position| {
+            let mut reader = self.reader(*position as usize);
+            reader.head();
+            reader.varint() < 0
+        })
+    }
+
     /// A message as its user handed it in, where `topic` and `partition` are those of the batch.
     pub(crate) fn message(&self, position: usize, topic: &Arc<str>, partition: i32) -> Message {
         let (mut message, timestamp) = self.decode(position);

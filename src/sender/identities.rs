@@ -70,7 +70,7 @@ impl Identities {
 /// A cluster that grants no producer id still takes messages without one.
 fn explain(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Authorization | ErrorKind::Protocol => {
+        ErrorKind::Authorization => {
             let text = format!(
                 "the cluster grants no producer id, which idempotence needs: allow IDEMPOTENT_WRITE on the cluster \
                  (or WRITE on any topic since Kafka 2.8), or set idempotence(false): {error}"

@@ -18,7 +18,7 @@ use super::in_flight::{InFlight, Landed};
 use super::lane::Lane;
 use super::settle::settle;
 use super::timers::Timers;
-use crate::accumulator::{Partition, ProducerId, Readiness, Take};
+use crate::accumulator::{Partition, Policy, ProducerId, Readiness, Take};
 use crate::clock::{earliest, later, until};
 use crate::engine::{NodeId, Parcel};
 use crate::error::Result;
@@ -156,7 +156,7 @@ impl Run {
                     break;
                 }
             }
-            let parcels = self.gather(now);
+            let parcels = self.gather(node, now);
             if parcels.is_empty() {
                 break;
             }
@@ -165,8 +165,9 @@ impl Run {
     }
 
     /// Takes what may go now, one batch of each partition, up to the size of a request.
-    fn gather(&mut self, now: Instant) -> Vec<Parcel> {
+    fn gather(&mut self, node: NodeId, now: Instant) -> Vec<Parcel> {
         let idle = self.requests() == 0;
+        let policy = self.policy(node);
         while let Some(partition) = self.delayed.pop_due(now) {
             self.ready.push_back(partition);
         }
@@ -193,7 +194,7 @@ impl Run {
             }
             // A batch alone in its request may always go: validation saw to its size.
             let space = if parcels.is_empty() { usize::MAX } else { room };
-            match partition.take(now, idle, space, &self.core.policy) {
+            match partition.take(now, idle, space, &policy) {
                 None => {
                     again.push(partition);
                     break;
@@ -209,13 +210,21 @@ impl Run {
             }
         }
         for partition in again {
-            let readiness = partition.readiness(now, &self.core.policy);
+            let readiness = partition.readiness(now, &policy);
             self.put_off(partition, readiness);
         }
         // Batches of one topic stand together in a request.
         parcels
             .sort_by_key(|p| (Arc::as_ptr(p.partition.topic()).cast::<u8>() as usize, p.partition.index()));
         parcels
+    }
+
+    fn policy(&self, node: NodeId) -> Policy {
+        let mut policy = self.core.policy.clone();
+        if policy.idempotent {
+            policy.max_in_flight = policy.max_in_flight.min(self.core.engine.most_in_flight(node));
+        }
+        policy
     }
 
     fn is_mine(&self, partition: &Arc<Partition>) -> bool {

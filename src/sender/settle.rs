@@ -1,5 +1,6 @@
 //! What an answer means for each batch: stored, to be sent again, divided, or given up.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
         let overtaken = partition.stored(batch, answer.base_offset, answer.append_time, now);
         return count_overtaken(core, &partition, overtaken);
     }
-    let row = of(answer);
+    let mut row = of(answer);
     if row.retry == Retry::Stored {
         count_stored(core, &partition, &batch, now);
         let overtaken = partition.stored(batch, None, None, now);
@@ -93,10 +94,19 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
         // A leader that stood down while it waited for its followers, who may have what it had appended.
         error = error.with_fate(Fate::PossiblyPersisted);
     }
+    let mut answer = Cow::Borrowed(answer);
+    let again = |last: &Error| last.broker_error().is_some_and(|last| last.code() == CORRUPT);
+    if answer.error_code == CORRUPT && !answer.names_bad_records && batch.last_error().is_some_and(again) {
+        let keyless: Vec<_> = batch.records().keyless().map(|at| (at, None)).collect();
+        if !keyless.is_empty() {
+            row.retry = Retry::No;
+            answer.to_mut().bad_records = keyless;
+        }
+    }
     let parcel = Parcel { partition, batch, encoded: None };
     let some_may_go_again = parcel.batch.len() > 1 && !parcel.batch.in_doubt;
     if row.retry == Retry::No && !answer.bad_records.is_empty() && some_may_go_again {
-        return drop_bad_records(core, parcel, answer, &error, row, broker, now);
+        return drop_bad_records(core, parcel, &answer, &error, row, broker, now);
     }
     failed(core, parcel, &error, row, broker, now);
 }
@@ -200,3 +210,7 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
 
 /// `INVALID_PRODUCER_EPOCH` and `PRODUCER_FENCED`: the broker has a higher epoch for the producer id.
 const FENCED: [i16; 2] = [47, 90];
+
+/// `CORRUPT_MESSAGE`: damage on the way, which does not repeat itself; or what a broker before Kafka 2.4 answers where a
+/// compacted topic gets a message without a key, without saying which.
+const CORRUPT: i16 = 2;

@@ -37,3 +37,4 @@ mod telemetry;
 mod topics_in_use;
 mod turns;
 mod unknown_topics;
+mod versions;

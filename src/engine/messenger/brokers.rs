@@ -17,7 +17,7 @@ use super::handshake::{Answered, Wanted};
 use super::listener::Listener;
 use crate::config::Address;
 use crate::engine::{Link, NodeId};
-use crate::error::{Error, ErrorKind, Result, list};
+use crate::error::{Error, ErrorKind, Result, Retry, list};
 
 /// After a failure no new attempt is made for so long; it doubles up to the second.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
@@ -302,6 +302,11 @@ impl Brokers {
         }
     }
 
+    /// Whether the broker there is known to recognise each of the last five batches of a producer.
+    pub(super) fn remembers_five_batches(&self, address: &Address) -> bool {
+        self.slots.lock().get(address).is_some_and(|slot| slot.listener.remembers_five_batches())
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -334,7 +339,10 @@ async fn in_place<T>(opening: impl Future<Output = T>, places: Option<&Semaphore
 /// One error for all brokers: the cause that someone has to act on wins over a broker that is merely away.
 fn none_reachable(failures: &[Error]) -> Error {
     let telling = |error: &&Error| {
-        matches!(error.kind(), ErrorKind::Authentication | ErrorKind::Tls | ErrorKind::Protocol)
+        matches!(
+            error.kind(),
+            ErrorKind::Authentication | ErrorKind::InvalidConfig | ErrorKind::Tls | ErrorKind::Protocol
+        )
     };
     if let [only] = failures {
         return only.clone();
@@ -343,6 +351,12 @@ fn none_reachable(failures: &[Error]) -> Error {
     let retry_after = failures.iter().filter_map(Error::retry_after).min();
     let first = failures.iter().filter(telling);
     let others = failures.iter().filter(|failure| !telling(failure));
-    Error::new(kind, format!("no broker can be used: {}", list(first.chain(others))))
-        .with_retry_after(retry_after)
+    let text = format!("no broker can be used: {}", list(first.chain(others)));
+    let hopeless = failures.iter().all(|error| error.row().retry == Retry::No);
+    let error = match failures.iter().find(telling).filter(|_| hopeless) {
+        // What the table says about it holds for all of them.
+        Some(first) => first.clone().with_text(text),
+        None => Error::new(kind, text),
+    };
+    error.with_retry_after(retry_after)
 }

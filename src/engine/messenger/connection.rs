@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::handshake::{Answered, Wanted, shake_hands};
 use super::listener::Listener;
 use super::session::Session;
+use super::versions::Needs;
 use super::watch::{Observer, Watch};
 use super::wire::{RequestFailed, Wire};
 use crate::clock::Clock;
@@ -31,6 +32,7 @@ pub(super) struct Settings {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<super::tls::Tls>,
     pub(super) sasl: Option<SaslConfig>,
+    pub(super) needs: Needs,
     pub(super) observer: Observer,
 }
 
@@ -212,10 +214,9 @@ impl Connection {
             return super::tls::explain(address, told).with_fate(Fate::PossiblyPersisted);
         }
         match &failed.0 {
-            RequestError::NoVersionMatch { api_key } => Error::new(
-                ErrorKind::Protocol,
-                format!("{address} does not support {api_key:?} in a version that this library knows"),
-            ),
+            RequestError::NoVersionMatch { api_key } => Error::unsupported_version(format!(
+                "{address} does not offer {api_key:?} in a version that this library speaks"
+            )),
             RequestError::WriteError(_) => Error::new(ErrorKind::Internal, "a request could not be encoded"),
             RequestError::ReadError(_)
             | RequestError::ReadVersionedError(_)

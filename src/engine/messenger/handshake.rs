@@ -6,9 +6,10 @@
 //! `InitProducerId` 1 (without a login in the breath of `ApiVersions`), `Produce` 1: three in plaintext, four with
 //! TLS 1.3, eight with TLS 1.3 and SCRAM.
 
-use futures_util::future::{join, join3};
+use std::pin::pin;
+
+use futures_util::future::{Either, join, select};
 use rskafka::protocol::api_key::ApiKey;
-use rskafka::protocol::api_version::ApiVersionRange;
 use tokio::net::TcpStream;
 
 use super::api::{
@@ -20,6 +21,7 @@ use super::dial::{DialError, dial};
 use super::listener::Listener;
 use super::sasl::Login;
 use super::stream::NotKafka;
+use super::versions::{Versions, assumed, assumption_holds};
 use super::wire::{RequestFailed, Socket, Wire};
 use crate::config::Address;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +31,13 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) struct Wanted<'a> {
     pub(super) metadata: Option<MetadataRequest<'a>>,
     pub(super) producer_id: bool,
+}
+
+impl Wanted<'_> {
+    fn apis(&self) -> impl Iterator<Item = ApiKey> + use<> {
+        let metadata = self.metadata.is_some().then_some(ApiKey::Metadata);
+        metadata.into_iter().chain(self.producer_id.then_some(ApiKey::InitProducerId))
+    }
 }
 
 /// What was answered of it. What was not is asked again, and then told.
@@ -47,96 +56,157 @@ pub(super) struct Ready {
 }
 
 /// Makes a connection. Has no time limit of its own; dropping the future leaves nothing behind.
+///
+/// Some requests leave before the broker has said in which versions it takes them. Where an assumption was wrong, the
+/// connection is made again at once with what was learned.
 pub(super) async fn shake_hands(
     address: &Address,
     listener: &Listener,
     settings: &Settings,
     wanted: Option<Wanted<'_>>,
 ) -> Result<Ready> {
-    let socket = open(address, listener, settings).await?;
-    let mut wire = Wire::new(socket, settings.client_id.clone());
-    let pipelined = listener.takes_pipelines();
-    let wanted = wanted.filter(|_| pipelined);
-    wire.set_versions(ASSUMED.into_iter().collect());
-
-    let mut answered = Answered::default();
-    let login = match &settings.sasl {
-        Some(sasl) => Some(Login::prepare(address, sasl).await?),
-        None => None,
-    };
-    // One that is too old cannot be asked again here: other requests have followed already.
-    let pipelined_answer = |answer: Result<ApiVersionsResponse, RequestFailed>| {
-        let versions = answer.map_err(|error| first_exchange_failed(address, listener, error))?;
-        match versions.error_code {
-            UNSUPPORTED_VERSION => Err(too_old_for_pipelines(address, listener)),
-            _ => Ok(versions),
+    let handshake = Handshake { address, listener, settings, wanted };
+    // There are two assumptions: the version of `ApiVersions`, and those of all others.
+    for _ in 0..3 {
+        match handshake.attempt().await {
+            Ok(ready) => return Ok(ready),
+            Err(Failed::For(error)) => return Err(error),
+            Err(Failed::Assumed) => {}
         }
-    };
-    let versions = match (&login, wanted) {
-        // Under TLS, Kafka has the second request of a login in its buffer and waits 300 ms for its socket.
-        (Some(login), _) if pipelined && !settings.encrypts() => {
-            let (versions, offered) = join(wire.request(ApiVersionsRequest), login.handshake(&wire)).await;
-            let versions = pipelined_answer(versions)?;
-            offered?;
-            versions
-        }
-        (None, Some(wanted)) => {
-            let (versions, metadata, id) =
-                join3(wire.request(ApiVersionsRequest), metadata(&wire, wanted), producer_id(&wire, wanted))
-                    .await;
-            answered = Answered { metadata, producer_id: id };
-            pipelined_answer(versions)?
-        }
-        _ => {
-            let versions = ask_versions(&mut wire).await;
-            let versions = versions.map_err(|error| first_exchange_failed(address, listener, error))?;
-            if let Some(login) = &login {
-                login.handshake(&wire).await?;
-            }
-            versions
-        }
-    };
-    if !versions.ranges.contains_key(&ApiKey::Produce) {
-        return Err(Error::new(
-            ErrorKind::Protocol,
-            format!("{address} offers no version of the Kafka protocol that this library knows"),
-        )
-        .with_broker(address.to_string()));
     }
-    let session = match login {
-        Some(login) => login.exchange(&wire).await?,
-        None => None,
-    };
-    wire.set_versions(versions.ranges);
-    if let (Some(_), Some(wanted)) = (&settings.sasl, wanted) {
-        let (metadata, id) = join(metadata(&wire, wanted), producer_id(&wire, wanted)).await;
-        answered = Answered { metadata, producer_id: id };
-    }
-    if settings.sasl.is_some() || answered.metadata.is_some() || answered.producer_id.is_some() {
-        listener.has_answered();
-    }
-    Ok(Ready { wire, answered, session })
+    Err(unreachable(address, "it contradicts itself about the versions that it takes"))
 }
 
-/// What every broker from Kafka 0.11 on knows, and 1.0 where it asks for a login: good for requests that are sent
-/// before the broker has said what it knows.
-const ASSUMED: [(ApiKey, ApiVersionRange); 5] = [
-    (ApiKey::ApiVersions, ApiVersionRange::new(version(0), version(3))),
-    (ApiKey::Metadata, ApiVersionRange::new(version(4), version(4))),
-    (ApiKey::InitProducerId, ApiVersionRange::new(version(0), version(0))),
-    (ApiKey::SaslHandshake, ApiVersionRange::new(version(1), version(1))),
-    (ApiKey::SaslAuthenticate, ApiVersionRange::new(version(0), version(1))),
-];
+/// Why a connection was not made.
+enum Failed {
+    For(Error),
+    /// The broker does not take a request in the version that was assumed; the listener knows better now.
+    Assumed,
+}
 
-async fn ask_versions(wire: &mut Wire) -> Result<ApiVersionsResponse, RequestFailed> {
-    let answer = wire.request(ApiVersionsRequest).await?;
-    if answer.error_code != UNSUPPORTED_VERSION {
-        return Ok(answer);
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::For(error)
     }
-    // Before Kafka 2.4: asked again in the first version.
-    let first = ApiVersionRange::new(version(0), version(0));
-    wire.set_versions(ASSUMED.into_iter().chain([(ApiKey::ApiVersions, first)]).collect());
-    wire.request(ApiVersionsRequest).await
+}
+
+struct Handshake<'a> {
+    address: &'a Address,
+    listener: &'a Listener,
+    settings: &'a Settings,
+    wanted: Option<Wanted<'a>>,
+}
+
+impl Handshake<'_> {
+    async fn attempt(&self) -> Result<Ready, Failed> {
+        let socket = open(self.address, self.listener, self.settings).await?;
+        let mut wire = Wire::new(socket, self.settings.client_id.clone());
+        wire.set_versions(assumed(self.listener.asks_versions_in()));
+        let ready = match &self.settings.sasl {
+            Some(sasl) => self.log_in(wire, Login::prepare(self.address, sasl).await?).await?,
+            None => self.ask(wire).await?,
+        };
+        let answered = &ready.answered;
+        if self.settings.sasl.is_some() || answered.metadata.is_some() || answered.producer_id.is_some() {
+            self.listener.has_answered();
+        }
+        Ok(ready)
+    }
+
+    /// Asks for versions, and in the same breath for what is wanted.
+    async fn ask(&self, mut wire: Wire) -> Result<Ready, Failed> {
+        let wanted = self.wanted.filter(|wanted| wanted.apis().all(|api| self.listener.takes_early(api)));
+        let (versions, answered) = match wanted {
+            Some(wanted) => self.ask_early(&wire, wanted).await?,
+            None => (self.heard(wire.request(ApiVersionsRequest).await)?, Answered::default()),
+        };
+        self.adopt(&mut wire, versions).await?;
+        Ok(Ready { wire, answered, session: None })
+    }
+
+    async fn ask_early(
+        &self,
+        wire: &Wire,
+        wanted: Wanted<'_>,
+    ) -> Result<(ApiVersionsResponse, Answered), Failed> {
+        match select(pin!(wire.request(ApiVersionsRequest)), pin!(ask_wanted(wire, wanted))).await {
+            Either::Left((versions, answered)) => {
+                let versions = self.heard(versions)?;
+                if versions.error_code == 0 {
+                    self.learn(&versions.ranges)?;
+                    // What a broker does not know it may leave without an answer.
+                    if !wanted.apis().all(|api| assumption_holds(api, &versions.ranges)) {
+                        return Err(Failed::Assumed);
+                    }
+                }
+                Ok((versions, answered.await))
+            }
+            Either::Right((answered, versions)) => Ok((self.heard(versions.await)?, answered)),
+        }
+    }
+
+    async fn log_in(&self, mut wire: Wire, login: Login<'_>) -> Result<Ready, Failed> {
+        // Under TLS, Kafka has the second request of a login in its buffer and waits 300 ms for its socket.
+        if self.listener.takes_early(ApiKey::SaslHandshake) && !self.settings.encrypts() {
+            let (versions, named) = join(wire.request(ApiVersionsRequest), login.handshake(&wire)).await;
+            let versions = self.heard(versions)?;
+            if versions.error_code == UNSUPPORTED_VERSION {
+                // In the middle of a login it cannot be asked again.
+                return Err(Failed::Assumed);
+            }
+            self.adopt(&mut wire, versions).await?;
+            named?;
+        } else {
+            let versions = self.heard(wire.request(ApiVersionsRequest).await)?;
+            self.adopt(&mut wire, versions).await?;
+            login.handshake(&wire).await?;
+        }
+        let session = login.exchange(&wire).await?;
+        let answered = match self.wanted.filter(|_| self.listener.takes_pipelines()) {
+            Some(wanted) => ask_wanted(&wire, wanted).await,
+            None => Answered::default(),
+        };
+        Ok(Ready { wire, answered, session })
+    }
+
+    /// What came of the question for versions. That the version of the question was too new is noted.
+    fn heard(&self, answer: Result<ApiVersionsResponse, RequestFailed>) -> Result<ApiVersionsResponse> {
+        let answer = answer.map_err(|failed| first_exchange_failed(self.address, self.listener, failed))?;
+        match answer.error_code {
+            0 => {}
+            UNSUPPORTED_VERSION => self.listener.refused_versions(),
+            code => return Err(Error::from_broker(code, None).with_broker(self.address.to_string())),
+        }
+        Ok(answer)
+    }
+
+    /// From here on requests are made in the newest version that both sides know. Where the question was too new, it is
+    /// asked again in its first version.
+    async fn adopt(&self, wire: &mut Wire, mut versions: ApiVersionsResponse) -> Result<(), Failed> {
+        if versions.error_code == UNSUPPORTED_VERSION {
+            wire.set_versions(assumed(version(0)));
+            // A broker may hang up on who asks too much (KIP-511 does not).
+            versions = wire.request(ApiVersionsRequest).await.map_err(|_| Failed::Assumed)?;
+            if versions.error_code != 0 {
+                let text = format!("{} refuses every version of ApiVersions", self.address);
+                return Err(Error::unsupported_version(text).with_broker(self.address.to_string()).into());
+            }
+        }
+        self.learn(&versions.ranges)?;
+        wire.set_versions(versions.ranges);
+        Ok(())
+    }
+
+    fn learn(&self, offered: &Versions) -> Result<()> {
+        self.settings.needs.check(self.address, offered)?;
+        self.listener.offers(offered);
+        Ok(())
+    }
+}
+
+async fn ask_wanted(wire: &Wire, wanted: Wanted<'_>) -> Answered {
+    let (metadata, producer_id) = join(metadata(wire, wanted), producer_id(wire, wanted)).await;
+    Answered { metadata, producer_id }
 }
 
 async fn metadata(wire: &Wire, wanted: Wanted<'_>) -> Option<MetadataResponse> {
@@ -148,11 +218,6 @@ async fn producer_id(wire: &Wire, wanted: Wanted<'_>) -> Option<InitProducerIdRe
         return None;
     }
     wire.request(InitProducerIdRequest).await.ok()
-}
-
-fn too_old_for_pipelines(address: &Address, listener: &Listener) -> Error {
-    listener.go_one_by_one();
-    unreachable(address, "it is older than Kafka 2.4 and has to be asked one by one")
 }
 
 async fn open(address: &Address, listener: &Listener, settings: &Settings) -> Result<Box<dyn Socket>> {

@@ -3,7 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use parking_lot::Mutex;
+use rskafka::protocol::api_key::ApiKey;
+use rskafka::protocol::api_version::ApiVersion;
+
+use super::api::version;
+use super::versions::{Versions, assumption_holds, remembers_five_batches};
 use crate::error::Error;
+
+/// In which version a broker is asked for its versions while nothing is known of it (KIP-511); one before Kafka 2.4
+/// refuses it.
+const FIRST_QUESTION: ApiVersion = version(3);
 
 /// As long as no broker has ever answered, the listener may not be what the configuration takes it for: TLS where it is
 /// plaintext, no login where it wants one. All that shows is a connection that ends early, as it may also by chance:
@@ -13,8 +23,20 @@ pub(super) struct Listener {
     /// Shared by all listeners of a producer.
     answered: Arc<AtomicBool>,
     suspicions: AtomicU32,
-    /// Requests that are sent before earlier ones are answered confuse it, or it is too old for them.
+    /// Requests that are sent before earlier ones are answered confuse it.
     one_by_one: AtomicBool,
+    said: Mutex<Said>,
+}
+
+/// What the broker at the address said of its versions when it was last connected to. It may be replaced by an older or
+/// a newer one at any time: good for what is asked first, and checked against each new answer.
+#[derive(Debug, Default)]
+enum Said {
+    #[default]
+    Nothing,
+    /// That it was asked in a version that it does not know.
+    TooNew,
+    Offers(Versions),
 }
 
 impl Listener {
@@ -47,6 +69,40 @@ impl Listener {
 
     pub(super) fn go_one_by_one(&self) {
         self.one_by_one.store(true, Relaxed);
+    }
+
+    /// In which version it is asked for its versions.
+    pub(super) fn asks_versions_in(&self) -> ApiVersion {
+        match &*self.said.lock() {
+            Said::Nothing => FIRST_QUESTION,
+            Said::TooNew => version(0),
+            Said::Offers(offered) => {
+                let newest = offered.get(&ApiKey::ApiVersions).map_or(version(0), |range| range.max());
+                newest.clamp(version(0), FIRST_QUESTION)
+            }
+        }
+    }
+
+    pub(super) fn refused_versions(&self) {
+        *self.said.lock() = Said::TooNew;
+    }
+
+    pub(super) fn offers(&self, offered: &Versions) {
+        *self.said.lock() = Said::Offers(offered.clone());
+    }
+
+    /// Whether it takes this request before it has said in which versions, as far as is known.
+    pub(super) fn takes_early(&self, api: ApiKey) -> bool {
+        self.takes_pipelines()
+            && match &*self.said.lock() {
+                Said::Offers(offered) => assumption_holds(api, offered),
+                Said::Nothing | Said::TooNew => true,
+            }
+    }
+
+    /// Whether it is known to recognise each of the last five batches of a producer.
+    pub(super) fn remembers_five_batches(&self) -> bool {
+        matches!(&*self.said.lock(), Said::Offers(offered) if remembers_five_batches(offered))
     }
 }
 

@@ -11,6 +11,7 @@ mod session;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+mod versions;
 mod watch;
 mod wire;
 
@@ -28,6 +29,7 @@ use self::connection::{Connection, Settings, unreachable};
 use self::handshake::Wanted;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
+use self::versions::Needs;
 pub(crate) use self::watch::Observer;
 use super::{
     Answer, Ask, CONNECTING, Engine, Leadership, Link, Metadata, NodeId, Parcel, Produced, TopicMetadata,
@@ -70,6 +72,7 @@ impl MessengerEngine {
             #[cfg(feature = "tls")]
             tls: config.tls.clone().map(tls::Tls::new),
             sasl: config.sasl.clone(),
+            needs: Needs::of(config),
             observer,
         };
         Self {
@@ -213,6 +216,13 @@ impl Engine for MessengerEngine {
 
     fn link(&self, node: Option<NodeId>, now: Instant) -> Option<Link> {
         self.brokers.link(node, now)
+    }
+
+    fn most_in_flight(&self, node: NodeId) -> usize {
+        match self.brokers.address(node) {
+            Some(address) if !self.brokers.remembers_five_batches(&address) => 1,
+            _ => usize::MAX,
+        }
     }
 
     fn name_of(&self, node: NodeId) -> Arc<str> {

@@ -157,7 +157,7 @@ mod tests {
     struct Counted(Arc<AtomicUsize>);
     struct Nothing;
 
-    request_body!(Counted => Nothing, Produce, 3..=8, flexible from 9);
+    request_body!(Counted => Nothing, Produce, 3..=8, flexible from version(9));
 
     impl WriteVersionedType<Vec<u8>> for Counted {
         fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {

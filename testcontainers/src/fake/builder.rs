@@ -1,15 +1,17 @@
 //! How a fake cluster is made.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use parking_lot::Mutex;
 
-use super::FakeCluster;
+use super::api::{self, Offers};
 use super::identity::new_cluster_id;
 use super::node::Listening;
 use super::sasl::Sasl;
 use super::state::{Mode, Node, Shared, State};
 use super::tls::Tls;
+use super::{Api, FakeCluster};
 
 /// Settings of a [`FakeCluster`]; [`FakeCluster::builder`] begins one.
 #[derive(Clone, Debug)]
@@ -23,6 +25,7 @@ pub struct FakeClusterBuilder {
     max_message_bytes: usize,
     sasl: Option<Sasl>,
     tls: Tls,
+    offers: Offers,
 }
 
 impl Default for FakeClusterBuilder {
@@ -37,6 +40,7 @@ impl Default for FakeClusterBuilder {
             max_message_bytes: 1_048_588,
             sasl: None,
             tls: Tls::default(),
+            offers: api::all(),
         }
     }
 }
@@ -92,6 +96,20 @@ impl FakeClusterBuilder {
         self
     }
 
+    /// Has every broker offer an API in these versions; see [`FakeCluster::offer`].
+    #[must_use]
+    pub fn offer(mut self, api: Api, versions: RangeInclusive<i16>) -> Self {
+        self.offers.insert(api as i16, (*versions.start(), *versions.end()));
+        self
+    }
+
+    /// Has no broker offer an API.
+    #[must_use]
+    pub fn without(mut self, api: Api) -> Self {
+        self.offers.remove(&(api as i16));
+        self
+    }
+
     /// Has every broker speak TLS with this configuration, whose crypto provider is yours. Default: plaintext.
     #[cfg(feature = "tls")]
     #[must_use]
@@ -124,6 +142,7 @@ impl FakeClusterBuilder {
             shared.lock().nodes.push(Node {
                 address: listening.address(),
                 mode: Mode::Up,
+                offers: self.offers.clone(),
                 accepted: 0,
                 open: 0,
             });

@@ -92,13 +92,13 @@ async fn answer(
     };
     let mut out = BytesMut::with_capacity(256);
     out.put_u32(0);
-    if !api::supports(api, version) {
+    if !api::supports(shared, node, api, version) {
         // KIP-511: an unknown version of ApiVersions is answered in version 0; anything else closes.
         if api != ApiKey::ApiVersions {
             return Err(io::ErrorKind::InvalidData.into());
         }
         out.put_i32(correlation);
-        api::versions(35).encode(&mut out, 0).map_err(io::Error::other)?;
+        api::versions(shared, node, 35).encode(&mut out, 0).map_err(io::Error::other)?;
         return Ok(Reply::Bytes(sized(out)));
     }
     RequestHeader::decode(&mut body, api.request_header_version(version)).map_err(io::Error::other)?;
@@ -129,9 +129,13 @@ async fn answer(
 
     let (before, after) = match fault {
         Some(Fault::ApplyThen(after)) => (None, Some(*after)),
-        Some(late @ (Fault::Throttle(_) | Fault::Garbage(_) | Fault::Mangle(_) | Fault::CutAfter(_))) => {
-            (None, Some(late))
-        }
+        Some(
+            late @ (Fault::Throttle(_)
+            | Fault::Garbage(_)
+            | Fault::Mangle(_)
+            | Fault::CutAfter(_)
+            | Fault::Unanswered),
+        ) => (None, Some(late)),
         early => (early, None),
     };
     let mut error = None;
@@ -163,6 +167,7 @@ async fn answer(
     Ok(match after {
         Some(Fault::Disconnect) => return Err(io::ErrorKind::ConnectionReset.into()),
         Some(Fault::Silence) => Reply::Silence,
+        Some(Fault::Unanswered) => Reply::Nothing,
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
             Reply::Bytes(out)

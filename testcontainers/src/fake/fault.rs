@@ -18,6 +18,8 @@ pub enum Fault {
     Disconnect,
     /// Never answered; nothing is applied and the connection stays.
     Silence,
+    /// Applied, and never answered; what comes after it on the connection is.
+    Unanswered,
     /// Applied as if nothing were wrong, and then this.
     ApplyThen(Box<Self>),
     /// Applied, and answered with this throttle time.

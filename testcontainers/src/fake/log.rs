@@ -45,10 +45,33 @@ struct Producer {
     batches: VecDeque<(i32, i32, i64)>,
 }
 
+/// Batches of a producer that Kafka remembers since 1.0, and before.
 const KEPT: usize = 5;
+const KEPT_BY_0_11: usize = 1;
 
 pub(super) const OUT_OF_ORDER: i16 = 45;
+/// What Kafka 0.11 answers to a batch that it stored but does not remember.
+const DUPLICATE: i16 = 46;
 pub(super) const OLD_EPOCH: i16 = 47;
+
+/// The kind of Kafka that a broker is, by the newest version of Produce that it offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Generation {
+    V0_11,
+    /// 1.0 to 2.3: a record that it refuses is a corrupt message to it.
+    V1_0,
+    V2_4,
+}
+
+impl Generation {
+    pub(super) fn offering(newest_produce: i16) -> Self {
+        match newest_produce {
+            ..=3 => Self::V0_11,
+            4..=7 => Self::V1_0,
+            _ => Self::V2_4,
+        }
+    }
+}
 
 /// Where a batch went.
 pub(super) enum Appended {
@@ -67,13 +90,14 @@ impl Log {
         header: &BatchHeader,
         batch: &Bytes,
         append_time: Option<i64>,
+        generation: Generation,
     ) -> Result<Appended, i16> {
         let last = advance(header.sequence, header.count - 1);
         if header.producer_id >= 0 {
             if let Some(offset) = self.duplicate(header, last) {
                 return Ok(Appended::Duplicate(offset));
             }
-            self.check_sequence(header)?;
+            self.check_sequence(header, last, generation)?;
         }
         let base = self.next;
         self.next += i64::from(header.count);
@@ -87,7 +111,8 @@ impl Log {
                 producer.batches.clear();
             }
             producer.batches.push_back((header.sequence, last, base));
-            if producer.batches.len() > KEPT {
+            let kept = if generation == Generation::V0_11 { KEPT_BY_0_11 } else { KEPT };
+            while producer.batches.len() > kept {
                 producer.batches.pop_front();
             }
         }
@@ -115,7 +140,7 @@ impl Log {
 
     /// As Kafka's `ProducerAppendInfo`: a producer of whom nothing is known may begin anywhere, since what it
     /// wrote may have been deleted; a higher epoch begins at 0; else numbers follow one another.
-    fn check_sequence(&self, header: &BatchHeader) -> Result<(), i16> {
+    fn check_sequence(&self, header: &BatchHeader, last: i32, generation: Generation) -> Result<(), i16> {
         let Some(producer) = self.producers.get(&header.producer_id) else {
             return Ok(());
         };
@@ -125,7 +150,11 @@ impl Log {
         if header.epoch > producer.epoch {
             return if header.sequence == 0 { Ok(()) } else { Err(OUT_OF_ORDER) };
         }
-        let expected = producer.batches.back().map(|(_, last, _)| advance(*last, 1));
+        let newest = producer.batches.back().map(|(_, last, _)| *last);
+        if generation == Generation::V0_11 && newest.is_some_and(|newest| last <= newest) {
+            return Err(DUPLICATE);
+        }
+        let expected = newest.map(|newest| advance(newest, 1));
         if expected.is_none_or(|expected| expected == header.sequence) { Ok(()) } else { Err(OUT_OF_ORDER) }
     }
 

@@ -13,6 +13,7 @@ mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub use kafka_protocol::messages::ApiKey as Api;
@@ -242,6 +243,21 @@ impl FakeCluster {
                 }
             }
         }
+    }
+
+    // ----- versions
+
+    /// Has a broker offer an API in these versions from now on, as after an upgrade or a downgrade. `ApiVersions` lists
+    /// them as they are, and the broker closes the connection at a request outside of them; what this cluster does not
+    /// understand is only listed.
+    pub fn offer(&self, node: i32, api: Api, versions: RangeInclusive<i16>) {
+        let range = (*versions.start(), *versions.end());
+        self.change(|state| state.nodes[node as usize].offers.insert(api as i16, range));
+    }
+
+    /// Has a broker not offer an API any more.
+    pub fn withdraw(&self, node: i32, api: Api) {
+        self.change(|state| state.nodes[node as usize].offers.remove(&(api as i16)));
     }
 
     // ----- faults

@@ -10,6 +10,7 @@ use kafka_protocol::messages::ApiKey;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
+use super::api::Offers;
 use super::fault::{Fault, RequestSeen, Rule};
 use super::log::Log;
 use super::sasl::{Authentications, Sasl};
@@ -47,6 +48,7 @@ pub(super) struct State {
 pub(super) struct Node {
     pub(super) address: SocketAddr,
     pub(super) mode: Mode,
+    pub(super) offers: Offers,
     pub(super) accepted: u64,
     pub(super) open: u64,
 }

@@ -10,7 +10,9 @@ use rskafka::protocol::messages::{
 };
 use rskafka::protocol::primitives::Int16;
 
-use super::{Reader, version};
+use super::{Reader, Writer, version};
+
+const FLEXIBLE: ApiVersion = version(3);
 
 /// Asks for versions; from version 3 on it also tells name and version of this library.
 #[derive(Debug)]
@@ -18,7 +20,8 @@ pub(in crate::engine::messenger) struct ApiVersionsRequest;
 
 #[derive(Debug)]
 pub(in crate::engine::messenger) struct ApiVersionsResponse {
-    /// 35 where the broker knows none of the versions in which it was asked; it then answers in version 0.
+    /// 35 where the broker does not know the version in which it was asked. Nothing else can then be relied on: Kafka
+    /// answers in version 0 (KIP-511), and other brokers in what resembles neither.
     pub(in crate::engine::messenger) error_code: i16,
     pub(in crate::engine::messenger) ranges: HashMap<ApiKey, ApiVersionRange>,
 }
@@ -28,21 +31,19 @@ pub(in crate::engine::messenger) const UNSUPPORTED_VERSION: i16 = 35;
 impl RequestBody for ApiVersionsRequest {
     type ResponseBody = ApiVersionsResponse;
     const API_KEY: ApiKey = ApiKey::ApiVersions;
-    const API_VERSION_RANGE: ApiVersionRange = ApiVersionRange::new(version(0), version(3));
-    const FIRST_TAGGED_FIELD_IN_REQUEST_VERSION: ApiVersion = version(3);
+    const API_VERSION_RANGE: ApiVersionRange = ApiVersionRange::new(version(0), version(4));
+    const FIRST_TAGGED_FIELD_IN_REQUEST_VERSION: ApiVersion = FLEXIBLE;
     // The header of this answer never has tagged fields, so that any client can read it.
     const FIRST_TAGGED_FIELD_IN_RESPONSE_VERSION: ApiVersion = version(i16::MAX);
 }
 
 impl WriteVersionedType<Vec<u8>> for ApiVersionsRequest {
     fn write_versioned(&self, out: &mut Vec<u8>, api_version: ApiVersion) -> Result<(), WriteVersionedError> {
-        if api_version >= version(3) {
-            for text in [env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")] {
-                // A compact string: its length plus one as a varint of, here, one byte.
-                out.push(text.len() as u8 + 1);
-                out.extend_from_slice(text.as_bytes());
-            }
-            out.push(0); // no tagged fields
+        if api_version >= FLEXIBLE {
+            let mut writer = Writer::new(out, true);
+            writer.string(env!("CARGO_PKG_NAME"));
+            writer.string(env!("CARGO_PKG_VERSION"));
+            writer.tagged_fields();
         }
         Ok(())
     }
@@ -53,28 +54,24 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ApiVersionsResponse {
         cursor: &mut Cursor<Vec<u8>>,
         api_version: ApiVersion,
     ) -> Result<Self, ReadVersionedError> {
-        let mut reader = Reader::new(cursor);
+        let mut reader = Reader::of_body(cursor, api_version >= FLEXIBLE);
         let error_code = reader.i16()?;
-        let flexible = api_version >= version(3) && error_code != UNSUPPORTED_VERSION;
-        let range = |r: &mut Reader<'_>| {
+        if error_code == UNSUPPORTED_VERSION {
+            // The rest follows version 0, or not even that.
+            reader.skip_rest();
+            return Ok(Self { error_code, ranges: HashMap::new() });
+        }
+        let ranges = reader.array(6, |r| {
             let (key, min, max) = (r.i16()?, r.i16()?, r.i16()?);
-            if flexible {
-                r.tagged_fields()?;
-            }
+            r.tagged_fields()?;
             // A broker that claims nonsense supports nothing there.
             Ok((min <= max)
                 .then(|| (ApiKey::from(Int16(key)), ApiVersionRange::new(version(min), version(max)))))
-        };
-        let ranges = match flexible {
-            true => reader.compact_array(7, range)?,
-            false => reader.array(6, range)?,
-        };
-        if api_version >= version(1) && error_code != UNSUPPORTED_VERSION {
+        })?;
+        if api_version >= version(1) {
             let _throttle_ms = reader.i32()?;
         }
-        if flexible {
-            reader.tagged_fields()?;
-        }
+        reader.tagged_fields()?;
         reader.skip_rest();
         Ok(Self { error_code, ranges: ranges.into_iter().flatten().collect() })
     }

@@ -10,6 +10,7 @@ mod metadata;
 mod produce;
 mod reader;
 mod sasl;
+mod writer;
 
 pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, UNSUPPORTED_VERSION};
 pub(super) use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
@@ -17,10 +18,11 @@ pub(super) use metadata::{MetadataRequest, MetadataResponse, Topic};
 pub(super) use produce::{ProduceRequest, ProduceResponse};
 pub(super) use reader::{Malformed, Reader};
 pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
+use writer::Writer;
 
-/// Declares a request body: its API, the versions that we speak, and from which version its header is flexible.
+/// Declares a request body: its API, the versions that we speak, and from which version on it is flexible.
 macro_rules! request_body {
-    ($request:ty => $response:ty, $key:ident, $min:literal..=$max:literal, flexible from $flexible:literal) => {
+    ($request:ty => $response:ty, $key:ident, $min:literal..=$max:literal, flexible from $flexible:expr) => {
         impl ::rskafka::protocol::messages::RequestBody for $request {
             type ResponseBody = $response;
             const API_KEY: ::rskafka::protocol::api_key::ApiKey = ::rskafka::protocol::api_key::ApiKey::$key;
@@ -30,7 +32,10 @@ macro_rules! request_body {
                     $crate::engine::messenger::api::version($max),
                 );
             const FIRST_TAGGED_FIELD_IN_REQUEST_VERSION: ::rskafka::protocol::api_version::ApiVersion =
-                $crate::engine::messenger::api::version($flexible);
+                $flexible;
+            // The body reads the tagged fields of its header too: rskafka would allocate what they claim.
+            const FIRST_TAGGED_FIELD_IN_RESPONSE_VERSION: ::rskafka::protocol::api_version::ApiVersion =
+                $crate::engine::messenger::api::version(i16::MAX);
         }
     };
 }
@@ -40,12 +45,6 @@ pub(super) const fn version(number: i16) -> rskafka::protocol::api_version::ApiV
     rskafka::protocol::api_version::ApiVersion(rskafka::protocol::primitives::Int16(number))
 }
 
-fn put_string(out: &mut Vec<u8>, text: &str) {
-    // Topic names and client ids are far shorter; validated before they get here.
-    out.extend_from_slice(&(text.len() as i16).to_be_bytes());
-    out.extend_from_slice(text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -53,6 +52,10 @@ mod tests {
     use rskafka::protocol::messages::ReadVersionedType;
 
     use super::*;
+
+    fn put_string(out: &mut Vec<u8>, text: &str) {
+        Writer::new(out, false).string(text);
+    }
 
     /// Two topics of three partitions, as a broker would answer.
     fn produce_answer() -> Vec<u8> {

@@ -8,12 +8,14 @@ use rskafka::protocol::messages::{
     ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
 };
 
-use super::{Reader, put_string, request_body, version};
+use super::{Reader, Writer, request_body, version};
 use crate::Compression;
 use crate::engine::Answer;
 use crate::engine::Parcel;
 use crate::logging::Log;
 use crate::record::{BATCH_OVERHEAD, encode_batch};
+
+const FLEXIBLE: ApiVersion = version(9);
 
 /// The last offset at which a batch can begin, and every one of its records still has one.
 const MAX_OFFSET: i64 = i64::MAX - u32::MAX as i64;
@@ -36,34 +38,36 @@ pub(in crate::engine::messenger) struct ProduceResponse {
     pub(in crate::engine::messenger) throttle: Duration,
 }
 
-request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=8, flexible from 9);
+request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=12, flexible from FLEXIBLE);
 
 impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
-    fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
+    fn write_versioned(&self, out: &mut Vec<u8>, api_version: ApiVersion) -> Result<(), WriteVersionedError> {
         let topics = || self.parcels.chunk_by(same_topic);
         let bytes: usize = self.parcels.iter().map(|parcel| self.expected_bytes(parcel) + 8).sum();
         let names: usize = topics().map(|t| t[0].partition.topic().len() + 6).sum();
         out.reserve(bytes + names + 16);
 
-        out.extend_from_slice(&(-1i16).to_be_bytes()); // no transactional id
-        out.extend_from_slice(&self.acks.to_be_bytes());
-        out.extend_from_slice(&millis(self.timeout).to_be_bytes());
-        out.extend_from_slice(&(topics().count() as i32).to_be_bytes());
+        let mut writer = Writer::new(out, api_version >= FLEXIBLE);
+        writer.null_string(); // no transactional id
+        writer.i16(self.acks);
+        writer.i32(millis(self.timeout));
+        writer.length(topics().count());
         for topic in topics() {
-            put_string(out, topic[0].partition.topic());
-            out.extend_from_slice(&(topic.len() as i32).to_be_bytes());
+            writer.string(topic[0].partition.topic());
+            writer.length(topic.len());
             for parcel in topic {
-                out.extend_from_slice(&parcel.partition.index().to_be_bytes());
-                let size_at = out.len();
-                out.extend_from_slice(&[0; 4]);
-                match &parcel.encoded {
+                writer.i32(parcel.partition.index());
+                // Compressed it will mostly have a length of as many bytes.
+                let expected = parcel.encoded.as_ref().map_or_else(|| parcel.batch.wire_bytes(), Vec::len);
+                writer.bytes_in_place(expected, |out| match &parcel.encoded {
                     Some(encoded) => out.extend_from_slice(encoded),
                     None => self.encode(parcel, out),
-                }
-                let size = (out.len() - size_at - 4) as i32;
-                out[size_at..][..4].copy_from_slice(&size.to_be_bytes());
+                });
+                writer.tagged_fields();
             }
+            writer.tagged_fields();
         }
+        writer.tagged_fields();
         Ok(())
     }
 }
@@ -99,8 +103,8 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
         cursor: &mut Cursor<Vec<u8>>,
         api_version: ApiVersion,
     ) -> Result<Self, ReadVersionedError> {
-        let mut reader = Reader::new(cursor);
-        let topics = reader.array(6, |r| {
+        let mut reader = Reader::new(cursor, api_version >= FLEXIBLE)?;
+        let topics = reader.array(3, |r| {
             let name = r.string()?;
             let partitions = r.array(22, |r| {
                 let index = r.i32()?;
@@ -112,22 +116,30 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
                 }
                 let (mut bad_records, mut detail) = (Vec::new(), None);
                 if api_version >= version(8) {
-                    bad_records = r.array(6, |r| Ok((r.i32()? as u32, r.nullable_string()?)))?;
+                    bad_records = r.array(6, |r| {
+                        let bad = (r.i32()? as u32, r.nullable_string()?);
+                        r.tagged_fields()?;
+                        Ok(bad)
+                    })?;
                     detail = r.nullable_string()?;
                 }
+                r.tagged_fields()?;
                 let answer = Answer {
                     error_code,
                     base_offset: (0..=MAX_OFFSET).contains(&base_offset).then_some(base_offset),
                     appended: base_offset >= 0,
                     append_time: (append_time >= 0).then_some(append_time),
                     detail,
+                    names_bad_records: api_version >= version(8),
                     bad_records,
                 };
                 Ok((index, answer))
             })?;
+            r.tagged_fields()?;
             Ok((name, partitions))
         })?;
         let throttle = Duration::from_millis(u64::try_from(reader.i32()?).unwrap_or(0));
+        reader.tagged_fields()?;
         Ok(Self { topics, throttle })
     }
 }

@@ -26,11 +26,21 @@ type Result<T> = std::result::Result<T, Malformed>;
 #[derive(Debug)]
 pub(in crate::engine::messenger) struct Reader<'a> {
     cursor: &'a mut Cursor<Vec<u8>>,
+    /// Lengths are varints, and each structure ends with tagged fields (KIP-482).
+    flexible: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(in crate::engine::messenger) fn new(cursor: &'a mut Cursor<Vec<u8>>) -> Self {
-        Self { cursor }
+    /// Of the body of an answer.
+    pub(in crate::engine::messenger) fn of_body(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Self {
+        Self { cursor, flexible }
+    }
+
+    /// Of an answer whose header, if flexible, has tagged fields too; they are passed over.
+    pub(in crate::engine::messenger) fn new(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Result<Self> {
+        let mut reader = Self::of_body(cursor, flexible);
+        reader.tagged_fields()?;
+        Ok(reader)
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -64,12 +74,21 @@ impl<'a> Reader<'a> {
         Ok(i64::from_be_bytes(self.take()?))
     }
 
-    pub(super) fn nullable_string(&mut self) -> Result<Option<String>> {
-        let len = self.i16()?;
-        if len == -1 {
-            return Ok(None);
+    /// A length, `None` where it stands for null.
+    fn length(&mut self, plain: impl FnOnce(&mut Self) -> Result<i32>) -> Result<Option<usize>> {
+        if self.flexible {
+            return Ok(self.unsigned_varint()?.checked_sub(1));
         }
-        let len = usize::try_from(len).map_err(|_| Malformed("negative length of a string"))?;
+        match plain(self)? {
+            -1 => Ok(None),
+            len => Ok(Some(usize::try_from(len).map_err(|_| Malformed("negative length"))?)),
+        }
+    }
+
+    pub(super) fn nullable_string(&mut self) -> Result<Option<String>> {
+        let Some(len) = self.length(|r| r.i16().map(i32::from))? else {
+            return Ok(None);
+        };
         Ok(Some(String::from_utf8_lossy(self.bytes(len)?).into_owned()))
     }
 
@@ -77,22 +96,10 @@ impl<'a> Reader<'a> {
         self.nullable_string()?.ok_or(Malformed("null where a string is due"))
     }
 
-    /// Bytes with a 32-bit length; null is read as empty.
+    /// Null is read as empty.
     pub(super) fn nullable_bytes(&mut self) -> Result<Vec<u8>> {
-        let len = self.i32()?;
-        if len == -1 {
-            return Ok(Vec::new());
-        }
-        let len = usize::try_from(len).map_err(|_| Malformed("negative length of bytes"))?;
+        let len = self.length(Self::i32)?.unwrap_or(0);
         Ok(self.bytes(len)?.to_vec())
-    }
-
-    /// A string of a flexible version, whose length plus one stands as a varint.
-    pub(super) fn compact_nullable_string(&mut self) -> Result<Option<String>> {
-        let Some(len) = self.unsigned_varint()?.checked_sub(1) else {
-            return Ok(None);
-        };
-        Ok(Some(String::from_utf8_lossy(self.bytes(len)?).into_owned()))
     }
 
     pub(super) fn u128(&mut self) -> Result<u128> {
@@ -111,8 +118,11 @@ impl<'a> Reader<'a> {
         Err(Malformed("a varint without end"))
     }
 
-    /// Passes over what later versions of the protocol added (KIP-482).
+    /// Passes over what later versions of the protocol added to a structure, which is at its end here.
     pub(super) fn tagged_fields(&mut self) -> Result<()> {
+        if !self.flexible {
+            return Ok(());
+        }
         for _ in 0..self.unsigned_varint()? {
             let _tag = self.unsigned_varint()?;
             let len = self.unsigned_varint()?;
@@ -126,50 +136,16 @@ impl<'a> Reader<'a> {
         self.cursor.set_position(self.cursor.get_ref().len() as u64);
     }
 
-    /// The length of an array whose elements take at least `least` bytes each; null is read as empty.
-    pub(super) fn len(&mut self, least: usize) -> Result<usize> {
-        let len = self.i32()?;
-        if len == -1 {
-            return Ok(0);
-        }
-        let len = usize::try_from(len).map_err(|_| Malformed("negative length of an array"))?;
-        self.covered(len, least)
-    }
-
-    /// The same in flexible versions, where the length plus one stands as a varint.
-    pub(super) fn compact_len(&mut self, least: usize) -> Result<usize> {
-        let len = self.unsigned_varint()?.saturating_sub(1);
-        self.covered(len, least)
-    }
-
-    fn covered(&self, len: usize, least: usize) -> Result<usize> {
-        match len.saturating_mul(least) > self.remaining() {
-            true => Err(Malformed("an array longer than the answer")),
-            false => Ok(len),
-        }
-    }
-
     /// An array whose elements take at least `least` bytes each; null is read as empty.
     pub(super) fn array<T>(
         &mut self,
         least: usize,
-        element: impl FnMut(&mut Self) -> Result<T>,
+        mut element: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let len = self.len(least)?;
-        self.elements(len, element)
-    }
-
-    /// The same in flexible versions, where the length plus one stands as a varint.
-    pub(super) fn compact_array<T>(
-        &mut self,
-        least: usize,
-        element: impl FnMut(&mut Self) -> Result<T>,
-    ) -> Result<Vec<T>> {
-        let len = self.compact_len(least)?;
-        self.elements(len, element)
-    }
-
-    fn elements<T>(&mut self, len: usize, mut element: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let len = self.length(Self::i32)?.unwrap_or(0);
+        if len.saturating_mul(least) > self.remaining() {
+            return Err(Malformed("an array longer than the answer"));
+        }
         let mut elements = Vec::with_capacity(len.min(PREALLOCATED));
         for _ in 0..len {
             elements.push(element(self)?);
@@ -188,7 +164,7 @@ mod tests {
             let mut bytes = claimed.to_be_bytes().to_vec();
             bytes.extend([0; 8]);
             let mut cursor = Cursor::new(bytes);
-            let read = Reader::new(&mut cursor).array(4, |r| r.i32());
+            let read = Reader::of_body(&mut cursor, false).array(4, |r| r.i32());
             assert!(read.is_err(), "{claimed}");
         }
     }
@@ -196,6 +172,18 @@ mod tests {
     #[test]
     fn a_string_longer_than_the_answer_is_refused() {
         let mut cursor = Cursor::new(vec![0x7f, 0xff, b'x']);
-        assert!(Reader::new(&mut cursor).string().is_err());
+        assert!(Reader::of_body(&mut cursor, false).string().is_err());
+    }
+
+    #[test]
+    fn a_compact_length_that_the_bytes_do_not_cover_allocates_nothing() {
+        for claimed in [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x01], &[9]] {
+            let mut cursor = Cursor::new([claimed, &[0; 4]].concat());
+            assert!(Reader::of_body(&mut cursor, true).array(1, |r| r.bool()).is_err(), "{claimed:?}");
+            let mut cursor = Cursor::new([claimed, &[0; 4]].concat());
+            assert!(Reader::of_body(&mut cursor, true).string().is_err(), "{claimed:?}");
+            let mut cursor = Cursor::new([&[1, 7], claimed].concat());
+            assert!(Reader::of_body(&mut cursor, true).tagged_fields().is_err(), "{claimed:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use rskafka::protocol::messages::{
 };
 use zeroize::Zeroizing;
 
-use super::{Reader, put_string, request_body, version};
+use super::{Reader, Writer, request_body, version};
 
 /// Names the mechanism.
 #[derive(Debug)]
@@ -23,21 +23,23 @@ pub(in crate::engine::messenger) struct SaslHandshakeResponse {
     pub(in crate::engine::messenger) mechanisms: Vec<String>,
 }
 
-request_body!(SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake, 1..=1, flexible from 2);
+request_body!(SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake, 1..=1, flexible from version(i16::MAX));
 
 impl WriteVersionedType<Vec<u8>> for SaslHandshakeRequest {
     fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
-        put_string(out, self.mechanism);
+        Writer::new(out, false).string(self.mechanism);
         Ok(())
     }
 }
 
 impl ReadVersionedType<Cursor<Vec<u8>>> for SaslHandshakeResponse {
     fn read_versioned(cursor: &mut Cursor<Vec<u8>>, _: ApiVersion) -> Result<Self, ReadVersionedError> {
-        let mut reader = Reader::new(cursor);
+        let mut reader = Reader::new(cursor, false)?;
         Ok(Self { error_code: reader.i16()?, mechanisms: reader.array(2, Reader::string)? })
     }
 }
+
+const FLEXIBLE: ApiVersion = version(2);
 
 /// Carries one message of the mechanism.
 pub(in crate::engine::messenger) struct SaslAuthenticateRequest {
@@ -53,12 +55,13 @@ pub(in crate::engine::messenger) struct SaslAuthenticateResponse {
     pub(in crate::engine::messenger) session_lifetime_ms: i64,
 }
 
-request_body!(SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate, 0..=1, flexible from 2);
+request_body!(SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate, 0..=2, flexible from FLEXIBLE);
 
 impl WriteVersionedType<Vec<u8>> for SaslAuthenticateRequest {
-    fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
-        out.extend_from_slice(&(self.message.len() as i32).to_be_bytes());
-        out.extend_from_slice(&self.message);
+    fn write_versioned(&self, out: &mut Vec<u8>, api_version: ApiVersion) -> Result<(), WriteVersionedError> {
+        let mut writer = Writer::new(out, api_version >= FLEXIBLE);
+        writer.bytes(&self.message);
+        writer.tagged_fields();
         Ok(())
     }
 }
@@ -68,12 +71,14 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for SaslAuthenticateResponse {
         cursor: &mut Cursor<Vec<u8>>,
         api_version: ApiVersion,
     ) -> Result<Self, ReadVersionedError> {
-        let mut reader = Reader::new(cursor);
-        Ok(Self {
+        let mut reader = Reader::new(cursor, api_version >= FLEXIBLE)?;
+        let answer = Self {
             error_code: reader.i16()?,
             error_message: reader.nullable_string()?,
             message: reader.nullable_bytes()?,
             session_lifetime_ms: if api_version >= version(1) { reader.i64()? } else { 0 },
-        })
+        };
+        reader.tagged_fields()?;
+        Ok(answer)
     }
 }

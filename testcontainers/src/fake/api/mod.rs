@@ -6,6 +6,7 @@ mod metadata;
 mod produce;
 pub(super) mod sasl;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -29,10 +30,18 @@ const APIS: &[(ApiKey, i16, i16)] = &[
     (ApiKey::ApiVersions, 0, 4),
     (ApiKey::CreateTopics, 2, 7),
     (ApiKey::DeleteTopics, 1, 5),
-    (ApiKey::InitProducerId, 0, 4),
+    (ApiKey::InitProducerId, 0, 5),
     (ApiKey::SaslHandshake, 1, 1),
     (ApiKey::SaslAuthenticate, 0, 2),
 ];
+
+/// What one broker offers, by API: its versions.
+pub(super) type Offers = BTreeMap<i16, (i16, i16)>;
+
+/// All that this cluster understands.
+pub(super) fn all() -> Offers {
+    APIS.iter().map(|(api, min, max)| (*api as i16, (*min, *max))).collect()
+}
 
 /// How a request is to be answered where a script says so.
 pub(super) struct Outcome {
@@ -43,13 +52,16 @@ pub(super) struct Outcome {
     pub(super) throttle_ms: i32,
 }
 
-pub(super) fn supports(api: ApiKey, version: i16) -> bool {
-    APIS.iter().any(|(key, min, max)| *key == api && (*min..=*max).contains(&version))
+pub(super) fn supports(shared: &Shared, node: i32, api: ApiKey, version: i16) -> bool {
+    let offered = |(min, max): &(i16, i16)| (*min..=*max).contains(&version);
+    all().get(&(api as i16)).is_some_and(offered)
+        && shared.lock().nodes[node as usize].offers.get(&(api as i16)).is_some_and(offered)
 }
 
-pub(super) fn versions(error: i16) -> ApiVersionsResponse {
-    let keys = APIS.iter().map(|(key, min, max)| {
-        ApiVersion::default().with_api_key(*key as i16).with_min_version(*min).with_max_version(*max)
+pub(super) fn versions(shared: &Shared, node: i32, error: i16) -> ApiVersionsResponse {
+    let state = shared.lock();
+    let keys = state.nodes[node as usize].offers.iter().map(|(key, (min, max))| {
+        ApiVersion::default().with_api_key(*key).with_min_version(*min).with_max_version(*max)
     });
     ApiVersionsResponse::default().with_error_code(error).with_api_keys(keys.collect())
 }
@@ -65,7 +77,7 @@ pub(super) async fn handle(
     out: &mut BytesMut,
 ) -> io::Result<bool> {
     match api {
-        ApiKey::ApiVersions => put(&versions(outcome.code()), version, out)?,
+        ApiKey::ApiVersions => put(&versions(shared, node, outcome.code()), version, out)?,
         ApiKey::Metadata => metadata::handle(shared, version, body, outcome, out)?,
         ApiKey::Produce => return produce::handle(shared, node, version, body, outcome, out),
         ApiKey::Fetch => fetch::fetch(shared, node, version, body, outcome, out).await?,
@@ -98,8 +110,13 @@ impl Outcome {
     }
 }
 
+/// Reads a request that fills its frame, as Kafka demands.
 fn get<T: Decodable>(mut body: Bytes, version: i16) -> io::Result<T> {
-    T::decode(&mut body, version).map_err(io::Error::other)
+    let request = T::decode(&mut body, version).map_err(io::Error::other)?;
+    match body.is_empty() {
+        true => Ok(request),
+        false => Err(io::Error::other("bytes are left at the end of a request")),
+    }
 }
 
 fn put<T: Encodable>(answer: &T, version: i16, out: &mut BytesMut) -> io::Result<()> {

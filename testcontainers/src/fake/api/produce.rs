@@ -8,15 +8,19 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
-use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
+use kafka_protocol::messages::{ApiKey, BrokerId, ProduceRequest, ProduceResponse};
 
 use super::{Outcome, get, put, text};
 use crate::decode::{self, BatchHeader};
 use crate::fake::fault::BatchSeen;
-use crate::fake::log::Appended;
+use crate::fake::log::{Appended, Generation};
 use crate::fake::state::{Shared, State};
 
 const HOUR_MS: i64 = 3_600_000;
+
+const ZSTD: i16 = 4;
+/// The version of Produce that knows it.
+const ZSTD_SINCE: i16 = 7;
 
 /// `acks` and what the batches claim to be.
 pub(in crate::fake) fn batches(body: Bytes, version: i16) -> io::Result<(Option<i16>, Vec<BatchSeen>)> {
@@ -61,7 +65,7 @@ pub(super) fn handle(
                 let verdict = match outcome.error {
                     Some(code) => Err(Refusal::new(code)),
                     None if !matches!(acks, -1..=1) => Err(Refusal::new(21)),
-                    None => append(&mut state, &topic.name, partition.index, node, &batch),
+                    None => append(&mut state, &topic.name, partition.index, node, version, &batch),
                 };
                 answer_of(&mut state, &topic.name, partition.index, version, verdict, outcome)
             })
@@ -100,6 +104,7 @@ fn append(
     topic: &str,
     partition: i32,
     node: i32,
+    version: i16,
     batch: &Bytes,
 ) -> Result<(i64, Option<i64>), Refusal> {
     state.led(topic, partition, node).map_err(Refusal::new)?;
@@ -108,8 +113,17 @@ fn append(
     let largest = largest.unwrap_or(state.max_message_bytes);
     let header = check(batch, largest).map_err(Refusal::new)?;
     let now = now_ms();
+    let offers = &state.nodes[node as usize].offers;
+    let newest = offers.get(&(ApiKey::Produce as i16)).map_or(i16::MAX, |(_, newest)| *newest);
+    let generation = Generation::offering(newest);
+    if header.codec() == ZSTD && version < ZSTD_SINCE {
+        return Err(Refusal::new(if newest < ZSTD_SINCE { -1 } else { 76 }));
+    }
     if settings.is("cleanup.policy", "compact") {
         let bad_records = keyless(topic, partition, batch);
+        if !bad_records.is_empty() && generation < Generation::V2_4 {
+            return Err(Refusal::new(2));
+        }
         if !bad_records.is_empty() {
             return Err(Refusal {
                 code: 87,
@@ -123,8 +137,10 @@ fn append(
         return Err(Refusal::new(32));
     }
     let log = state.led(topic, partition, node).map_err(Refusal::new)?;
-    match log.append(&header, batch, append_time).map_err(Refusal::new)? {
-        Appended::At(offset) | Appended::Duplicate(offset) => Ok((offset, append_time)),
+    match log.append(&header, batch, append_time, generation).map_err(Refusal::new)? {
+        Appended::At(offset) => Ok((offset, append_time)),
+        // Kafka answers when it stored the batch, whatever the topic uses.
+        Appended::Duplicate(offset) => Ok((offset, Some(append_time.unwrap_or(now)))),
     }
 }
 

@@ -1,0 +1,611 @@
+//! Brokers that offer other versions than the newest Kafka: each is spoken to in the newest version that both sides
+//! know, and one that cannot be used is an error at once that says why.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime};
+
+use kafka_testbed::{Api, FakeCluster, FakeClusterBuilder, Fault, Mechanism, PASSWORD, Rule, Sasl, USER};
+use parking_lot::Mutex;
+use rskafka_producer::{
+    BatchConfig, Compression, Context, Error, ErrorCode, ErrorKind, Fate, Message, Producer, ProducerConfig,
+    SaslConfig,
+};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn ctx() -> Context {
+    Context::timeout(60 * SECOND)
+}
+
+fn builder() -> FakeClusterBuilder {
+    FakeCluster::builder().topic("t", 3).topic("other", 1)
+}
+
+fn config(cluster: &FakeCluster) -> ProducerConfig {
+    ProducerConfig::new(cluster.bootstrap()).topic("t")
+}
+
+/// Versions in which the cluster was asked, each once.
+fn versions_of(cluster: &FakeCluster, api: Api) -> Vec<i16> {
+    let mut versions: Vec<_> =
+        cluster.seen().iter().filter(|seen| seen.api == api).map(|seen| seen.version).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    versions
+}
+
+/// Sends numbered messages to several partitions and topics, and checks that each was stored once.
+async fn deliver(cluster: &FakeCluster, producer: &Producer, count: usize) {
+    let stored = || cluster.all_records("t").len() + cluster.all_records("other").len();
+    let before = stored();
+    let mut receipts = Vec::new();
+    for n in 0..count {
+        let value = format!("{n} {}", "x".repeat(n % 300));
+        let message = match n % 4 {
+            3 => Message::new(value).to("other"),
+            partition => Message::new(value).partition(partition as i32),
+        };
+        receipts.push(producer.enqueue(&ctx(), message.header("h", "v")).await.unwrap());
+    }
+    for receipt in receipts {
+        receipt.await.unwrap();
+    }
+    assert_eq!(stored() - before, count);
+}
+
+fn codecs() -> Vec<Compression> {
+    let mut codecs = vec![Compression::None];
+    #[cfg(feature = "gzip")]
+    codecs.push(Compression::Gzip);
+    #[cfg(feature = "snappy")]
+    codecs.push(Compression::Snappy);
+    #[cfg(feature = "lz4")]
+    codecs.push(Compression::Lz4);
+    #[cfg(feature = "zstd")]
+    codecs.push(Compression::Zstd);
+    codecs
+}
+
+/// The cluster reads and writes by `kafka-protocol`, which shares no code with the producer.
+#[tokio::test]
+async fn every_version_of_produce_is_written_and_read_as_kafka_defines_it() {
+    for version in 3..=12 {
+        let cluster = builder().offer(Api::Produce, version..=version).start().await.unwrap();
+        for compression in codecs().into_iter().filter(|codec| *codec != Compression::Zstd || version >= 7) {
+            let batch = BatchConfig::default().compression(compression);
+            let producer = Producer::connect(&ctx(), config(&cluster).batch(batch)).await.unwrap();
+            deliver(&cluster, &producer, 400).await;
+            producer.close(&ctx()).await.unwrap();
+        }
+        assert_eq!(versions_of(&cluster, Api::Produce), [version]);
+    }
+}
+
+/// What only some versions have in their answers: records that are to blame, words, hints about leaders, throttling.
+#[tokio::test(start_paused = true)]
+async fn every_version_of_produce_answers_refusals_that_are_understood() {
+    for version in 3..=12 {
+        let cluster = builder().brokers(2).offer(Api::Produce, version..=version).start().await.unwrap();
+        cluster.create_topic("compact", 1);
+        cluster.configure_topic("compact", "cleanup.policy", "compact");
+        let producer = Producer::connect(&ctx(), config(&cluster).topic("compact")).await.unwrap();
+        // In one batch; only the one without a key fails.
+        let bad = producer.try_enqueue(Message::new("no key")).unwrap();
+        let good = producer.try_enqueue(Message::new("v").key("k")).unwrap();
+        let refused = bad.await.unwrap_err();
+        let code = if version >= 8 { 87 } else { 2 };
+        assert_eq!(refused.broker_error().map(|error| error.code()), Some(code), "version {version}");
+        // From version 8 on the answer says which records are to blame.
+        assert_eq!(refused.to_string().contains("without key"), version >= 8, "{refused}");
+        good.await.unwrap();
+        let before = cluster.all_records("compact").len();
+        let leader = cluster.leader("compact", 0).unwrap();
+        cluster.move_leader("compact", 0, 1 - leader);
+        cluster.inject(Rule::on(Api::Produce).node(1 - leader), Fault::Throttle(SECOND / 10));
+        producer.send_message(&ctx(), "k", "v").await.unwrap();
+        assert_eq!(cluster.all_records("compact").len(), before + 1);
+        producer.close(&ctx()).await.unwrap();
+    }
+}
+
+/// Per API: every version that we speak.
+#[tokio::test]
+async fn every_version_of_the_other_requests_is_written_and_read_as_kafka_defines_it() {
+    let sweep: [(Api, RangeInclusive<i16>); 3] =
+        [(Api::InitProducerId, 0..=5), (Api::Metadata, 4..=12), (Api::ApiVersions, 0..=3)];
+    for (api, versions) in sweep {
+        for version in versions {
+            // Everyone has the first version of ApiVersions.
+            let oldest = if api == Api::ApiVersions { 0 } else { version };
+            let cluster = builder().offer(api, oldest..=version).start().await.unwrap();
+            let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+            deliver(&cluster, &producer, 20).await;
+            // The second connection knows better than the first.
+            cluster.cut_connections(0);
+            deliver(&cluster, &producer, 20).await;
+            assert!(versions_of(&cluster, api).contains(&version), "{api:?} {version}");
+            producer.close(&ctx()).await.unwrap();
+        }
+    }
+}
+
+fn mechanisms() -> [SaslConfig; 3] {
+    [
+        SaslConfig::plain(USER, PASSWORD),
+        SaslConfig::scram_sha_256(USER, PASSWORD),
+        SaslConfig::scram_sha_512(USER, PASSWORD),
+    ]
+}
+
+/// Kafka 1.0 to 2.1 has version 0 alone, and is older than the version of `ApiVersions` that is tried first.
+#[tokio::test(start_paused = true)]
+async fn every_version_of_sasl_authenticate_logs_in_and_again_before_the_session_ends() {
+    for (version, newest) in [(0, 1), (0, 3), (1, 2), (2, 3)] {
+        for sasl in mechanisms() {
+            let demands = Sasl::new(&Mechanism::ALL).session_lifetime(10 * SECOND);
+            let cluster = builder()
+                .sasl(demands)
+                .offer(Api::ApiVersions, 0..=newest)
+                .offer(Api::SaslAuthenticate, 0..=version)
+                .start()
+                .await
+                .unwrap();
+            let producer =
+                Producer::connect(&ctx(), config(&cluster).sasl(sasl.allow_plaintext(true))).await.unwrap();
+            deliver(&cluster, &producer, 20).await;
+            assert_eq!(versions_of(&cluster, Api::SaslAuthenticate), [version]);
+            // Version 0 says nothing of a session's end.
+            if version > 0 {
+                tokio::time::sleep(11 * SECOND).await;
+                deliver(&cluster, &producer, 20).await;
+                assert!(cluster.authentications().repeated > 0);
+                assert_eq!(versions_of(&cluster, Api::SaslAuthenticate), [version]);
+            }
+            assert_eq!(cluster.authentications().failed, 0);
+            producer.close(&ctx()).await.unwrap();
+        }
+    }
+}
+
+/// A way in which a broker cannot be used: what it offers, and what the error has to say.
+type Unusable = (&'static str, fn(FakeClusterBuilder) -> FakeClusterBuilder, &'static [&'static str]);
+
+const UNUSABLE: &[Unusable] = &[
+    (
+        "no InitProducerId",
+        |builder| builder.without(Api::InitProducerId),
+        &["InitProducerId", "0 to 5", "idempotence(false)"],
+    ),
+    (
+        "a newer InitProducerId",
+        |builder| builder.offer(Api::InitProducerId, 6..=7),
+        &["InitProducerId", "6 to 7", "0 to 5", "idempotence(false)"],
+    ),
+    ("no Produce", |builder| builder.without(Api::Produce), &["Produce", "3 to 12"]),
+    ("an older Produce", |builder| builder.offer(Api::Produce, 0..=2), &["Produce", "0 to 2", "3 to 12"]),
+    ("a newer Produce", |builder| builder.offer(Api::Produce, 20..=21), &["Produce", "20 to 21", "3 to 12"]),
+    ("no Metadata", |builder| builder.without(Api::Metadata), &["Metadata"]),
+    ("an older Metadata", |builder| builder.offer(Api::Metadata, 0..=3), &["Metadata", "0 to 3"]),
+    ("a newer Metadata", |builder| builder.offer(Api::Metadata, 40..=41), &["Metadata", "40 to 41"]),
+];
+
+fn says(error: &Error, words: &[&str], what: &str) {
+    for word in words {
+        assert!(error.to_string().contains(word), "{what}: {word:?} is missing in {error}");
+    }
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{what}: {error}");
+    assert_eq!(error.fate(), Fate::NotPersisted, "{what}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_api_fails_at_once_and_the_error_names_it() {
+    for brokers in [1, 3] {
+        for (what, edit, words) in UNUSABLE {
+            let cluster = edit(builder().brokers(brokers)).start().await.unwrap();
+            let started = Instant::now();
+            let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
+            says(&error, words, what);
+            assert_eq!(error.code(), ErrorCode::BrokersUnavailable);
+
+            // Without a connection beforehand, the first message and the health check say the same.
+            let producer = Producer::new(config(&cluster)).unwrap();
+            let error = producer.send_message(&ctx(), "k", "v").await.unwrap_err();
+            says(&error, words, what);
+            assert!(error.into_message().is_some());
+            says(&producer.health(&ctx()).await.unwrap_err(), words, what);
+            assert!(started.elapsed() < 2 * SECOND, "{what}: {:?}", started.elapsed());
+            producer.close(&ctx()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_idempotence_no_producer_id_is_needed() {
+    let cluster = builder().without(Api::InitProducerId).start().await.unwrap();
+    let producer = Producer::connect(&ctx(), config(&cluster).idempotence(false)).await.unwrap();
+    deliver(&cluster, &producer, 100).await;
+    producer.close(&ctx()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_the_broker_is_too_old_for_fails_at_once() {
+    let ways: [fn(FakeClusterBuilder) -> FakeClusterBuilder; 3] = [
+        // Kafka 0.11
+        |builder| {
+            builder
+                .offer(Api::ApiVersions, 0..=1)
+                .offer(Api::SaslHandshake, 0..=0)
+                .without(Api::SaslAuthenticate)
+        },
+        |builder| builder.without(Api::SaslHandshake),
+        |builder| builder.offer(Api::SaslAuthenticate, 3..=4),
+    ];
+    for edit in ways {
+        let cluster = edit(builder().sasl(Sasl::new(&Mechanism::ALL))).start().await.unwrap();
+        let sasl = SaslConfig::plain(USER, PASSWORD).allow_plaintext(true);
+        let started = Instant::now();
+        let error = Producer::connect(&ctx(), config(&cluster).sasl(sasl)).await.unwrap_err();
+        says(&error, &["Sasl", "logins need Kafka 1.0"], "login");
+        assert!(started.elapsed() < SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_loses_an_api_fails_messages_at_once_and_serves_them_when_it_is_back() {
+    let cluster = builder().start().await.unwrap();
+    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    deliver(&cluster, &producer, 20).await;
+    cluster.offer(0, Api::Produce, 20..=21);
+    cluster.cut_connections(0);
+    // A message that meets the end of the connection is possibly persisted.
+    tokio::time::sleep(SECOND).await;
+    let started = Instant::now();
+    let error = producer.send_message(&ctx(), "k", "v").await.unwrap_err();
+    says(&error, &["Produce", "20 to 21"], "downgraded");
+    assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
+    cluster.offer(0, Api::Produce, 3..=9);
+    tokio::time::sleep(2 * SECOND).await;
+    deliver(&cluster, &producer, 20).await;
+    producer.close(&ctx()).await.unwrap();
+}
+
+#[tokio::test]
+async fn brokers_of_one_cluster_may_offer_different_versions() {
+    let cluster = builder().brokers(3).start().await.unwrap();
+    cluster.offer(0, Api::Produce, 3..=5);
+    cluster.offer(0, Api::ApiVersions, 0..=1);
+    cluster.offer(0, Api::Metadata, 0..=5);
+    cluster.offer(1, Api::Produce, 3..=8);
+    cluster.offer(2, Api::Produce, 9..=12);
+    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    deliver(&cluster, &producer, 300).await;
+    producer.close(&ctx()).await.unwrap();
+    let mut used: Vec<_> = cluster
+        .seen()
+        .iter()
+        .filter(|seen| seen.api == Api::Produce)
+        .map(|seen| (seen.node, seen.version))
+        .collect();
+    used.sort_unstable();
+    used.dedup();
+    assert_eq!(used, [(0, 5), (1, 8), (2, 12)]);
+}
+
+/// One of the generations of Kafka, by what it offers.
+const GENERATIONS: [(&str, &[(Api, RangeInclusive<i16>)]); 5] = [
+    (
+        "0.11",
+        &[
+            (Api::Produce, 0..=3),
+            (Api::Metadata, 0..=4),
+            (Api::ApiVersions, 0..=1),
+            (Api::InitProducerId, 0..=0),
+        ],
+    ),
+    (
+        "1.1",
+        &[
+            (Api::Produce, 0..=5),
+            (Api::Metadata, 0..=5),
+            (Api::ApiVersions, 0..=1),
+            (Api::InitProducerId, 0..=0),
+        ],
+    ),
+    (
+        "2.4",
+        &[
+            (Api::Produce, 0..=8),
+            (Api::Metadata, 0..=9),
+            (Api::ApiVersions, 0..=3),
+            (Api::InitProducerId, 0..=2),
+        ],
+    ),
+    (
+        "4.1",
+        &[
+            (Api::Produce, 3..=12),
+            (Api::Metadata, 0..=12),
+            (Api::ApiVersions, 0..=4),
+            (Api::InitProducerId, 0..=5),
+        ],
+    ),
+    (
+        "only the newest of each",
+        &[
+            (Api::Produce, 12..=12),
+            (Api::Metadata, 7..=12),
+            (Api::ApiVersions, 0..=4),
+            (Api::InitProducerId, 5..=5),
+        ],
+    ),
+];
+
+fn become_generation(cluster: &FakeCluster, at: usize) {
+    for (api, versions) in GENERATIONS[at].1 {
+        cluster.offer(0, *api, versions.clone());
+    }
+    cluster.cut_connections(0);
+}
+
+/// Whatever was learned of the broker before, it is checked against what the broker says now.
+#[tokio::test(start_paused = true)]
+async fn a_broker_may_be_upgraded_and_downgraded_behind_its_address() {
+    for from in 0..GENERATIONS.len() {
+        for to in 0..GENERATIONS.len() {
+            let cluster = builder().start().await.unwrap();
+            become_generation(&cluster, from);
+            let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+            deliver(&cluster, &producer, 20).await;
+            become_generation(&cluster, to);
+            let started = Instant::now();
+            deliver(&cluster, &producer, 20).await;
+            let (from, to) = (GENERATIONS[from].0, GENERATIONS[to].0);
+            assert!(started.elapsed() < 2 * SECOND, "from {from} to {to}: {:?}", started.elapsed());
+            producer.close(&ctx()).await.unwrap();
+        }
+    }
+}
+
+/// The first answer of a connection, whatever its body.
+fn frame(body: &[u8]) -> Fault {
+    let mut bytes = (body.len() as i32 + 4).to_be_bytes().to_vec();
+    bytes.extend(0i32.to_be_bytes());
+    bytes.extend(body);
+    Fault::Garbage(bytes)
+}
+
+/// An answer to `ApiVersions` in version 3.
+fn answer(ranges: &[(i16, i16, i16)]) -> Fault {
+    let mut body = vec![0, 0, ranges.len() as u8 + 1];
+    for (key, min, max) in ranges {
+        for field in [key, min, max] {
+            body.extend(field.to_be_bytes());
+        }
+        body.push(0);
+    }
+    body.extend([0; 5]);
+    frame(&body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_odd_answer_about_versions_is_read_for_what_it_is_worth() {
+    let known = [(0, 3, 8), (3, 0, 7), (18, 0, 3), (22, 0, 1)];
+    let with = |more: &[(i16, i16, i16)]| answer(&[&known, more].concat());
+    let usable = [
+        ("unknown keys", with(&[(999, 0, 5), (i16::MAX, i16::MIN, i16::MAX), (-7, 0, 0)])),
+        ("min above max elsewhere", with(&[(1, 9, 2), (999, i16::MAX, i16::MIN)])),
+        ("duplicates", with(&known)),
+        ("the whole range of numbers", answer(&known.map(|(key, _, _)| (key, i16::MIN, i16::MAX)))),
+    ];
+    for (what, odd) in usable {
+        let cluster = builder().start().await.unwrap();
+        cluster.inject(Rule::on(Api::ApiVersions).always(), odd);
+        let producer = Producer::connect(&ctx(), config(&cluster)).await;
+        let producer = producer.unwrap_or_else(|error| panic!("{what}: {error}"));
+        deliver(&cluster, &producer, 20).await;
+        producer.close(&ctx()).await.unwrap();
+    }
+    let unusable = [
+        ("nothing", answer(&[]), "Produce"),
+        ("min above max", answer(&[(0, 8, 3), (3, 0, 7), (22, 0, 1)]), "Produce"),
+        ("negative versions", answer(&[(0, -9, -1), (3, 0, 7), (22, 0, 1)]), "Produce"),
+        ("another error", frame(&[0, 29, 1, 0, 0, 0, 0, 0]), "TOPIC_AUTHORIZATION_FAILED"),
+    ];
+    for (what, odd, word) in unusable {
+        let cluster = builder().start().await.unwrap();
+        cluster.inject(Rule::on(Api::ApiVersions).always(), odd);
+        let started = Instant::now();
+        let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
+        assert!(error.to_string().contains(word), "{what}: {error}");
+        assert!(started.elapsed() < SECOND, "{what}: {:?}", started.elapsed());
+    }
+}
+
+/// librdkafka's mock cluster before 2.13 answers so.
+const JUNK: &[u8] = &[0, 35, 0, 0, 0, 99, 1, 2, 3];
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_too_new_is_asked_again_in_version_0_whatever_follows_the_error() {
+    for tail in [2, 3, 6, JUNK.len()] {
+        let cluster = builder().start().await.unwrap();
+        cluster.on_request(move |seen| {
+            (seen.api == Api::ApiVersions && seen.version > 0).then(|| frame(&JUNK[..tail]))
+        });
+        let started = Instant::now();
+        let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+        deliver(&cluster, &producer, 20).await;
+        assert!(started.elapsed() < SECOND);
+        assert_eq!(cluster.connections_accepted(0), 1, "it is asked on the same connection");
+        // One for each topic, and that of the first breath.
+        assert_eq!((cluster.requests(Api::Metadata), cluster.requests(Api::InitProducerId)), (3, 1));
+        producer.close(&ctx()).await.unwrap();
+    }
+}
+
+/// A broker may hang up on who asked too much.
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_too_new_is_asked_again_on_a_new_connection_where_the_old_one_ends() {
+    let cluster = builder().start().await.unwrap();
+    let spoiled = Mutex::new(Vec::new());
+    cluster.on_request(move |seen| {
+        let mut spoiled = spoiled.lock();
+        if seen.api == Api::ApiVersions && seen.version > 0 {
+            spoiled.push(seen.connection);
+            return Some(frame(JUNK));
+        }
+        spoiled.contains(&seen.connection).then_some(Fault::Disconnect)
+    });
+    let started = Instant::now();
+    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    deliver(&cluster, &producer, 20).await;
+    assert!(started.elapsed() < SECOND);
+    assert_eq!(cluster.connections_accepted(0), 2);
+    producer.close(&ctx()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_refuses_every_question_about_versions_is_an_error_at_once() {
+    let cluster = builder().start().await.unwrap();
+    cluster.on_request(|seen| {
+        let refusal = if seen.version > 0 { frame(JUNK) } else { Fault::Error(35) };
+        (seen.api == Api::ApiVersions).then_some(refusal)
+    });
+    let started = Instant::now();
+    let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
+    says(&error, &["ApiVersions"], "refusal");
+    assert!(started.elapsed() < SECOND);
+}
+
+/// A broker that leaves a request in an unknown version without an answer, as some do, holds nothing up.
+#[tokio::test(start_paused = true)]
+async fn a_request_in_a_version_that_turns_out_wrong_is_not_waited_for() {
+    let cluster = builder().offer(Api::Metadata, 5..=7).start().await.unwrap();
+    let started = Instant::now();
+    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    deliver(&cluster, &producer, 20).await;
+    assert!(started.elapsed() < SECOND);
+    producer.close(&ctx()).await.unwrap();
+}
+
+/// What was stored and not answered is recognised when it is sent again: by Kafka 0.11 the last batch only, and by later
+/// ones the last five.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_remembers_one_batch_of_a_producer_gets_one_at_a_time() {
+    for (newest, most) in [(3, 1), (5, 5)] {
+        let cluster = builder().offer(Api::Produce, 0..=newest).start().await.unwrap();
+        let batch = BatchConfig::default().max_bytes(1_000);
+        let producer = Producer::connect(&ctx(), config(&cluster).batch(batch)).await.unwrap();
+        let message = || Message::new("x".repeat(900)).partition(0);
+        producer.send(&ctx(), message()).await.unwrap();
+        for _ in 0..25 {
+            let before = cluster.requests(Api::Produce);
+            cluster.inject(Rule::on(Api::Produce).always(), Fault::Unanswered);
+            let receipts: Vec<_> = (0..8).map(|_| producer.try_enqueue(message()).unwrap()).collect();
+            cluster.wait_until(|cluster| cluster.requests(Api::Produce) == before + most).await;
+            tokio::time::sleep(SECOND / 10).await;
+            assert_eq!(cluster.requests(Api::Produce), before + most);
+            cluster.heal();
+            cluster.cut_connections(0);
+            for receipt in receipts {
+                assert!(receipt.await.unwrap().offset().is_some());
+            }
+        }
+        assert_eq!(cluster.all_records("t").len(), 1 + 25 * 8);
+        producer.close(&ctx()).await.unwrap();
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[tokio::test(start_paused = true)]
+async fn zstd_is_refused_at_once_where_the_broker_cannot_read_it() {
+    let cluster = builder().brokers(3).offer(Api::Produce, 0..=5).start().await.unwrap();
+    let batch = BatchConfig::default().compression(Compression::Zstd);
+    let error = Producer::connect(&ctx(), config(&cluster).batch(batch.clone())).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidConfig, ErrorCode::InvalidConfig));
+    let producer = Producer::new(config(&cluster).batch(batch)).unwrap();
+    let started = Instant::now();
+    let error = producer.send_message(&ctx(), "k", "v").await.unwrap_err();
+    assert!(started.elapsed() < SECOND);
+    assert_eq!((error.kind(), error.fate()), (ErrorKind::InvalidConfig, Fate::NotPersisted));
+    assert!(error.to_string().contains("batch.compression"), "{error}");
+    assert_eq!(cluster.requests(Api::Produce), 0);
+    producer.close(&ctx()).await.unwrap();
+}
+
+/// Before Kafka 2.4 a message without a key on a compacted topic is answered `CORRUPT_MESSAGE`, as damage on the way is.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_refused_as_corrupt_twice_fails_at_once_and_only_where_it_has_no_key() {
+    let cluster = builder().offer(Api::Produce, 0..=5).start().await.unwrap();
+    cluster.configure_topic("t", "cleanup.policy", "compact");
+    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    for keyless in [&[0][..], &[0, 1, 2, 3, 4, 5], &[1, 4]] {
+        let (stored, requests) = (cluster.all_records("t").len(), cluster.requests(Api::Produce));
+        let started = Instant::now();
+        let receipts: Vec<_> = (0..6)
+            .map(|n| {
+                let message = Message::new(n.to_string()).partition(0);
+                let message = if keyless.contains(&n) { message } else { message.key("k") };
+                (n, producer.try_enqueue(message).unwrap())
+            })
+            .collect();
+        for (n, receipt) in receipts {
+            match receipt.await {
+                Ok(_) => assert!(!keyless.contains(&n)),
+                Err(error) => {
+                    assert!(keyless.contains(&n));
+                    assert_eq!((error.kind(), error.fate()), (ErrorKind::InvalidMessage, Fate::NotPersisted));
+                    assert_eq!(error.broker_error().map(|error| error.code()), Some(2));
+                    assert!(error.to_string().contains("compacted"), "{error}");
+                }
+            }
+        }
+        assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
+        assert_eq!(cluster.all_records("t").len() - stored, 6 - keyless.len());
+        assert!(cluster.requests(Api::Produce) - requests <= 3);
+    }
+    producer.close(&ctx()).await.unwrap();
+}
+
+/// Damage does not repeat itself for ever; what has a key, or goes to a broker that would name it, is sent again.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_was_damaged_on_its_way_is_sent_again() {
+    for (newest, key, refusals) in [(5, Some("k"), 4), (12, Some("k"), 4), (12, None, 4), (5, None, 1)] {
+        let cluster = builder().offer(Api::Produce, 3..=newest).start().await.unwrap();
+        let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+        let message = || key.map_or_else(|| Message::new("v"), |key| Message::new("v").key(key));
+        cluster.inject(Rule::on(Api::Produce).times(refusals), Fault::Error(2));
+        producer.send(&ctx(), message()).await.unwrap();
+        // Where something else is answered in between, it was not refused twice in a row.
+        for code in [2, 19, 2] {
+            cluster.inject(Rule::on(Api::Produce), Fault::Error(code));
+        }
+        producer.send(&ctx(), message()).await.unwrap();
+        assert_eq!(cluster.all_records("t").len(), 2);
+        producer.close(&ctx()).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_that_was_recognised_has_the_timestamp_that_is_in_the_log() {
+    for by_the_broker in [false, true] {
+        let cluster = builder().start().await.unwrap();
+        if by_the_broker {
+            cluster.configure_topic("t", "message.timestamp.type", "LogAppendTime");
+        }
+        let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+        let old = SystemTime::now() - 3_600 * SECOND;
+        for _ in 0..3 {
+            let message = || Message::new("v").key("k").timestamp(old);
+            producer.send(&ctx(), message()).await.unwrap();
+            cluster.inject(Rule::on(Api::Produce), Fault::Disconnect.after_apply());
+            let delivery = producer.send(&ctx(), message()).await.unwrap();
+            assert_eq!(delivery.attempts(), 2);
+            let stored = cluster.records("t", delivery.partition());
+            let stored = stored.iter().find(|record| Some(record.offset) == delivery.offset()).unwrap();
+            let apart = (stored.timestamp - delivery.timestamp()).abs();
+            assert!(apart < 1_000, "{apart} ms");
+        }
+        producer.close(&ctx()).await.unwrap();
+    }
+}
