@@ -133,7 +133,7 @@ impl TlsConfig {
         }
         let missing = |feature| {
             format!(
-                "tls.roots needs the feature {feature} of rskafka-producer, or an authority by TlsConfig::ca"
+                "tls.roots needs the feature {feature} of rskafka-producer, or an authority with tls.ca (TlsConfig::ca)"
             )
         };
         match &self.roots {

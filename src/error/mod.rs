@@ -49,6 +49,7 @@ struct Repr {
     partition: Option<i32>,
     attempts: u32,
     retry_after: Option<Duration>,
+    lasting: bool,
     message: Option<Message>,
 }
 
@@ -67,6 +68,7 @@ impl Error {
                 partition: None,
                 attempts: 0,
                 retry_after: None,
+                lasting: false,
                 message: None,
             }),
         }
@@ -245,6 +247,17 @@ impl Error {
     pub(crate) fn with_message(mut self, message: Message) -> Self {
         self.repr.message = Some(message);
         self
+    }
+
+    /// It stays so until somebody changes something: connecting is not tried again.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.repr.lasting = true;
+        self
+    }
+
+    /// Whether trying again can change nothing.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.repr.lasting || self.row().retry == Retry::No
     }
 
     /// What the table says about this error: whether to retry, whom to blame, whether to refresh metadata.

@@ -72,7 +72,7 @@ static ROWS: &[Row] = &[
     r(-1,  "UNKNOWN_SERVER_ERROR",                    Broker,            P,   No,         Nobody, false, "the broker's log has the cause"),
     r(1,   "OFFSET_OUT_OF_RANGE",                     Broker,            N,   No,         Nobody, false, ""),
     r(2,   "CORRUPT_MESSAGE",                         InvalidMessage,    N,   Backoff,    Nobody, false, "the batch was damaged on its way; or, before Kafka 2.4, a message without a key was sent to a compacted topic"),
-    r(3,   "UNKNOWN_TOPIC_OR_PARTITION",              UnknownTopic,      N,   Soon,       Nobody, true,  "create the topic, or set allow_auto_create_topics where the cluster creates topics itself"),
+    r(3,   "UNKNOWN_TOPIC_OR_PARTITION",              UnknownTopic,      N,   Soon,       Nobody, true,  "create the topic, or set allow_auto_create_topics (allow.auto.create.topics) where the cluster creates topics itself"),
     r(5,   "LEADER_NOT_AVAILABLE",                    Broker,            N,   Soon,       Nobody, true,  ""),
     r(6,   "NOT_LEADER_OR_FOLLOWER",                  Broker,            N,   Soon,       Nobody, true,  ""),
     r(7,   "REQUEST_TIMED_OUT",                       Broker,            P,   Backoff,    Nobody, false, "the replicas did not confirm in time"),

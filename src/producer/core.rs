@@ -145,7 +145,7 @@ impl Core {
     async fn reach_a_broker(&self, progress: &Progress<Result<()>>) -> Result<()> {
         let mut failures = 0;
         while let Err(error) = self.engine.connect().await {
-            if error.row().retry == Retry::No || error.kind() == ErrorKind::Protocol {
+            if error.is_lasting() {
                 return Err(error);
             }
             progress.failed(Some(error));

@@ -10,6 +10,7 @@ mod renewal;
 mod rotation;
 mod round_trips;
 mod tls12;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

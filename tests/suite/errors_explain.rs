@@ -278,6 +278,56 @@ async fn a_connect_that_fails_says_why_and_names_the_broker_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_missing_login_is_final_only_because_the_listener_says_so_when_asked() {
+    let cluster =
+        FakeCluster::builder().sasl(Sasl::new(&Mechanism::ALL)).topic("t", 1).start().await.unwrap();
+    let started = tokio::time::Instant::now();
+    let error = Producer::connect(&ctx(30 * SECOND), config(&cluster)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
+    assert_says("no login", &error, &[&address(&cluster), "sasl is not set", "SCRAM-SHA-512"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_ends_connections_early_is_tried_until_the_context_ends() {
+    let cluster = one().await;
+    cluster.inject(Rule::on(Api::Metadata).always(), Fault::Disconnect);
+    let started = tokio::time::Instant::now();
+    let error = Producer::connect(&ctx(4 * SECOND), config(&cluster)).await.unwrap_err();
+    assert!(started.elapsed() >= 4 * SECOND, "{:?}", started.elapsed());
+    assert_eq!(error.code(), rskafka_producer::ErrorCode::BrokersUnavailable);
+    assert_says("closed at the first request", &error, &[&address(&cluster), "sasl is not set"]);
+    let config = config(&cluster);
+    let connecting = tokio::spawn(async move { Producer::connect(&ctx(30 * SECOND), config).await });
+    tokio::time::sleep(3 * SECOND).await;
+    cluster.heal();
+    connecting.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http_503_of_a_proxy_during_startup_is_tried_until_the_broker_is_there() {
+    let cluster = one().await;
+    let back = cluster.address(0);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let front = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        for turn in 0.. {
+            let (mut near, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                if turn < 5 {
+                    _ = near.read(&mut [0; 64]).await;
+                    _ = near.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await;
+                } else {
+                    let mut far = TcpStream::connect(back).await.unwrap();
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                }
+            });
+        }
+    });
+    Producer::connect(&ctx(30 * SECOND), ProducerConfig::new([front])).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_broker_error_about_a_topic_names_it() {
     for code in -1..=103 {
         let cluster = one().await;

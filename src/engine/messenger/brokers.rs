@@ -17,7 +17,7 @@ use super::handshake::{Answered, Wanted};
 use super::listener::Listener;
 use crate::config::Address;
 use crate::engine::{Link, NodeId};
-use crate::error::{Error, ErrorKind, Result, Retry, list};
+use crate::error::{Error, ErrorKind, Result, list};
 
 /// After a failure no new attempt is made for so long; it doubles up to the second.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
@@ -352,7 +352,7 @@ fn none_reachable(failures: &[Error]) -> Error {
     let first = failures.iter().filter(telling);
     let others = failures.iter().filter(|failure| !telling(failure));
     let text = format!("no broker can be used: {}", list(first.chain(others)));
-    let hopeless = failures.iter().all(|error| error.row().retry == Retry::No);
+    let hopeless = failures.iter().all(|error| error.is_lasting());
     let error = match failures.iter().find(telling).filter(|_| hopeless) {
         // What the table says about it holds for all of them.
         Some(first) => first.clone().with_text(text),

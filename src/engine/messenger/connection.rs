@@ -77,7 +77,13 @@ impl Connection {
         wanted: Option<Wanted<'_>>,
     ) -> Result<(Self, Answered)> {
         let limit = settings.connect_timeout;
-        let shaking = shake_hands(address, listener, settings, wanted);
+        let shaking = async {
+            let ready = shake_hands(address, listener, settings, wanted).await?;
+            if settings.sasl.is_none() && listener.suspects_login() {
+                super::sasl::check_none_is_wanted(address, &ready.wire).await?;
+            }
+            Ok(ready)
+        };
         let ready = match tokio::time::timeout(limit, shaking).await {
             Ok(ready) => ready?,
             Err(_) => {
@@ -242,12 +248,12 @@ impl Connection {
         if self.session.is_some() {
             return lost;
         }
-        self.listener.suspect(lost, || {
-            let text = format!(
-                "{address} closes the connection at the first request: does the listener want a login? sasl is not set"
-            );
-            Error::new(ErrorKind::Authentication, text).with_fate(Fate::PossiblyPersisted)
-        })
+        match self.listener.ended_at_first_request() {
+            true => lost.with_text(format!(
+                "{address} closed the connection at the first request: does the listener want a login? sasl is not set"
+            )),
+            false => lost,
+        }
     }
 }
 

@@ -22,6 +22,8 @@ use super::listener::Listener;
 use super::sasl::Login;
 use super::stream::NotKafka;
 use super::versions::{Versions, assumed, assumption_holds};
+#[cfg(feature = "tls")]
+use super::wire::plain;
 use super::wire::{RequestFailed, Socket, Wire};
 use crate::config::Address;
 use crate::error::{Error, ErrorKind, Result};
@@ -247,7 +249,7 @@ async fn encrypt(_: &Address, _: &Listener, _: &Settings, socket: TcpStream) -> 
 #[cfg(feature = "tls")]
 async fn encrypt(
     address: &Address,
-    listener: &Listener,
+    _: &Listener,
     settings: &Settings,
     socket: TcpStream,
 ) -> Result<Box<dyn Socket>> {
@@ -264,9 +266,8 @@ async fn encrypt(
             let text = format!(
                 "{broker} closed the connection during the TLS handshake: is it the port of a plaintext listener?"
             );
-            let chance = Error::new(ErrorKind::Unreachable, text.clone()).with_broker(broker.clone());
-            let cause = || Error::new(ErrorKind::Tls, text).with_broker(broker);
-            Err(listener.suspect(chance.with_source(gone), cause))
+            // Or nobody stands behind a load balancer yet: it says nothing, so that it is tried again.
+            Err(Error::new(ErrorKind::Unreachable, text).with_broker(broker).with_io_cause(plain(gone)))
         }
     }
 }
@@ -301,6 +302,11 @@ fn first_exchange_failed(address: &Address, listener: &Listener, failed: Request
         }
     };
     let error = Error::new(kind, text).with_broker(address.to_string());
+    let error = match not_kafka {
+        // It says so itself, and no broker has answered yet that could be on its way back.
+        Some(NotKafka::Tls) if !listener.is_trusted() => error.lasting(),
+        _ => error,
+    };
     match kind {
         // The text has said it all.
         ErrorKind::Protocol => error,

@@ -1,7 +1,7 @@
 //! What is known of one address, across the connections to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use rskafka::protocol::api_key::ApiKey;
@@ -9,21 +9,21 @@ use rskafka::protocol::api_version::ApiVersion;
 
 use super::api::version;
 use super::versions::{Versions, assumption_holds, remembers_five_batches};
-use crate::error::Error;
 
 /// In which version a broker is asked for its versions while nothing is known of it (KIP-511); one before Kafka 2.4
 /// refuses it.
 const FIRST_QUESTION: ApiVersion = version(3);
 
-/// As long as no broker has ever answered, the listener may not be what the configuration takes it for: TLS where it is
-/// plaintext, no login where it wants one. All that shows is a connection that ends early, as it may also by chance:
-/// once is chance, twice is taken for the cause. Once one has answered, the configuration is above suspicion.
+/// As long as no broker has ever answered, the listener may not be what the configuration takes it for. A connection that
+/// ends early says nothing of why: it is the same with a load balancer that has no targets, or a broker that restarts. So
+/// it is always tried again, and only what the peer says itself is final; see [`suspects_login`](Self::suspects_login).
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     /// Shared by all listeners of a producer.
     answered: Arc<AtomicBool>,
-    suspicions: AtomicU32,
-    /// Requests that are sent before earlier ones are answered confuse it.
+    /// It answered `ApiVersions` and then closed the connection.
+    suspects_login: AtomicBool,
+    /// Requests that are sent before earlier ones are answered confuse it, or it is too old for them.
     one_by_one: AtomicBool,
     said: Mutex<Said>,
 }
@@ -50,17 +50,25 @@ impl Listener {
         }
     }
 
-    /// The error of a connection that ended early: `chance`, or `cause` once it repeats.
-    pub(super) fn suspect(&self, chance: Error, cause: impl FnOnce() -> Error) -> Error {
-        if self.answered.load(Relaxed) {
-            return chance;
+    /// Whether some broker of this producer has answered: then the configuration is above suspicion.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.answered.load(Relaxed)
+    }
+
+    /// The connection ended at the first request, without a login. Whether the cause may be a login that is missing.
+    pub(super) fn ended_at_first_request(&self) -> bool {
+        if self.is_trusted() {
+            return false;
         }
         // If pipelines are what it does not like, the next attempt does without.
         self.go_one_by_one();
-        if self.suspicions.fetch_add(1, Relaxed) == 0 {
-            return chance;
-        }
-        cause().with_source(chance)
+        self.suspects_login.store(true, Relaxed);
+        true
+    }
+
+    /// Whether the next connection should ask if the listener wants a login; each suspicion is asked about once.
+    pub(super) fn suspects_login(&self) -> bool {
+        self.suspects_login.swap(false, Relaxed) && !self.is_trusted()
     }
 
     pub(super) fn takes_pipelines(&self) -> bool {
@@ -109,18 +117,16 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
-
-    fn judge(listener: &Listener) -> ErrorKind {
-        let chance = Error::new(ErrorKind::Unreachable, "closed");
-        listener.suspect(chance, || Error::new(ErrorKind::Tls, "plaintext?")).kind()
-    }
 
     #[test]
-    fn an_early_end_is_chance_once_and_a_cause_twice() {
+    fn an_early_end_is_asked_about_once_each_time() {
         let listener = Listener::default();
-        assert_eq!(judge(&listener), ErrorKind::Unreachable);
-        assert_eq!(judge(&listener), ErrorKind::Tls);
+        assert!(!listener.suspects_login());
+        for _ in 0..3 {
+            assert!(listener.ended_at_first_request());
+            assert!(listener.suspects_login());
+            assert!(!listener.suspects_login());
+        }
     }
 
     #[test]
@@ -128,8 +134,7 @@ mod tests {
         let answered = Arc::default();
         Listener::new(Arc::clone(&answered)).has_answered();
         let listener = Listener::new(answered);
-        for _ in 0..3 {
-            assert_eq!(judge(&listener), ErrorKind::Unreachable);
-        }
+        assert!(!listener.ended_at_first_request());
+        assert!(!listener.suspects_login());
     }
 }

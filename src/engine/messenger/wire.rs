@@ -118,15 +118,22 @@ impl RequestFailed {
 
     /// The same as a cause, in plain words.
     pub(super) fn cause(&self) -> Option<io::Error> {
-        // Without a number from the system it is this end that has cut the connection.
-        let ours =
-            |io: &&io::Error| io.kind() == io::ErrorKind::ConnectionAborted && io.raw_os_error().is_none();
-        let io = self.io().filter(|io| !ours(io))?;
-        let words = match io.kind() {
-            io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
-            _ => io.to_string(),
-        };
-        Some(io::Error::new(io.kind(), words))
+        let io = self.io()?;
+        plain(match io.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(io.kind(), io.to_string()),
+        })
+    }
+}
+
+/// What a socket said, in plain words; `None` where it was this end that cut the connection.
+pub(super) fn plain(error: io::Error) -> Option<io::Error> {
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::ConnectionAborted, None) => None,
+        (io::ErrorKind::UnexpectedEof, _) => {
+            Some(io::Error::new(error.kind(), "the peer closed the connection"))
+        }
+        _ => Some(error),
     }
 }
 

@@ -67,6 +67,19 @@ impl Exchange {
     }
 }
 
+/// Asks a listener whether it wants a login, which one that does says only when it is asked; `Ok` where it does not, or
+/// does not say.
+pub(super) async fn check_none_is_wanted(address: &Address, wire: &Wire) -> Result<()> {
+    match wire.request(SaslHandshakeRequest { mechanism: "" }).await {
+        Ok(answer) if answer.error_code == UNSUPPORTED_MECHANISM => {
+            let offered = printable(&answer.mechanisms.join(", "));
+            let text = format!("{address} wants a login, but sasl is not set; it offers {offered}");
+            Err(Error::new(ErrorKind::Authentication, text).with_broker(address.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl<'a> Login<'a> {
     /// Asks for the credentials.
     pub(super) async fn prepare(address: &'a Address, sasl: &SaslConfig) -> Result<Self> {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::provider::provider;
 use crate::config::{Pem, TlsConfig, TlsRoots};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, printable};
 
 /// What the settings and their files hold at the moment.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,17 +18,29 @@ pub(super) struct Material {
 
 type Bytes = Zeroizing<Vec<u8>>;
 
+/// Each setting by our name, which is the environment's too (`KAFKA_TLS_CA`), and by Kafka's.
+const AUTHORITIES: &str = "tls.ca (ssl.truststore.location)";
+const AUTHORITIES_PEM: &str = "tls.ca_pem (ssl.truststore.certificates)";
+const CERTIFICATES: &str = "tls.certificates (ssl.keystore.certificate.chain)";
+const KEY: &str = "tls.key (ssl.keystore.key)";
+const IDENTITY: &str = "tls.identity (ssl.keystore.location)";
+
 impl Material {
     /// Reads every file. They are small and local; who keeps them on a network reads them himself and hands in
     /// [`Pem::text`].
     pub(super) fn read(config: &TlsConfig) -> Result<Self> {
         let authorities = match &config.roots {
-            TlsRoots::Pem(pems) => pems.iter().map(|pem| read(pem, "tls.roots")).collect::<Result<_>>()?,
+            TlsRoots::Pem(pems) => pems.iter().map(|pem| read(pem, AUTHORITIES)).collect::<Result<_>>()?,
             _ => Vec::new(),
         };
         let identity = match &config.identity {
             Some(identity) => {
-                Some((read(&identity.certificates, "tls.identity")?, read(&identity.key, "tls.identity")?))
+                // One file may hold both.
+                let [certificates, key] = match identity.certificates == identity.key {
+                    true => [IDENTITY; 2],
+                    false => [CERTIFICATES, KEY],
+                };
+                Some((read(&identity.certificates, certificates)?, read(&identity.key, key)?))
             }
             None => None,
         };
@@ -40,7 +52,8 @@ fn read(pem: &Pem, setting: &str) -> Result<Bytes> {
     match pem {
         Pem::Text(text) => Ok(Zeroizing::new(text.expose().as_bytes().to_vec())),
         Pem::File(path) => std::fs::read(path).map(Zeroizing::new).map_err(|error| {
-            invalid(format!("{setting}: {} cannot be read: {error}", path.display())).with_source(error)
+            let path = printable(&path.display().to_string());
+            invalid(format!("{setting}: {path} cannot be read: {error}"))
         }),
     }
 }
@@ -60,12 +73,14 @@ pub(crate) fn check(config: &TlsConfig) -> Result<(), String> {
     };
     for pem in pems {
         if let Pem::Text(text) = pem {
-            certificates(text.expose().as_bytes(), "tls.roots (ssl.truststore.certificates)")
-                .map_err(|error| error.to_string())?;
+            certificates(text.expose().as_bytes(), AUTHORITIES_PEM).map_err(|error| error.to_string())?;
         }
     }
     Ok(())
 }
+
+/// In the first line of an encrypted key ("ENCRYPTED PRIVATE KEY"), or its second ("Proc-Type: 4,ENCRYPTED").
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 pub(super) fn build(config: &TlsConfig, material: &Material) -> Result<ClientConfig> {
     let provider = provider(config).map_err(invalid)?;
@@ -76,12 +91,19 @@ pub(super) fn build(config: &TlsConfig, material: &Material) -> Result<ClientCon
     let Some((chain, key)) = &material.identity else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain = certificates(chain, "tls.identity (ssl.keystore.certificate.chain)")?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
-        invalid(format!("tls.identity (ssl.keystore.key): {}", no_pem(&error, "private key")))
-    })?;
+    let chain = certificates(chain, CERTIFICATES)?;
+    let key = match key.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+        true => Err(invalid(format!(
+            "{KEY}: the private key is encrypted, which is not supported: decrypt it with `openssl pkey -in KEY.pem \
+             -out DECRYPTED.pem`"
+        ))),
+        false => PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| invalid(format!("{KEY}: {}", no_pem(&error, "private key")))),
+    }?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
-        invalid(format!("tls.identity (ssl.keystore): key and certificate do not fit: {error}"))
+        invalid(format!(
+            "tls.certificates and tls.key (ssl.keystore): key and certificate do not fit: {error}"
+        ))
     })
 }
 
@@ -90,9 +112,9 @@ fn roots(roots: &TlsRoots, material: &Material) -> Result<RootCertStore> {
     match roots {
         TlsRoots::Pem(_) => {
             for pem in &material.authorities {
-                for certificate in certificates(pem, "tls.roots (ssl.truststore)")? {
+                for certificate in certificates(pem, AUTHORITIES)? {
                     store.add(certificate).map_err(|error| {
-                        invalid(format!("tls.roots (ssl.truststore): a certificate cannot be used: {error}"))
+                        invalid(format!("{AUTHORITIES}: a certificate cannot be used: {error}"))
                     })?;
                 }
             }
@@ -123,8 +145,8 @@ fn add_platform(store: &mut RootCertStore) -> Result<()> {
     }
     let why = found.errors.first().map_or_else(|| "there are none".into(), ToString::to_string);
     Err(invalid(format!(
-        "tls.roots: the platform's authorities cannot be had ({why}): name them by SSL_CERT_FILE, or use \
-         TlsConfig::ca or the feature tls-webpki-roots"
+        "tls.roots: cannot load the platform's root certificates ({why}): name them with SSL_CERT_FILE, or set \
+         tls.ca, or use the feature tls-webpki-roots"
     )))
 }
 

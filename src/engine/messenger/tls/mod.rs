@@ -1,4 +1,4 @@
-//! Encrypted sockets, and what a failed handshake means for the person who has to mend it.
+//! Encrypted sockets, and what a failed handshake means for the person who has to fix it.
 
 mod client_config;
 mod provider;
@@ -53,7 +53,7 @@ impl Tls {
             TlsFailure::Known(Error::new(
                 ErrorKind::InvalidConfig,
                 format!(
-                    "{:?} is no name that a certificate could have (tls.server_name)",
+                    "{:?} is not a valid TLS server name (tls.server_name)",
                     self.config.server_name.as_deref().unwrap_or(&address.host)
                 ),
             ))
@@ -112,19 +112,32 @@ pub(in crate::engine::messenger) fn explain(address: &Address, error: &TlsError)
         }
         _ => format!("the TLS handshake with {address} failed: {error}"),
     };
-    Error::new(ErrorKind::Tls, text).with_broker(address.to_string())
+    let kind = match error {
+        TlsError::AlertReceived(alert) if passes(*alert) => ErrorKind::Unreachable,
+        _ => ErrorKind::Tls,
+    };
+    Error::new(kind, text).with_broker(address.to_string())
+}
+
+/// Alerts that say nothing of either configuration: of a broker that restarts, or is just replacing its certificate.
+fn passes(alert: AlertDescription) -> bool {
+    use AlertDescription::*;
+    matches!(
+        alert,
+        CloseNotify | InternalError | UserCanceled | DecodeError | UnexpectedMessage | BadRecordMac
+    )
 }
 
 fn of_certificate(address: &Address, problem: &CertificateError) -> String {
     use CertificateError::*;
     match problem {
         UnknownIssuer => format!(
-            "the certificate of {address} is signed by an authority that is not trusted (tls.roots, \
-             ssl.truststore.location): add the authority's certificate with TlsConfig::ca"
+            "the certificate of {address} is signed by an authority that is not trusted: add the authority's \
+             certificate with tls.ca (ssl.truststore.location, TlsConfig::ca)"
         ),
         NotValidForName | NotValidForNameContext { .. } => format!(
             "the certificate of {address} is for another host: {problem}; reach the broker by such a name, or expect it \
-             with TlsConfig::server_name"
+             with tls.server_name (TlsConfig::server_name)"
         ),
         Expired | ExpiredContext { .. } => {
             format!("the certificate of {address} has expired; renew it on the broker ({problem})")
@@ -132,20 +145,40 @@ fn of_certificate(address: &Address, problem: &CertificateError) -> String {
         NotValidYet | NotValidYetContext { .. } => {
             format!("the certificate of {address} is not valid yet: is a clock wrong? ({problem})")
         }
+        Other(other) => of_unusable_certificate(address, &other.to_string()),
         _ => format!("the certificate of {address} cannot be accepted: {problem}"),
     }
+}
+
+/// What webpki, whose errors are reached only by their names, holds against a certificate.
+fn of_unusable_certificate(address: &Address, name: &str) -> String {
+    if name.contains("CaUsedAsEndEntity") {
+        return format!(
+            "the certificate of {address} is one of an authority, as a self-signed one of `openssl req -x509` is: a \
+             broker needs one that is not. Add `-addext basicConstraints=critical,CA:FALSE -addext \
+             subjectAltName=DNS:HOST` to that command, or sign the broker's certificate with an authority"
+        );
+    }
+    if name.contains("UnsupportedCertVersion") {
+        return format!(
+            "the certificate of {address} is of X.509 version 1, without extensions: create one of version 3, for \
+             `openssl x509 -req` with `-copy_extensions copy` or `-extfile` and subjectAltName=DNS:HOST"
+        );
+    }
+    format!("the certificate of {address} cannot be accepted ({name})")
 }
 
 fn of_alert(address: &Address, alert: AlertDescription) -> String {
     use AlertDescription::*;
     match alert {
         CertificateRequired => format!(
-            "{address} wants a client certificate (ssl.client.auth=required): give one with TlsConfig::identity"
+            "{address} wants a client certificate (ssl.client.auth=required): give one with \
+             tls.certificates and tls.key (ssl.keystore, TlsConfig::identity)"
         ),
         // Kafka says so too where no certificate was sent at all.
         BadCertificate | CertificateUnknown | UnknownCA | UnsupportedCertificate | AccessDenied => format!(
             "{address} refuses our client certificate, or misses one: give one that an authority of the broker has \
-             signed with TlsConfig::identity (alert {alert:?})"
+             signed with tls.certificates and tls.key (ssl.keystore, TlsConfig::identity; alert {alert:?})"
         ),
         CertificateExpired | CertificateRevoked => {
             format!(
@@ -153,7 +186,7 @@ fn of_alert(address: &Address, alert: AlertDescription) -> String {
             )
         }
         UnrecognisedName => {
-            format!("{address} knows no host of the name that was asked for (tls.server_name)")
+            format!("{address} does not know the requested host name (tls.server_name)")
         }
         ProtocolVersion | HandshakeFailure | InsufficientSecurity => format!(
             "{address} and this producer have no TLS version or cipher in common (ssl.enabled.protocols, alert \
