@@ -148,7 +148,6 @@ impl Partition {
 
     /// Another topic of the same name is in the place of the one that was known: sequence numbers start again under a
     /// higher epoch, one batch at a time, and late copies of what was sent to the former topic are fenced.
-    #[allow(dead_code, reason = "for whoever learns that a topic was created again")]
     pub(crate) fn topic_recreated(&self) {
         self.queue.lock().topic_recreated();
     }
@@ -157,7 +156,6 @@ impl Partition {
     /// be stored in the former cluster fail with `error`, and all others are sent under the next id that is adopted.
     ///
     /// Call [`Identities::retire`](crate::sender::Identities::retire) first, so that the next id is a new one.
-    #[allow(dead_code, reason = "for whoever learns that another cluster answers")]
     pub(crate) fn cluster_changed(&self, error: &Error) -> Failed {
         self.queue.lock().cluster_changed(error)
     }

@@ -96,7 +96,6 @@ impl History {
     }
 
     /// Another cluster answers: nothing that was heard is about its topic.
-    #[allow(dead_code, reason = "until clusters are told apart")]
     pub(super) fn forget(&mut self) {
         self.id = None;
         self.denials = None;

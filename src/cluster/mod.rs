@@ -1,6 +1,7 @@
 //! The topics in use: their partitions, who leads them, and the lane that each is sent by.
 
 mod history;
+mod overdue;
 mod reach;
 mod refresh;
 mod resolve;
@@ -15,14 +16,19 @@ use tokio::time::Instant;
 
 pub(crate) use topic::{Partitions, Topic, TopicSettings};
 
+use self::history::Incarnation;
+use self::overdue::Overdue;
 use self::refresh::Refresher;
 use crate::accumulator::Partition;
-use crate::engine::TopicMetadata;
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::{Leadership, Metadata, TopicMetadata};
+use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::Core;
 use crate::resilience::{Breaker, CircuitBreakerConfig};
 use crate::sender::Lane;
 use crate::supervisor::Flight;
+
+/// A question for one topic, which all who need it wait for.
+type Resolving = Flight<Result<Arc<Topic>>>;
 
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -34,8 +40,11 @@ pub(crate) struct Cluster {
     leaving: Mutex<Vec<Arc<Partition>>>,
     settings: TopicSettings,
     refresher: Refresher,
+    overdue: Overdue,
+    /// The id that the cluster reported last, which it may not have: `None` before any was reported.
+    id: Mutex<Option<Option<Arc<str>>>>,
     /// One question for each unknown topic at a time; the answers to recent ones.
-    resolving: Mutex<HashMap<Arc<str>, Arc<Flight<Result<Arc<Topic>>>>>>,
+    resolving: Mutex<HashMap<Arc<str>, Arc<Resolving>>>,
     absent: Mutex<HashMap<Arc<str>, (Instant, Error)>>,
     /// Of the whole cluster.
     breaker: Mutex<Breaker>,
@@ -50,6 +59,8 @@ impl Cluster {
             topics: RwLock::default(),
             learning: Mutex::default(),
             leaving: Mutex::default(),
+            overdue: Overdue::default(),
+            id: Mutex::default(),
             refresher: Refresher::new(settings.metadata_age),
             settings,
             resolving: Mutex::default(),
@@ -103,29 +114,73 @@ impl Cluster {
         self.refresher.age(Instant::now())
     }
 
+    /// Takes over what the cluster says of itself.
+    pub(crate) fn take_over(&self, core: &Arc<Core>, metadata: &Metadata) {
+        self.identify(core, metadata.cluster_id.as_ref());
+        metadata.topics.iter().for_each(|topic| self.learn(core, topic));
+    }
+
+    /// Where another cluster answers than before, the producer id is somebody else's there, and nothing that is known of
+    /// topics is about its topics.
+    fn identify(&self, core: &Arc<Core>, id: Option<&Arc<str>>) {
+        let former = self.id.lock().replace(id.cloned());
+        if former.is_none_or(|former| former.as_ref() == id) {
+            return;
+        }
+        core.identities.retire();
+        self.topics().iter().for_each(|topic| topic.history().forget());
+        let text = "another cluster answers at the addresses of the brokers; the message may be stored in the former one";
+        let error = Error::new(ErrorKind::SequenceLost, text).with_fate(Fate::PossiblyPersisted);
+        for partition in self.partitions() {
+            let failed = partition.cluster_changed(&error);
+            core.stats.failed(partition.topic(), failed, &error);
+            partition.lane().schedule(core, partition.clone());
+        }
+    }
+
     /// Takes over what the cluster says of a topic.
-    pub(crate) fn learn(&self, core: &Arc<Core>, metadata: &TopicMetadata) {
+    fn learn(&self, core: &Arc<Core>, metadata: &TopicMetadata) {
         match &metadata.leaders {
             Ok(leaders) => {
-                let _turn = self.learning.lock();
-                let topic = match self.topic(&metadata.name) {
-                    Some(known) => {
-                        known.history().described(metadata.id);
-                        known.led_by(core, leaders)
-                    }
-                    None => {
-                        let new = Topic::new(metadata.name.clone(), &self.settings);
-                        new.history().described(metadata.id);
-                        Some(new.led_by(core, leaders).unwrap_or(new))
-                    }
-                };
-                if let Some(topic) = topic {
-                    self.topics.write().insert(metadata.name.clone(), Arc::new(topic));
-                }
+                let recreated = self.learn_leaders(core, metadata, leaders);
                 self.absent.lock().remove(&metadata.name);
+                if let Some(topic) = recreated {
+                    core.log.topic_recreated(&metadata.name);
+                    for partition in &topic.partitions.all {
+                        partition.topic_recreated();
+                        partition.lane().schedule(core, partition.clone());
+                    }
+                }
             }
             Err(code) => self.learn_error(core, metadata, *code),
         }
+    }
+
+    /// The topic, where it is another one than before.
+    fn learn_leaders(
+        &self,
+        core: &Arc<Core>,
+        metadata: &TopicMetadata,
+        leaders: &[Leadership],
+    ) -> Option<Arc<Topic>> {
+        let _turn = self.learning.lock();
+        let known = self.topic(&metadata.name);
+        let mut incarnation = Incarnation::Same;
+        let topic = match &known {
+            Some(known) => {
+                incarnation = known.history().described(metadata.id);
+                known.led_by(core, leaders)
+            }
+            None => {
+                let new = Topic::new(metadata.name.clone(), &self.settings);
+                new.history().described(metadata.id);
+                Some(new.led_by(core, leaders).unwrap_or(new))
+            }
+        };
+        if let Some(topic) = topic {
+            self.topics.write().insert(metadata.name.clone(), Arc::new(topic));
+        }
+        known.filter(|_| incarnation == Incarnation::Another)
     }
 
     fn learn_error(&self, core: &Arc<Core>, metadata: &TopicMetadata, code: i16) {

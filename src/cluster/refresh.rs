@@ -123,9 +123,7 @@ impl Refresher {
         core.cluster.heard(core, asked, &answer);
         let metadata = answer?;
         self.answered();
-        for topic in &metadata.topics {
-            core.cluster.learn(core, topic);
-        }
+        core.cluster.take_over(core, &metadata);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Cluster, Topic};
-use crate::engine::{Ask, TopicMetadata};
+use crate::engine::{Ask, Metadata};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::producer::Core;
 use crate::supervisor::{Flight, Progress};
@@ -67,7 +67,7 @@ impl Cluster {
             let answer = core.engine.metadata(std::slice::from_ref(name), Ask::ForMessages).await;
             self.heard(core, asked, &answer);
             let error = match answer {
-                Ok(metadata) => match self.take_in(core, name, &metadata.topics) {
+                Ok(metadata) => match self.take_in(core, name, &metadata) {
                     Ok(topic) => return Ok(topic),
                     Err(error) => error,
                 },
@@ -95,8 +95,8 @@ impl Cluster {
         }
     }
 
-    fn take_in(&self, core: &Arc<Core>, name: &Arc<str>, metadata: &[TopicMetadata]) -> Result<Arc<Topic>> {
-        let about = metadata.iter().find(|topic| topic.name == *name);
+    fn take_in(&self, core: &Arc<Core>, name: &Arc<str>, metadata: &Metadata) -> Result<Arc<Topic>> {
+        let about = metadata.topics.iter().find(|topic| topic.name == *name);
         let Some(about) = about else {
             return Err(unknown(name, Error::from_broker(3, None)));
         };
@@ -104,7 +104,7 @@ impl Cluster {
             return Err(unknown(name, Error::from_broker(code, None)));
         }
         self.refresher.answered_in_part();
-        self.learn(core, about);
+        self.take_over(core, metadata);
         self.topic(name)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a topic vanished while it was learned"))
     }

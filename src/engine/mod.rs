@@ -105,9 +105,21 @@ pub(crate) struct TopicMetadata {
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata {
     /// `None` where it does not say, as old brokers do.
-    #[allow(dead_code, reason = "until clusters are told apart")]
     pub(crate) cluster_id: Option<Arc<str>>,
     pub(crate) topics: Vec<TopicMetadata>,
+}
+
+/// Hears of an attempt that takes much longer than usual, and how far it has come. What it returns is dropped when the
+/// attempt ends.
+pub(crate) type Late<'a> = &'a (dyn Fn(Stage) -> Box<dyn Send> + Send + Sync);
+
+/// How far an attempt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Stage {
+    /// Nothing has left.
+    Connecting,
+    /// The request may have arrived.
+    Sent,
 }
 
 /// Why metadata is requested.
@@ -118,7 +130,6 @@ pub(crate) enum Ask {
     /// For messages that wait for these topics, which may create them where that is allowed.
     ForMessages,
     /// Because a broker is silent: another one is asked, or nobody.
-    #[allow(dead_code, reason = "until silent brokers are noticed")]
     Elsewhere,
 }
 
@@ -137,7 +148,12 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// futures are first polled.
     ///
     /// An error's fate says whether the request may have reached the broker.
-    async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced>;
+    ///
+    /// Calls `late` at most once, where the attempt takes much longer than usual.
+    async fn produce(&self, node: NodeId, parcels: &[Parcel], late: Late<'_>) -> Result<Produced>;
+
+    /// Ends the attempts to a node that have not come further than this.
+    fn abandon(&self, node: NodeId, stage: Stage);
 
     /// Checks that a broker answers, without any record: this one, or any.
     async fn probe(&self, node: Option<NodeId>) -> Result<()>;

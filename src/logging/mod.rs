@@ -16,7 +16,7 @@ pub(crate) use self::event::Operation;
 use self::event::{Pace, TARGET};
 pub(crate) use self::span::{Sending, Spans};
 use crate::compression::CompressError;
-use crate::error::{Error, Fate, with_causes};
+use crate::error::{Error, Fate, printable, with_causes};
 use crate::foreign::guarded;
 
 /// Emits events with the fields that all of them share.
@@ -252,6 +252,25 @@ impl Log {
     pub(crate) fn tls_reload_failed(&self, error: &Error) {
         let error = with_causes(error);
         tell!(self, WARN, event::TLS_RELOAD_FAILED, "keeping the previously loaded TLS certificates", error);
+    }
+
+    /// Another cluster answers than before; `None` where one reports no id.
+    pub(crate) fn cluster_changed(&self, from: Option<&str>, to: Option<&str>) {
+        let from = from.map(printable);
+        let to = to.map(printable);
+        tell!(
+            self,
+            WARN,
+            event::CLUSTER_CHANGED,
+            "another cluster answers at the brokers' addresses",
+            from = from.as_deref(),
+            to = to.as_deref()
+        );
+    }
+
+    /// A topic was deleted, and another one was created under its name.
+    pub(crate) fn topic_recreated(&self, topic: &str) {
+        tell!(self, WARN, event::TOPIC_RECREATED, "a topic was deleted and created again", topic);
     }
 
     pub(crate) fn breaker_opened(&self, broker: &str, failures: u32, open_for: Duration) {

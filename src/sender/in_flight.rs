@@ -61,7 +61,10 @@ impl InFlight {
         let engine = self.core.engine.clone();
         let started = Instant::now();
         let spans = self.departs(node, started);
-        let mut attempt = engine.produce(node, &self.parcels);
+        let (core, parcels) = (&self.core, &self.parcels);
+        let late =
+            |stage| core.cluster.late(core, node, stage, parcels.iter().map(|parcel| &parcel.partition));
+        let mut attempt = engine.produce(node, &self.parcels, &late);
         let mut checked = started;
         // A timer costs more than it seems, and one that cannot ring before the attempt ends is not set.
         let limit = later(started, self.core.longest_attempt());

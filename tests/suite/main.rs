@@ -16,8 +16,10 @@ mod errors_explain;
 mod fake;
 mod faults;
 mod freeze;
+mod frozen_leader;
 mod futures_sweep;
 mod health;
+mod identity;
 #[path = "../../examples/soak/ledger.rs"]
 #[allow(dead_code, reason = "shared with the soak")]
 mod ledger;

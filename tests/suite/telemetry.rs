@@ -51,6 +51,16 @@ async fn everything(lines: &Lines) {
     // It grants no producer id at first.
     cluster.inject(Rule::on(Api::InitProducerId).times(2), Fault::Error(15));
     producer(&cluster, lines).await.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
+    // Its topic is created again, and another cluster takes its place.
+    let (one, two) =
+        (FakeCluster::with_topic("t", 1).await.unwrap(), FakeCluster::with_topic("t", 1).await.unwrap());
+    let moved = producer(&one, lines).await;
+    moved.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
+    assert!(one.recreate_topic("t", 1));
+    one.inject(Rule::on(Api::Produce), Fault::Error(6));
+    moved.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
+    one.exchange(&two).await.unwrap();
+    moved.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
     // It goes away and comes back.
     cluster.stop(0).await;
     let receipt = healthy.enqueue(&ctx(60 * SECOND), Message::new("v")).await.unwrap();

@@ -11,12 +11,14 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::api::{MetadataRequest, MetadataResponse};
 use super::connection::{Connection, Settings, unreachable};
 use super::dial::HEAD_START;
 use super::handshake::{Answered, Wanted};
-use super::listener::Listener;
+use super::identity::{Changed, ClusterId, Clusters, Peer};
+use super::slot::{Attempts, Slot};
 use crate::config::Address;
-use crate::engine::{Link, NodeId};
+use crate::engine::{Link, NodeId, Stage};
 use crate::error::{Error, ErrorKind, Result, list};
 
 /// After a failure no new attempt is made for so long; it doubles up to the second.
@@ -39,6 +41,7 @@ pub(super) struct Brokers {
     slots: Mutex<HashMap<Address, Arc<Slot>>>,
     /// Whether any broker ever answered.
     answered: Arc<AtomicBool>,
+    clusters: Clusters,
 }
 
 /// A broker of the metadata.
@@ -46,93 +49,6 @@ pub(super) struct Brokers {
 struct Known {
     address: Arc<Address>,
     name: Arc<str>,
-}
-
-/// The place of one connection.
-#[derive(Debug)]
-struct Slot {
-    listener: Arc<Listener>,
-    current: Mutex<Option<Arc<Connection>>>,
-    /// Held while connecting, so that one attempt serves all who wait.
-    attempts: tokio::sync::Mutex<Attempts>,
-    progress: Mutex<Progress>,
-}
-
-/// How far the present attempt has come, and why the last one failed.
-#[derive(Debug, Default)]
-struct Progress {
-    since: Option<Instant>,
-    failed: Option<Error>,
-}
-
-/// An attempt to connect, however it ends.
-struct Trying<'a> {
-    slot: &'a Slot,
-    address: &'a Address,
-    done: bool,
-}
-
-impl Drop for Trying<'_> {
-    fn drop(&mut self) {
-        let mut progress = self.slot.progress.lock();
-        if let (Some(since), false) = (progress.since.take(), self.done) {
-            let why = format!("no answer for {:.1?} when its caller stopped waiting", since.elapsed());
-            progress.failed = Some(unreachable(self.address, &why));
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Attempts {
-    failed: u32,
-    hold: Option<(Instant, Error)>,
-}
-
-impl Slot {
-    fn new(answered: Arc<AtomicBool>) -> Self {
-        let listener = Arc::new(Listener::new(answered));
-        Self {
-            listener,
-            current: Mutex::default(),
-            attempts: tokio::sync::Mutex::default(),
-            progress: Mutex::default(),
-        }
-    }
-
-    fn trying<'a>(&'a self, address: &'a Address) -> Trying<'a> {
-        self.progress.lock().since = Some(Instant::now());
-        Trying { slot: self, address, done: false }
-    }
-
-    fn link(&self, broker: impl Fn() -> Arc<str>, now: Instant) -> Option<Link> {
-        let connection = self.current.lock().clone().filter(|connection| connection.is_alive());
-        if let Some(connection) = connection {
-            let since = now.saturating_duration_since(connection.silent_since(now)?);
-            return Some(Link::Silent { broker: broker(), since });
-        }
-        let progress = self.progress.lock();
-        let last = progress.failed.clone();
-        match (progress.since, last) {
-            (Some(since), last) => {
-                let since = now.saturating_duration_since(since);
-                Some(Link::Connecting { broker: broker(), since, last })
-            }
-            (None, Some(last)) => Some(Link::Failed { broker: broker(), last }),
-            (None, None) => None,
-        }
-    }
-
-    fn fresh(&self, settings: &Settings) -> Option<Arc<Connection>> {
-        let mut current = self.current.lock();
-        match &*current {
-            Some(connection) if connection.is_fresh(settings) => Some(connection.clone()),
-            Some(_) => {
-                *current = None;
-                None
-            }
-            None => None,
-        }
-    }
 }
 
 impl Brokers {
@@ -144,6 +60,7 @@ impl Brokers {
             known: Mutex::default(),
             slots: Mutex::default(),
             answered: Arc::default(),
+            clusters: Clusters::default(),
         }
     }
 
@@ -186,9 +103,30 @@ impl Brokers {
         *self.known.lock() = brokers;
     }
 
-    /// The connection to this broker, made if need be.
+    /// The connection to this broker, made if need be. While it is made, the broker is asked which cluster it belongs to.
     pub(super) async fn connection(&self, address: &Address) -> Result<Arc<Connection>> {
-        self.connection_for(address, None, Some(&self.connecting)).await.map(|(connection, _)| connection)
+        self.connection_and_answer(address).await.map(|(connection, _)| connection)
+    }
+
+    /// The same, and what the broker answered if the connection had to be made.
+    pub(super) async fn connection_and_answer(
+        &self,
+        address: &Address,
+    ) -> Result<(Arc<Connection>, Option<MetadataResponse>)> {
+        let slot = self.slot(address);
+        if let Some(connection) = slot.fresh(&self.settings) {
+            return Ok((connection, None));
+        }
+        let abandoned = slot.abandoned.notified();
+        let metadata = MetadataRequest { topics: &[], allow_auto_topic_creation: false };
+        let wanted = Wanted { metadata: Some(metadata), producer_id: false };
+        tokio::select! {
+            biased;
+            made = self.connection_for(address, Some(wanted), Some(&self.connecting)) => {
+                made.map(|(connection, answered)| (connection, answered.metadata))
+            }
+            () = abandoned => Err(unreachable(address, "it is silent, and another broker leads now")),
+        }
     }
 
     fn slot(&self, address: &Address) -> Arc<Slot> {
@@ -234,6 +172,9 @@ impl Brokers {
             Ok((connection, answered)) => {
                 *attempts = Attempts::default();
                 connection.watch(self.settings.observer.opened(name.into(), started));
+                if let Some(metadata) = &answered.metadata {
+                    connection.meet(|| Peer::of(address, metadata));
+                }
                 let connection = Arc::new(connection);
                 *slot.current.lock() = Some(connection.clone());
                 Ok((connection, answered))
@@ -253,38 +194,58 @@ impl Brokers {
         }
     }
 
-    /// A connection that stands, or the first that can be made to any broker: of the bootstrap list, for that
-    /// is what a name server may have changed, and of the last metadata. One that has to be made asks for what is
-    /// wanted as it is made.
-    pub(super) async fn any(&self, wanted: Option<Wanted<'_>>) -> Result<(Arc<Connection>, Answered)> {
+    /// A connection that stands and of which `wanted` holds; to the current cluster.
+    pub(super) fn standing(&self, wanted: impl Fn(&Connection) -> bool) -> Option<Arc<Connection>> {
         let slots: Vec<_> = self.slots.lock().values().cloned().collect();
-        if let Some(connection) = slots.iter().find_map(|slot| slot.fresh(&self.settings)) {
-            return Ok((connection, Answered::default()));
-        }
+        let mut standing = slots.iter().filter_map(|slot| slot.fresh(&self.settings));
+        standing.find(|connection| self.is_ours(connection) && wanted(connection))
+    }
+
+    fn is_ours(&self, connection: &Connection) -> bool {
+        connection.peer().is_none_or(|peer| self.clusters.is_current(&peer.cluster))
+    }
+
+    /// The brokers to which a connection can be made: those of the bootstrap list, for that is what a name server may have
+    /// changed, and of the last metadata.
+    pub(super) fn candidates(&self) -> Vec<Address> {
         let mut candidates = self.bootstrap.clone();
         for known in self.known.lock().values() {
             if !candidates.contains(&known.address) {
                 candidates.push((*known.address).clone());
             }
         }
-        self.race(&candidates, wanted).await
+        candidates
     }
 
-    async fn race(
+    /// Whether a request to this address is unanswered for longer than usual.
+    pub(super) fn is_silent(&self, address: &Address) -> bool {
+        let slot = self.slots.lock().get(address).cloned();
+        slot.is_some_and(|slot| slot.current.lock().as_ref().is_some_and(|current| current.is_silent()))
+    }
+
+    /// The first connection that can be made, which asks for what is wanted as it is made. One to another cluster than
+    /// the current one counts only where no other can be made: a list may name two clusters, and one may take the place
+    /// of another.
+    pub(super) async fn race(
         &self,
         candidates: &[Address],
-        wanted: Option<Wanted<'_>>,
+        wanted: Wanted<'_>,
     ) -> Result<(Arc<Connection>, Answered)> {
         let head_start = HEAD_START.min(WHOLE_HEAD_START / candidates.len().max(1) as u32);
         let mut attempts = FuturesUnordered::new();
         let mut waiting = candidates.iter();
         let mut failures = Vec::new();
+        let mut foreign = None;
         loop {
-            match waiting.next() {
+            match (waiting.next(), foreign) {
                 // Their number is bounded by the list, and none waits for another.
-                Some(address) => attempts.push(self.connection_for(address, wanted, None)),
-                None if attempts.is_empty() => return Err(none_reachable(&failures)),
-                None => {}
+                (Some(address), kept) => {
+                    foreign = kept;
+                    attempts.push(self.connection_for(address, Some(wanted), None));
+                }
+                (None, Some(foreign)) if attempts.is_empty() => return Ok(foreign),
+                (None, None) if attempts.is_empty() => return Err(none_reachable(&failures)),
+                (None, kept) => foreign = kept,
             }
             let next = async {
                 match waiting.len() {
@@ -294,7 +255,8 @@ impl Brokers {
             };
             tokio::select! {
                 Some(done) = attempts.next() => match done {
-                    Ok(connected) => return Ok(connected),
+                    Ok((connection, answered)) if self.is_ours(&connection) => return Ok((connection, answered)),
+                    Ok(connected) => foreign = foreign.or(Some(connected)),
                     Err(error) => failures.push(error),
                 },
                 () = next => {}
@@ -305,6 +267,39 @@ impl Brokers {
     /// Whether the broker there is known to recognise each of the last five batches of a producer.
     pub(super) fn remembers_five_batches(&self, address: &Address) -> bool {
         self.slots.lock().get(address).is_some_and(|slot| slot.listener.remembers_five_batches())
+    }
+
+    pub(super) fn clusters(&self) -> &Clusters {
+        &self.clusters
+    }
+
+    /// From here on messages go to this cluster; connections to another one are dropped.
+    pub(super) fn adopt(&self, cluster: &ClusterId) {
+        let Some(Changed { from, to }) = self.clusters.adopt(cluster) else {
+            return;
+        };
+        self.settings.observer.log.cluster_changed(from.as_deref(), to.as_deref());
+        let slots: Vec<_> = self.slots.lock().values().cloned().collect();
+        for connection in slots.iter().filter_map(|slot| slot.current.lock().clone()) {
+            if !self.is_ours(&connection) {
+                connection.retire();
+            }
+        }
+    }
+
+    /// Ends whatever is under way to a broker that is silent, and that another one has replaced.
+    pub(super) fn abandon(&self, address: &Address, stage: Stage) {
+        let slot = self.slots.lock().get(address).cloned();
+        if let Some(slot) = slot {
+            let current = match stage {
+                Stage::Connecting => None,
+                Stage::Sent => slot.current.lock().take(),
+            };
+            if let Some(connection) = current {
+                connection.cut();
+            }
+            slot.abandoned.notify_waiters();
+        }
     }
 
     pub(super) fn settings(&self) -> &Settings {

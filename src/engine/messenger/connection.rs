@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 use std::io::Cursor;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,9 @@ use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersioned
 use tokio::time::Instant;
 
 use super::handshake::{Answered, Wanted, shake_hands};
+use super::identity::Peer;
 use super::listener::Listener;
+use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
 use super::watch::{Observer, Watch};
@@ -53,6 +56,11 @@ pub(super) struct Connection {
     session: Option<Session>,
     connect_timeout: Duration,
     unanswered: Mutex<Unanswered>,
+    /// Requests that are unanswered for longer than usual.
+    silent: AtomicUsize,
+    pace: Pace,
+    /// Who answers, once that is known.
+    peer: OnceLock<Peer>,
     last_used: Mutex<(Instant, SystemTime)>,
 }
 
@@ -98,6 +106,9 @@ impl Connection {
             session: session.map(|sasl| Session::new(ready.session, sasl, settings.clock.clone())),
             connect_timeout: limit,
             unanswered: Mutex::default(),
+            silent: AtomicUsize::new(0),
+            pace: Pace::default(),
+            peer: OnceLock::new(),
             last_used: Mutex::new((Instant::now(), settings.clock.wall())),
         };
         Ok((connection, ready.answered))
@@ -113,6 +124,21 @@ impl Connection {
 
     pub(super) fn connect_timeout(&self) -> Duration {
         self.connect_timeout
+    }
+
+    /// Who answers, as far as that is known.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        self.peer.get()
+    }
+
+    /// Notes who answers, unless that is known.
+    pub(super) fn meet(&self, peer: impl FnOnce() -> Peer) {
+        self.peer.get_or_init(peer);
+    }
+
+    /// Whether a request is unanswered for longer than usual.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire) > 0
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -169,8 +195,34 @@ impl Connection {
         R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
         R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
     {
+        self.request_unless_late(body, limit, clock, || {}).await
+    }
+
+    /// The same. `late` is called where the answer takes longer than usual.
+    pub(super) async fn request_unless_late<R>(
+        self: &Arc<Self>,
+        body: R,
+        limit: Duration,
+        clock: &Clock,
+        late: impl FnOnce() + Send,
+    ) -> Result<R::ResponseBody>
+    where
+        R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
+        R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
+    {
         let mut pending = Pending::of(self, clock);
-        let answer = tokio::time::timeout(limit, self.exchange(body)).await;
+        let started = Instant::now();
+        let patience = self.pace.patience().min(limit);
+        let mut exchange = pin!(self.exchange(body));
+        let mut answer = tokio::time::timeout(patience, &mut exchange).await;
+        if answer.is_err() && patience < limit {
+            let _silent = Raised::new(&self.silent);
+            late();
+            answer = tokio::time::timeout(limit - patience, &mut exchange).await;
+        }
+        if let Ok(Ok(_)) = &answer {
+            self.pace.answered(started.elapsed());
+        }
         pending.ended = true;
         drop(pending);
         match answer {
@@ -254,6 +306,22 @@ impl Connection {
             )),
             false => lost,
         }
+    }
+}
+
+/// A counter that is higher by one while this lives.
+struct Raised<'a>(&'a AtomicUsize);
+
+impl<'a> Raised<'a> {
+    fn new(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::AcqRel);
+        Self(counter)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

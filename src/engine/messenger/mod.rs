@@ -5,9 +5,13 @@ mod brokers;
 mod connection;
 mod dial;
 mod handshake;
+mod identity;
 mod listener;
+mod pace;
+mod questions;
 mod sasl;
 mod session;
+mod slot;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
@@ -16,6 +20,7 @@ mod watch;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,16 +28,19 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
-use self::api::{InitProducerIdRequest, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse};
+use self::api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse};
 use self::brokers::Brokers;
 use self::connection::{Connection, Settings, unreachable};
-use self::handshake::Wanted;
+use self::identity::Peer;
+use self::pace::LATE;
+use self::questions::FirstId;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
 use self::versions::Needs;
 pub(crate) use self::watch::Observer;
 use super::{
-    Answer, Ask, CONNECTING, Engine, Leadership, Link, Metadata, NodeId, Parcel, Produced, TopicMetadata,
+    Answer, Ask, CONNECTING, Engine, Late, Leadership, Link, Metadata, NodeId, Parcel, Produced, Stage,
+    TopicMetadata,
 };
 use crate::Compression;
 use crate::accumulator::ProducerId;
@@ -51,15 +59,6 @@ pub(crate) struct MessengerEngine {
     compression: Compression,
     allow_auto_create_topics: bool,
     first_id: Mutex<FirstId>,
-}
-
-/// The first producer id is asked for while the first connection is made, before a message needs it.
-#[derive(Debug)]
-enum FirstId {
-    Wanted,
-    Here(ProducerId),
-    /// Used, or never needed: others are asked for when they are needed.
-    Done,
 }
 
 impl MessengerEngine {
@@ -108,43 +107,72 @@ impl MessengerEngine {
         topics: &[Arc<str>],
         ask: Ask,
     ) -> Result<MetadataResponse> {
-        connection.request(self.metadata_request(topics, ask), self.small_limit(), self.clock()).await
+        let request = self.metadata_request(topics, ask);
+        let metadata = connection.request(request, self.small_limit(), self.clock()).await?;
+        connection.meet(|| Peer::of(connection.address(), &metadata));
+        Ok(metadata)
     }
 
-    /// A connection to any broker. One that has to be made asks for these topics as it is made.
-    async fn any(
+    /// The connection to this address, made if need be.
+    async fn reach(
         &self,
-        topics: Option<(&[Arc<str>], Ask)>,
-    ) -> Result<(Arc<Connection>, Option<MetadataResponse>)> {
-        let wanted = Wanted {
-            metadata: topics.map(|(topics, ask)| self.metadata_request(topics, ask)),
-            producer_id: matches!(*self.first_id.lock(), FirstId::Wanted),
-        };
-        let (connection, answered) = self.brokers.any(Some(wanted)).await?;
-        if let Some(id) = answered.producer_id.filter(|answer| answer.error_code == 0) {
-            let mut first = self.first_id.lock();
-            if let FirstId::Wanted = *first {
-                *first = FirstId::Here(ProducerId { id: id.producer_id, epoch: id.epoch });
+        address: &Address,
+        late: Late<'_>,
+        doubt: &mut Option<Box<dyn Send>>,
+    ) -> Result<Arc<Connection>> {
+        let limit = self.brokers.settings().connect_timeout.saturating_mul(CONNECTING);
+        let mut connecting = pin!(self.brokers.connection(address));
+        let patience = LATE.min(limit);
+        let mut reached = timeout(patience, &mut connecting).await;
+        if reached.is_err() && patience < limit {
+            *doubt = Some(late(Stage::Connecting));
+            reached = timeout(limit - patience, &mut connecting).await;
+        }
+        reached.map_err(|_| {
+            unreachable(address, &format!("no connection within {limit:?}, other attempts included"))
+        })?
+    }
+
+    /// Whether messages for `node` may be sent to who answers there.
+    fn check_peer(&self, peer: &Peer, node: NodeId, connection: &Connection) -> Result<()> {
+        let address = connection.address();
+        if !self.brokers.clusters().is_current(&peer.cluster) {
+            // Whoever asks for metadata next finds out which cluster it is now.
+            connection.retire();
+            return Err(unreachable(address, "another cluster answers there"));
+        }
+        match peer.is_other_than(node) {
+            None => Ok(()),
+            Some(other) => {
+                let text = format!("it is the address of broker {} now, not of broker {}", other.0, node.0);
+                Err(unreachable(address, &text))
             }
         }
-        Ok((connection, answered.metadata))
     }
 
-    /// Asks any broker about these topics, and takes over what it says of the brokers.
-    async fn tell_metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<MetadataResponse> {
-        let mut response = match self.any(Some((topics, ask))).await? {
-            (_, Some(response)) => response,
-            // Metadata changes nothing, so that its loss leaves nothing in doubt.
-            (connection, None) => self
-                .ask_metadata(&connection, topics, ask)
-                .await
-                .map_err(|error| error.with_fate(Fate::NotPersisted))?,
+    /// Answers instead of the broker where a batch has a producer id that another cluster granted: there it may be
+    /// somebody else's, and the batch be taken for a duplicate.
+    fn refused_by_another_cluster(&self, peer: &Peer, parcels: &[Parcel]) -> Option<Vec<Answer>> {
+        let foreign = |parcel: &Parcel| {
+            let sequence = parcel.batch.sequence;
+            sequence.is_some_and(|of| !self.brokers.clusters().knows(of.producer_id, &peer.cluster))
         };
-        self.brokers.learn(response.brokers.drain(..).filter_map(|broker| {
-            let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
-            Some((NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
-        }));
-        Ok(response)
+        if !parcels.iter().any(foreign) {
+            return None;
+        }
+        let answer = |parcel: &Parcel| match foreign(parcel) {
+            true => Answer {
+                error_code: PRODUCER_FENCED,
+                detail: Some("another cluster granted the producer id; nothing was sent".into()),
+                ..Answer::default()
+            },
+            false => Answer {
+                error_code: NOT_LEADER_OR_FOLLOWER,
+                detail: Some("nothing was sent, since the request held a batch of another cluster".into()),
+                ..Answer::default()
+            },
+        };
+        Some(parcels.iter().map(answer).collect())
     }
 
     fn address(&self, node: NodeId) -> Result<Arc<Address>> {
@@ -175,26 +203,19 @@ impl Engine for MessengerEngine {
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {
-        if let FirstId::Here(id) = std::mem::replace(&mut *self.first_id.lock(), FirstId::Done) {
-            return Ok(id);
-        }
-        let (connection, _) = self.brokers.any(None).await?;
-        let answer = connection
-            .request(InitProducerIdRequest, self.small_limit(), self.clock())
-            .await
-            .map_err(|error| error.with_fate(Fate::NotPersisted))?;
-        match answer.error_code {
-            0 => Ok(ProducerId { id: answer.producer_id, epoch: answer.epoch }),
-            code => Err(Error::from_broker(code, None).with_fate(Fate::NotPersisted)),
-        }
+        self.ask_producer_id().await
     }
 
-    async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced> {
+    async fn produce(&self, node: NodeId, parcels: &[Parcel], late: Late<'_>) -> Result<Produced> {
         let address = self.address(node)?;
-        let limit = self.brokers.settings().connect_timeout.saturating_mul(CONNECTING);
-        let connection = timeout(limit, self.brokers.connection(&address)).await.map_err(|_| {
-            unreachable(&address, &format!("no connection within {limit:?}, other attempts included"))
-        })??;
+        // Dropped when the attempt ends.
+        let mut doubt = None;
+        let connection = self.reach(&address, late, &mut doubt).await?;
+        let peer = self.peer(&connection).await.map_err(|error| error.with_fate(Fate::NotPersisted))?;
+        self.check_peer(peer, node, &connection)?;
+        if let Some(answers) = self.refused_by_another_cluster(peer, parcels) {
+            return Ok(Produced { answers, throttle: Duration::ZERO });
+        }
         let request = ProduceRequest {
             acks: self.acks,
             timeout: self.request_timeout,
@@ -202,16 +223,29 @@ impl Engine for MessengerEngine {
             log: &self.brokers.settings().observer.log,
             parcels,
         };
-        let response = connection.request(request, self.request_timeout, self.clock()).await?;
+        let late = || {
+            // In place of what was noted while it was connected to.
+            doubt = Some(late(Stage::Sent));
+        };
+        let response =
+            connection.request_unless_late(request, self.request_timeout, self.clock(), late).await?;
         Ok(Produced { throttle: response.throttle, answers: in_order(&response, parcels) })
     }
 
+    fn abandon(&self, node: NodeId, stage: Stage) {
+        if let Some(address) = self.brokers.address(node) {
+            self.brokers.abandon(&address, stage);
+        }
+    }
+
     async fn probe(&self, node: Option<NodeId>) -> Result<()> {
-        let connection = match node {
-            Some(node) => self.brokers.connection(&*self.address(node)?).await?,
-            None => self.any(None).await?.0,
+        let Some(node) = node else {
+            return self.tell_metadata(&[], Ask::Refresh).await.map(drop);
         };
-        self.ask_metadata(&connection, &[], Ask::Refresh).await.map(drop)
+        match self.brokers.connection_and_answer(&*self.address(node)?).await? {
+            (_, Some(_)) => Ok(()),
+            (connection, None) => self.ask_metadata(&connection, &[], Ask::Refresh).await.map(drop),
+        }
     }
 
     fn link(&self, node: Option<NodeId>, now: Instant) -> Option<Link> {
@@ -240,6 +274,9 @@ impl Engine for MessengerEngine {
         self.brokers.reset();
     }
 }
+
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+const PRODUCER_FENCED: i16 = 90;
 
 /// More partitions than any topic has. Each takes memory here, and a broker cannot claim more.
 const MOST_PARTITIONS: usize = 100_000;

@@ -23,7 +23,9 @@ use rskafka::client::{Client, ClientBuilder};
 use tokio::task::JoinSet;
 
 use self::classify::classify;
-use super::{Answer, Ask, Engine, Leadership, Metadata, NodeId, Parcel, Produced, TopicMetadata};
+use super::{
+    Answer, Ask, Engine, Late, Leadership, Metadata, NodeId, Parcel, Produced, Stage, TopicMetadata,
+};
 use crate::Compression;
 use crate::accumulator::ProducerId;
 use crate::config::{Address, ProducerConfig, SaslConfig};
@@ -289,7 +291,7 @@ impl Engine for PartitionClientEngine {
         Err(Error::new(ErrorKind::InvalidConfig, "the PartitionClient engine is not idempotent"))
     }
 
-    async fn produce(&self, node: NodeId, parcels: &[Parcel]) -> Result<Produced> {
+    async fn produce(&self, node: NodeId, parcels: &[Parcel], _: Late<'_>) -> Result<Produced> {
         let mut answers = Vec::with_capacity(parcels.len());
         for parcel in parcels {
             let client = self.partition_client(node).await?;
@@ -309,6 +311,9 @@ impl Engine for PartitionClientEngine {
         }
         Ok(Produced { answers, throttle: Duration::ZERO })
     }
+
+    /// It finds a new leader only by asking the old one.
+    fn abandon(&self, _: NodeId, _: Stage) {}
 
     async fn probe(&self, _: Option<NodeId>) -> Result<()> {
         let client = self.client().await?;

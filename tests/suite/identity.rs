@@ -1,0 +1,357 @@
+//! Which cluster, which topic and which broker answers: nothing is acknowledged that is not in the log that is there.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use kafka_testbed::{Api, FakeCluster, Fault, Rule};
+use rskafka_producer::{
+    Context, Error, Fate, Message, Producer, ProducerConfig, Receipt, RetryConfig, TimeoutConfig,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::conformance::assert_numbers_in_order;
+use crate::logging::Lines;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+fn limit() -> Context {
+    Context::timeout(60 * SECOND)
+}
+
+fn config(cluster: &FakeCluster) -> ProducerConfig {
+    ProducerConfig::new(cluster.bootstrap()).topic("t")
+}
+
+async fn producer(config: ProducerConfig) -> Producer {
+    Producer::connect(&limit(), config).await.unwrap()
+}
+
+async fn send(producer: &Producer, n: usize) -> Result<Option<i64>, Error> {
+    producer.send(&limit(), Message::new(n.to_string()).partition(0)).await.map(|delivery| delivery.offset())
+}
+
+fn events(lines: &Lines, name: &str) -> Vec<serde_json::Value> {
+    lines.all().into_iter().filter(|event| event["event"] == name).collect()
+}
+
+/// What is stored, as numbers.
+fn numbers(cluster: &FakeCluster) -> Vec<usize> {
+    let records = cluster.records("t", 0);
+    records
+        .iter()
+        .map(|r| std::str::from_utf8(r.value.as_deref().unwrap()).unwrap().parse().unwrap())
+        .collect()
+}
+
+/// A cluster in which other producers have written, each ten messages.
+async fn used_by_others(brokers: usize, producers: usize) -> FakeCluster {
+    let cluster = FakeCluster::builder().brokers(brokers).topic("t", 1).start().await.unwrap();
+    for other in 0..producers {
+        let producer = producer(config(&cluster)).await;
+        for n in 0..10 {
+            send(&producer, 1_000_000 + other * 10 + n).await.unwrap();
+        }
+        producer.close(&limit()).await.unwrap();
+    }
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_another_cluster_nothing_is_acknowledged_that_is_not_in_its_log() {
+    for brokers in [1, 3] {
+        let cluster = FakeCluster::builder().brokers(brokers).topic("t", 1).start().await.unwrap();
+        let other = used_by_others(brokers, 40).await;
+        let lines = Lines::default();
+        let producer = producer(config(&cluster).logger(lines.logger())).await;
+        for n in 0..5 {
+            send(&producer, n).await.unwrap();
+        }
+        let id = cluster.batches("t", 0)[0].producer_id;
+        assert!(other.batches("t", 0).iter().any(|batch| batch.producer_id == id), "the id is in use there");
+        let (from, to) = (cluster.cluster_id().unwrap(), other.cluster_id().unwrap());
+        cluster.exchange(&other).await.unwrap();
+        let exchanged = Instant::now();
+        for n in 5..12 {
+            let offset = send(&producer, n).await.unwrap().unwrap();
+            assert_eq!(numbers(&cluster)[offset as usize], n);
+        }
+        let changed = events(&lines, "cluster.changed");
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        assert_eq!((&changed[0]["from"], &changed[0]["to"]), (&from.into(), &to.into()));
+        let sent = cluster.seen();
+        let mut after = sent.iter().filter(|seen| seen.at > exchanged).flat_map(|seen| &seen.batches);
+        assert!(after.all(|batch| batch.producer_id != id), "a batch with the old id was sent");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_flight_when_the_cluster_is_exchanged_is_stored_there_or_fails_honestly() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let other = used_by_others(1, 3).await;
+    let producer = producer(config(&cluster)).await;
+    send(&producer, 0).await.unwrap();
+    cluster.inject(Rule::on(Api::Produce), Fault::Silence.after_apply());
+    let in_flight = producer.enqueue(&limit(), Message::new("1").partition(0)).await.unwrap();
+    cluster.wait_until(|cluster| cluster.high_watermark("t", 0) == Some(2)).await;
+    let waiting = producer.enqueue(&limit(), Message::new("2").partition(0)).await.unwrap();
+    cluster.exchange(&other).await.unwrap();
+    let error = in_flight.await.unwrap_err();
+    assert_eq!(error.fate(), Fate::PossiblyPersisted, "it is in the log of the former cluster: {error}");
+    let stored = waiting.await.unwrap().offset().unwrap();
+    assert_eq!(numbers(&cluster)[stored as usize], 2);
+}
+
+/// Whatever is in flight, and however often clusters change: what is acknowledged is in a log, what was sent since the
+/// last change is in the log that is there, and nothing that is reported as not persisted is in any.
+#[tokio::test(start_paused = true)]
+async fn a_hundred_random_exchanges_lose_nothing_that_was_acknowledged() {
+    for seed in 0..100 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let brokers = random.usize(1..=3);
+        let cluster = FakeCluster::builder().brokers(brokers).topic("t", 1).start().await.unwrap();
+        let other = used_by_others(brokers, random.usize(0..4)).await;
+        let producer = producer(config(&cluster)).await;
+        let mut receipts: Vec<(usize, bool, Receipt)> = Vec::new();
+        let exchanges = random.usize(1..=3);
+        let mut sent = 0;
+        for round in 0..=exchanges {
+            for _ in 0..random.usize(1..12) {
+                if random.u8(..8) == 0 {
+                    let fault =
+                        [Fault::Disconnect, Fault::Silence, Fault::Delay(50 * MS)][random.usize(..3)].clone();
+                    let fault = if random.bool() { fault.after_apply() } else { fault };
+                    cluster.inject(Rule::on(Api::Produce), fault);
+                }
+                let message = Message::new(sent.to_string()).partition(0);
+                let receipt = producer.enqueue(&Context::background(), message).await.unwrap();
+                receipts.push((sent, round == exchanges, receipt));
+                sent += 1;
+                if random.u8(..3) == 0 {
+                    sleep(random.u32(0..20) * MS).await;
+                }
+            }
+            if round < exchanges {
+                cluster.exchange(&other).await.unwrap();
+                cluster.heal();
+            }
+        }
+        let mut results = Vec::new();
+        for (n, last, receipt) in receipts {
+            results.push((n, last, receipt.await.map(drop)));
+        }
+        let (here, there) = (numbers(&cluster), numbers(&other));
+        let everywhere: HashSet<_> = here.iter().chain(&there).copied().collect();
+        for (n, last, result) in results {
+            match result {
+                Ok(()) if last => {
+                    assert!(here.contains(&n), "seed {seed}: {n} is not in the log that is there")
+                }
+                Ok(()) => assert!(everywhere.contains(&n), "seed {seed}: {n} is in no log"),
+                Err(error) if error.fate() == Fate::NotPersisted => {
+                    assert!(!everywhere.contains(&n), "seed {seed}: {n} is stored: {error}");
+                }
+                Err(_) => {}
+            }
+        }
+        for log in [here, there] {
+            let ours: Vec<_> = log.into_iter().filter(|n| *n < 1_000_000).collect();
+            assert!(ours.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}: {ours:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_ends_in_time_while_the_cluster_is_exchanged() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let other = used_by_others(1, 2).await;
+    let producer = producer(config(&cluster)).await;
+    send(&producer, 0).await.unwrap();
+    cluster.inject(Rule::on(Api::Produce).times(2), Fault::Delay(100 * MS).after_apply());
+    let mut receipts = Vec::new();
+    for n in 1..20 {
+        receipts.push(producer.enqueue(&limit(), Message::new(n.to_string()).partition(0)).await.unwrap());
+    }
+    sleep(MS).await;
+    let closing = tokio::spawn({
+        let producer = producer.clone();
+        async move { producer.close(&Context::timeout(10 * SECOND)).await }
+    });
+    sleep(10 * MS).await;
+    cluster.exchange(&other).await.unwrap();
+    let started = Instant::now();
+    closing.await.unwrap().unwrap();
+    assert!(started.elapsed() < 10 * SECOND);
+    for (n, receipt) in receipts.into_iter().enumerate() {
+        match receipt.await {
+            Ok(delivery) if delivery.offset().is_some() => {
+                assert!(numbers(&cluster).contains(&(n + 1)) || numbers(&other).contains(&(n + 1)));
+            }
+            Ok(delivery) => panic!("{delivery:?}"),
+            Err(error) => assert_eq!(error.fate(), Fate::PossiblyPersisted, "{error}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_list_that_names_two_clusters_one_is_used() {
+    for seed in 0..10 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let one = FakeCluster::with_topic("t", 1).await.unwrap();
+        let two = FakeCluster::with_topic("t", 1).await.unwrap();
+        let mut list = [one.bootstrap(), two.bootstrap()].concat();
+        random.shuffle(&mut list);
+        let lines = Lines::default();
+        let timeouts = TimeoutConfig::default().metadata_age(SECOND / 10);
+        let producer =
+            producer(ProducerConfig::new(list).topic("t").timeouts(timeouts).logger(lines.logger())).await;
+        for n in 0..50 {
+            send(&producer, n).await.unwrap();
+            if random.u8(..4) == 0 {
+                one.cut_connections(0);
+                two.cut_connections(0);
+            }
+            sleep(random.u32(0..200) * MS).await;
+        }
+        let used =
+            [&one, &two].into_iter().find(|cluster| cluster.high_watermark("t", 0) != Some(0)).unwrap();
+        assert_numbers_in_order(&used.records("t", 0), 50);
+        assert_eq!(events(&lines, "cluster.changed").len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_without_an_id_is_used_and_another_one_is_noticed() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    cluster.set_cluster_id(None);
+    let lines = Lines::default();
+    let producer = producer(config(&cluster).logger(lines.logger())).await;
+    for n in 0..5 {
+        send(&producer, n).await.unwrap();
+        cluster.cut_connections(0);
+    }
+    assert_eq!(events(&lines, "cluster.changed").len(), 0);
+    let other = used_by_others(1, 5).await;
+    cluster.exchange(&other).await.unwrap();
+    for n in 5..9 {
+        let offset = send(&producer, n).await.unwrap().unwrap();
+        assert_eq!(numbers(&cluster)[offset as usize], n);
+    }
+    assert_eq!(events(&lines, "cluster.changed").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn brokers_that_exchange_their_addresses_get_what_they_lead() {
+    let cluster = FakeCluster::builder().brokers(2).topic("t", 2).start().await.unwrap();
+    let producer = producer(config(&cluster)).await;
+    for partition in 0..2 {
+        producer.send(&limit(), Message::new("0").partition(partition)).await.unwrap();
+    }
+    let addresses = [cluster.address(0), cluster.address(1)];
+    for node in 0..2 {
+        cluster.stop(node).await;
+    }
+    cluster.start_on(0, addresses[1]).unwrap();
+    cluster.start_on(1, addresses[0]).unwrap();
+    for n in 1..20 {
+        for partition in 0..2 {
+            producer.send(&limit(), Message::new(n.to_string()).partition(partition)).await.unwrap();
+        }
+    }
+    assert_numbers_in_order(&cluster.all_records("t"), 40);
+    for seen in cluster.seen() {
+        assert!(
+            seen.batches.iter().all(|batch| batch.partition == seen.node),
+            "sent to the wrong broker: {seen:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_created_again_is_reported_and_starts_under_a_higher_epoch() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let lines = Lines::default();
+    let timeouts = TimeoutConfig::default().metadata_age(SECOND);
+    let producer = producer(config(&cluster).timeouts(timeouts).logger(lines.logger())).await;
+    for n in 0..3 {
+        send(&producer, n).await.unwrap();
+    }
+    let before = cluster.batches("t", 0)[0].clone();
+    assert!(cluster.recreate_topic("t", 1));
+    sleep(2 * SECOND).await;
+    send(&producer, 3).await.unwrap();
+    sleep(SECOND).await;
+    send(&producer, 4).await.unwrap();
+    assert_eq!(numbers(&cluster), [3, 4]);
+    let reported = events(&lines, "topic.recreated");
+    assert_eq!(reported.len(), 1);
+    assert_eq!(reported[0]["topic"], "t");
+    let last = cluster.batches("t", 0)[1].clone();
+    assert_eq!((last.producer_id, last.epoch, last.sequence), (before.producer_id, before.epoch + 1, 0));
+    assert_eq!(events(&lines, "cluster.changed").len(), 0);
+}
+
+/// Nothing is pipelined to a topic that the broker may know nothing of, so that the order of its life is kept.
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_created_again_under_load_keeps_its_order() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let producer = producer(config(&cluster).retry(RetryConfig::default().backoff(10 * MS))).await;
+        let mut receipts = Vec::new();
+        for n in 0..200 {
+            receipts
+                .push(producer.enqueue(&limit(), Message::new(n.to_string()).partition(0)).await.unwrap());
+            if n == 100 {
+                assert!(cluster.delete_topic("t"));
+            }
+            if n == 120 {
+                assert!(cluster.create_topic("t", 1));
+            }
+            sleep(random.u32(0..3) * MS).await;
+        }
+        let mut acknowledged = Vec::new();
+        for (n, receipt) in receipts.into_iter().enumerate() {
+            if receipt.await.is_ok() {
+                acknowledged.push(n);
+            }
+        }
+        let stored = numbers(&cluster);
+        assert!(stored.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}: {stored:?}");
+        let lost: Vec<_> = acknowledged.iter().filter(|n| **n > 120 && !stored.contains(*n)).collect();
+        assert!(lost.is_empty(), "seed {seed}: {lost:?}");
+    }
+}
+
+/// The cluster id is read in every version, the topic id from version 10 on.
+#[tokio::test(start_paused = true)]
+async fn metadata_is_read_in_every_version_that_a_broker_may_offer() {
+    for newest in 4..=12 {
+        let cluster = FakeCluster::builder().brokers(2).topic("t", 3).offer(Api::Metadata, 4..=newest);
+        let cluster = cluster.start().await.unwrap();
+        let other = FakeCluster::builder().brokers(2).topic("t", 3).offer(Api::Metadata, 4..=newest);
+        let other = other.start().await.unwrap();
+        let lines = Lines::default();
+        let timeouts = TimeoutConfig::default().metadata_age(SECOND);
+        let producer = producer(config(&cluster).timeouts(timeouts).logger(lines.logger())).await;
+        let everywhere = async |n: usize| {
+            for partition in 0..3 {
+                let message = Message::new(n.to_string()).partition(partition);
+                producer.send(&limit(), message).await.unwrap();
+            }
+            sleep(2 * SECOND).await;
+        };
+        everywhere(0).await;
+        everywhere(1).await;
+        assert!(cluster.seen().iter().any(|seen| seen.api == Api::Metadata && seen.version == newest));
+        assert!(cluster.recreate_topic("t", 3));
+        everywhere(2).await;
+        everywhere(3).await;
+        let recreated = usize::from(newest >= 10);
+        assert_eq!(events(&lines, "topic.recreated").len(), recreated, "version {newest}");
+        cluster.exchange(&other).await.unwrap();
+        everywhere(4).await;
+        assert_eq!(events(&lines, "cluster.changed").len(), 1, "version {newest}");
+        assert_eq!(cluster.all_records("t").len(), 3);
+    }
+}
