@@ -131,7 +131,10 @@ impl Run {
     fn fill(&mut self, now: Instant) {
         let Some(node) = self.lane.node() else {
             // Without a leader there is nothing to send to; the partitions' expiries are kept in mind.
-            self.ready.clear();
+            if !self.ready.is_empty() {
+                self.core.cluster.refresh_soon(&self.core);
+                self.ready.clear();
+            }
             return;
         };
         while self.has_slot() {
@@ -332,6 +335,10 @@ impl Run {
     }
 
     fn probed(&mut self, result: Result<()>) {
+        if result.is_err() {
+            // Nothing else notices, while the breaker is open, that the broker has another address.
+            self.core.cluster.refresh_soon(&self.core);
+        }
         self.probing = None;
         let now = Instant::now();
         let change = self.lane.breaker().probe_result(result.is_ok(), now);

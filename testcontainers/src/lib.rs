@@ -16,8 +16,8 @@ pub use certificates::{Certificates, Identity};
 #[cfg(feature = "docker")]
 pub use docker::{DockerCluster, DockerClusterBuilder, DockerError};
 pub use fake::{
-    Api, Authentications, BatchSeen, FakeCluster, FakeClusterBuilder, Fault, RequestSeen, Rule, Sasl,
-    StoredBatch,
+    Api, Authentications, BatchSeen, Edit, Extreme, FakeCluster, FakeClusterBuilder, Fault, RequestSeen,
+    Rule, Sasl, StoredBatch,
 };
 pub use from_env::{EnvCluster, cluster_from_env};
 pub use jvm::{Availability, JvmCluster, JvmClusterBuilder, JvmError, Listener, Reader};

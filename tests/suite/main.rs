@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod answers_sweep;
 mod bad_input;
 mod breaker;
 mod callbacks_sweep;

@@ -521,3 +521,36 @@ async fn a_leader_that_stood_down_after_the_append_leaves_the_fate_open() {
         assert_eq!(stored, usize::from(fate == Fate::PossiblyPersisted), "{fault:?}");
     }
 }
+
+/// Nobody asked again who leads a partition that had no leader when its topic was first used.
+#[tokio::test(start_paused = true)]
+async fn a_partition_without_a_leader_at_first_is_sent_to_once_it_has_one() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    cluster.remove_leader("t", 0);
+    let producer = producer(config(&cluster)).await;
+    let receipt = producer.enqueue(&ctx(60 * SECOND), Message::new("v")).await.unwrap();
+    tokio::time::sleep(5 * SECOND).await;
+    cluster.move_leader("t", 0, 0);
+    let started = Instant::now();
+    receipt.await.unwrap();
+    assert!(started.elapsed() <= SECOND, "{:?}", started.elapsed());
+}
+
+/// While a broker's circuit breaker was open nobody asked where the broker is: one that came back at another address was
+/// probed at the old one until metadata was five minutes old.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_moves_while_its_breaker_is_open_is_found_by_the_next_probe() {
+    let cluster = FakeCluster::builder().brokers(2).topic("t", 2).start().await.unwrap();
+    let breaker =
+        CircuitBreakerConfig::default().consecutive_failures(1).open_for(SECOND).max_open_for(SECOND);
+    let producer = producer(config(&cluster).circuit_breaker(breaker)).await;
+    let leader = cluster.leader("t", 0).unwrap();
+    producer.send(&ctx(SECOND), Message::new("0").partition(0)).await.unwrap();
+    cluster.stop(leader).await;
+    let receipt = producer.enqueue(&ctx(60 * SECOND), Message::new("1").partition(0)).await.unwrap();
+    tokio::time::sleep(5 * SECOND).await;
+    cluster.start_elsewhere(leader).unwrap();
+    let started = Instant::now();
+    receipt.await.unwrap();
+    assert!(started.elapsed() <= 5 * SECOND, "{:?}", started.elapsed());
+}

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::api::sasl::ILLEGAL_SASL_STATE;
 use super::api::{self, Outcome};
+use super::edit;
 use super::fault::{Fault, RequestSeen};
 use super::sasl::{Admission, Session};
 use super::state::{Mode, Shared};
@@ -106,6 +107,7 @@ async fn answer(
         .with_correlation_id(correlation)
         .encode(&mut out, api.response_header_version(version))
         .map_err(io::Error::other)?;
+    let header = out.len();
     let (acks, batches) = match api {
         ApiKey::Produce => api::batches(body.clone(), version)?,
         _ => (None, Vec::new()),
@@ -130,7 +132,8 @@ async fn answer(
     let (before, after) = match fault {
         Some(Fault::ApplyThen(after)) => (None, Some(*after)),
         Some(
-            late @ (Fault::Throttle(_)
+            late @ (Fault::Edit(_)
+            | Fault::Throttle(_)
             | Fault::Garbage(_)
             | Fault::Mangle(_)
             | Fault::CutAfter(_)
@@ -163,6 +166,13 @@ async fn answer(
         return Ok(Reply::Nothing);
     }
     shared.changed();
+    if let Some(Fault::Edit(edit)) = &after {
+        if let Some(edited) = edit::apply(edit, api, version, &out[header..])? {
+            out.truncate(header);
+            out.extend_from_slice(&edited);
+            shared.lock().edited += 1;
+        }
+    }
     let out = sized(out);
     Ok(match after {
         Some(Fault::Disconnect) => return Err(io::ErrorKind::ConnectionReset.into()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Api;
+use super::{Api, Edit};
 
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Fault {
     Throttle(Duration),
     /// Answered with these bytes instead.
     Garbage(Vec<u8>),
+    /// Applied, and answered with one field changed.
+    Edit(Edit),
     /// Answered, after the answer was mangled by this seed: bytes changed, cut off or added.
     Mangle(u64),
     /// The connection is closed after so many bytes of the answer.

@@ -3,6 +3,7 @@
 mod api;
 mod builder;
 mod connection;
+mod edit;
 mod fault;
 mod identity;
 mod log;
@@ -20,6 +21,7 @@ pub use kafka_protocol::messages::ApiKey as Api;
 use parking_lot::Mutex;
 
 pub use self::builder::FakeClusterBuilder;
+pub use self::edit::{Edit, Extreme};
 pub use self::fault::{BatchSeen, Fault, RequestSeen, Rule};
 pub use self::log::StoredBatch;
 use self::node::Listening;
@@ -270,6 +272,12 @@ impl FakeCluster {
     /// Asks `hook` about every request that no rule meets.
     pub fn on_request(&self, hook: impl Fn(&RequestSeen) -> Option<Fault> + Send + Sync + 'static) {
         self.change(|state| state.hook = Some(Arc::new(hook)));
+    }
+
+    /// How many answers were changed by [`Fault::Edit`]: an edit of a field that an answer does not have changes nothing.
+    #[must_use]
+    pub fn edited(&self) -> u64 {
+        self.shared.lock().edited
     }
 
     /// Forgets every rule and hook.

@@ -41,6 +41,7 @@ pub(super) struct State {
     pub(super) tls: Tls,
     pub(super) sasl: Option<Sasl>,
     pub(super) authentications: Authentications,
+    pub(super) edited: u64,
     pub(super) seen: Vec<RequestSeen>,
     pub(super) counts: HashMap<i16, u64>,
 }
