@@ -14,6 +14,9 @@ use crate::supervisor::{Flight, Progress};
 /// A topic that was never used counts as unknown once every answer of this long said so: one that was just created is
 /// unknown to some brokers for about 100 ms, and who misspelt a name hears of it within a second.
 const UNKNOWN_AFTER: Duration = Duration::from_millis(500);
+/// One that the cluster is to create counts as refused after this long: creation takes some hundred milliseconds, during
+/// which the topic is unknown as well.
+const NOT_CREATED_AFTER: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// For so long an unknown topic is not asked for again.
@@ -76,12 +79,15 @@ impl Cluster {
             let mut wait = core.jitter(pause);
             if error.kind() == ErrorKind::UnknownTopic {
                 let unknown_for = unknown_since.get_or_insert_with(Instant::now).elapsed();
-                if unknown_for >= UNKNOWN_AFTER && !core.config.allow_auto_create_topics {
+                let creates = core.config.allow_auto_create_topics;
+                let limit = if creates { NOT_CREATED_AFTER } else { UNKNOWN_AFTER };
+                if unknown_for >= limit {
+                    let error = if creates { not_created(name, error) } else { error };
                     self.absent.lock().insert(name.clone(), (Instant::now(), error.clone()));
                     return Err(error);
                 }
                 // Asked a few times within that time, the last time at its end.
-                wait = pause.min(UNKNOWN_AFTER.saturating_sub(unknown_for).max(FIRST_PAUSE));
+                wait = pause.min(limit.saturating_sub(unknown_for).max(FIRST_PAUSE));
                 pause += pause / 2;
             } else {
                 unknown_since = None;
@@ -133,11 +139,18 @@ impl Drop for Asking<'_> {
     }
 }
 
+fn not_created(name: &Arc<str>, error: Error) -> Error {
+    error.with_text(format!(
+        "the cluster did not create topic {name:?}: auto.create.topics.enable is off there? Create the topic, or have it \
+         enabled"
+    ))
+}
+
 fn unknown(name: &Arc<str>, error: Error) -> Error {
     let text = match error.kind() {
         ErrorKind::UnknownTopic => format!(
-            "topic {name:?} does not exist: create it, or set allow_auto_create_topics where the cluster creates \
-             topics itself"
+            "topic {name:?} does not exist: create it, or set allow_auto_create_topics (allow.auto.create.topics) where \
+             the cluster creates topics itself"
         ),
         _ => format!("topic {name:?} cannot be used: {error}"),
     };

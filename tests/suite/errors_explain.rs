@@ -328,6 +328,27 @@ async fn an_http_503_of_a_proxy_during_startup_is_tried_until_the_broker_is_ther
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_topic_that_the_cluster_does_not_create_ends_the_wait_after_a_few_tries() {
+    let cluster = one().await;
+    let config = config(&cluster).allow_auto_create_topics(true);
+    let producer = Producer::new(config.clone()).unwrap();
+    let started = tokio::time::Instant::now();
+    let error = producer.send(&ctx(20 * SECOND), Message::new("v").to("auto")).await.unwrap_err();
+    assert!(started.elapsed() < 5 * SECOND, "{:?}", started.elapsed());
+    assert_eq!((error.kind(), error.topic()), (ErrorKind::UnknownTopic, Some("auto")));
+    assert_says("not created", &error, &["did not create topic \"auto\"", "auto.create.topics.enable"]);
+    let error = Producer::connect(&ctx(20 * SECOND), config.topic("auto")).await.unwrap_err();
+    assert_says("not created at connect", &error, &["did not create topic \"auto\""]);
+    assert!(!error.to_string().contains("no broker"), "{error}");
+    // Where it does, no answer that comes late is taken for a refusal.
+    let cluster = FakeCluster::builder().auto_create(1).start().await.unwrap();
+    cluster.inject(Rule::on(Api::Metadata).topic("auto").times(6), Fault::Error(3));
+    let config = ProducerConfig::new(cluster.bootstrap()).allow_auto_create_topics(true);
+    let producer = Producer::new(config).unwrap();
+    producer.send(&ctx(20 * SECOND), Message::new("v").to("auto")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_broker_error_about_a_topic_names_it() {
     for code in -1..=103 {
         let cluster = one().await;

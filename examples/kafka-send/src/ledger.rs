@@ -31,13 +31,16 @@ pub(crate) struct Position {
 enum Outcome {
     Accepted(Receipt),
     Refused(Option<Error>),
+    /// A blank line between JSON records.
+    Blank,
 }
 
 impl Outcome {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery, Option<Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Delivery>, Option<Error>>> {
         match self {
-            Self::Accepted(receipt) => Pin::new(receipt).poll(cx).map_err(Some),
+            Self::Accepted(receipt) => Pin::new(receipt).poll(cx).map_ok(Some).map_err(Some),
             Self::Refused(error) => Poll::Ready(Err(error.take())),
+            Self::Blank => Poll::Ready(Ok(None)),
         }
     }
 }
@@ -93,6 +96,11 @@ impl Ledger {
         self.open.push_back((outcome, end));
     }
 
+    /// The line before `end` held nothing.
+    pub(crate) fn blank(&mut self, end: Position) {
+        self.open.push_back((Outcome::Blank, end));
+    }
+
     /// Waits for the fate of the oldest record; for ever where there is none. Can be cancelled.
     pub(crate) async fn settle_next(&mut self) {
         poll_fn(|cx| match self.open.is_empty() {
@@ -123,9 +131,10 @@ impl Ledger {
         Poll::Ready(())
     }
 
-    fn settle(&mut self, result: Result<Delivery, Option<Error>>, end: Position) {
+    fn settle(&mut self, result: Result<Option<Delivery>, Option<Error>>, end: Position) {
         match result {
-            Ok(_) => {
+            Ok(None) => {}
+            Ok(Some(_)) => {
                 self.stored += 1;
                 self.stored_beyond += u64::from(self.gap);
             }
@@ -140,7 +149,7 @@ impl Ledger {
         }
     }
 
-    /// Tells of a failed record, and puts it into the file.
+    /// Puts a failed record into the file, and reports it.
     fn keep(&mut self, error: Error, record: u64) -> bool {
         let reason = Reason {
             record,
@@ -149,12 +158,18 @@ impl Ledger {
             kind: error.kind().as_str(),
             error: chain(&error),
         };
+        let line =
+            format!("record {record}: {} ({}, {}, {})", reason.error, reason.code, reason.kind, reason.fate);
+        // The record first: standard error may be gone.
+        let kept = self.write(error, reason);
         if self.failed <= TOLD {
-            eprintln!(
-                "record {record}: {} ({}, {}, {})",
-                reason.error, reason.code, reason.kind, reason.fate
-            );
+            progress::say(line);
         }
+        kept
+    }
+
+    /// Appends a failed record to the file; whether it is there.
+    fn write(&mut self, error: Error, reason: Reason) -> bool {
         let (Some((path, file)), Some(message)) = (&mut self.kept, error.into_message()) else {
             return false;
         };

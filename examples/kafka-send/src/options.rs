@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Sends an empty value as null, a tombstone.
     #[arg(short = 'Z', long)]
     pub(crate) null_empty: bool,
-    /// Records are JSON objects, one a line.
+    /// Records are JSON objects, one a line; blank lines are skipped. (Without it an empty line is an empty record.)
     #[arg(short = 'J', long, conflicts_with_all = ["key_separator", "delimiter"])]
     pub(crate) json: bool,
     /// none, gzip, snappy, lz4 or zstd (compression.type).

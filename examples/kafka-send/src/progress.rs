@@ -1,7 +1,7 @@
 //! How far it is, on standard error.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use rskafka_producer::{Producer, Stats};
@@ -19,16 +19,19 @@ pub(crate) async fn show(producer: Producer) {
         let stats = producer.stats();
         let text = line(&stats, stats.records_acked - before.1, now - before.0);
         before = (now, stats.records_acked);
-        if on_terminal { eprint!("\r{text}\x1b[K") } else { eprintln!("{text}") }
+        write(&if on_terminal { format!("\r{text}\x1b[K") } else { format!("{text}\n") });
     }
 }
 
 /// Says a line, in place of the progress that a terminal shows.
 pub(crate) fn say(line: impl Display) {
-    if stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
-    eprintln!("{line}");
+    let clear = if stderr().is_terminal() { "\r\x1b[K" } else { "" };
+    write(&format!("{clear}{line}\n"));
+}
+
+/// `eprint!` panics where standard error is a closed pipe. There is nobody to hear it then; the run goes on.
+fn write(text: &str) {
+    _ = stderr().write_all(text.as_bytes());
 }
 
 pub(crate) fn rate(records: u64, time: Duration) -> f64 {

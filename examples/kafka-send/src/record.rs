@@ -40,6 +40,11 @@ impl Reader {
         }
     }
 
+    /// Whether it holds nothing: blank lines may stand between JSON records. In lines, an empty one is a record.
+    pub(crate) fn passes_over(&self, record: &[u8]) -> bool {
+        self.json && record.iter().all(u8::is_ascii_whitespace)
+    }
+
     /// The error is a clause about the record.
     pub(crate) fn message(&self, record: Bytes) -> Result<Message, String> {
         let mut message = if self.json { json(&record)? } else { line(record, self.separator.as_ref()) };

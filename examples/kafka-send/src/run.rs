@@ -166,6 +166,11 @@ impl Job {
                     () = self.ledger.settle_next() => self.ledger.settle_ready(),
                 }
             }
+            if self.reader.passes_over(&record) {
+                self.ledger.blank(end);
+                self.at = end;
+                continue;
+            }
             let message = self.reader.message(record).map_err(|problem| {
                 End::Bad(format!("record {} (at byte {}): {problem}", end.records, self.at.bytes))
             })?;

@@ -271,3 +271,53 @@ async fn progress_is_shown_when_asked_for() {
     assert_eq!(code, Some(0));
     assert!(said.contains("2 records stored, 0.0 MB of input in"), "{said}");
 }
+
+/// A pipe that nobody reads any more.
+fn closed_pipe() -> Stdio {
+    let (_, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    std::os::fd::OwnedFd::from(writer).into()
+}
+
+/// Runs it with standard error, standard output or both as closed pipes.
+async fn send_unheard(cluster: &FakeCluster, args: &[&str], input: &str, out: bool) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-send"));
+    command
+        .env("KAFKA_BOOTSTRAP_SERVERS", cluster.bootstrap().join(","))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(if out { closed_pipe() } else { Stdio::null() })
+        .stderr(closed_pipe())
+        .kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    child.wait().await.unwrap().code()
+}
+
+#[tokio::test]
+async fn nobody_at_standard_error_changes_nothing_and_failed_records_are_kept() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    for out in [false, true] {
+        let run = send_unheard(&cluster, &["-t", "t", "--progress"], "one\ntwo\n", out).await;
+        assert_eq!(run, Some(0));
+        let failed = std::env::temp_dir().join(format!("unheard-{}-{out}.jsonl", std::process::id()));
+        let path = failed.to_str().unwrap().to_owned();
+        let args = ["-t", "t", "-p", "77", "--failed", &path];
+        assert_eq!(send_unheard(&cluster, &args, "a\nb\nc\n", out).await, Some(2));
+        let kept = std::fs::read_to_string(&failed).unwrap();
+        assert_eq!(kept.lines().count(), 3, "{kept}");
+        std::fs::remove_file(&failed).unwrap();
+        assert_eq!(send_unheard(&cluster, &["--nonsense"], "", out).await, Some(1));
+        assert_eq!(send_unheard(&cluster, &["--help"], "", out).await, Some(0));
+    }
+    assert_eq!(values(&cluster, "t"), ["one", "two", "one", "two"]);
+}
+
+#[tokio::test]
+async fn blank_lines_between_json_records_are_passed_over() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let input = "{\"value\":\"one\"}\n\n  \t\n{\"value\":\"two\"}\n\n";
+    assert_eq!(send(&cluster, &["-t", "t", "--json"], input).await, (Some(0), String::new()));
+    assert_eq!(values(&cluster, "t"), ["one", "two"]);
+}
