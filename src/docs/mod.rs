@@ -6,6 +6,9 @@ pub mod configuration {}
 #[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
 
+#[doc = include_str!("brokers.md")]
+pub mod brokers {}
+
 #[doc = include_str!("errors.md")]
 pub mod errors {}
 

@@ -169,7 +169,9 @@ async fn every_version_of_sasl_authenticate_logs_in_and_again_before_the_session
 }
 
 /// A way in which a broker cannot be used: what it offers, and what the error has to say.
-type Unusable = (&'static str, fn(FakeClusterBuilder) -> FakeClusterBuilder, &'static [&'static str]);
+type Unusable = (&'static str, Edit, &'static [&'static str]);
+
+type Edit = fn(FakeClusterBuilder) -> FakeClusterBuilder;
 
 const UNUSABLE: &[Unusable] = &[
     (
@@ -230,7 +232,7 @@ async fn without_idempotence_no_producer_id_is_needed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_login_that_the_broker_is_too_old_for_fails_at_once() {
-    let ways: [fn(FakeClusterBuilder) -> FakeClusterBuilder; 3] = [
+    let ways: [Edit; 3] = [
         // Kafka 0.11
         |builder| {
             builder
@@ -292,8 +294,11 @@ async fn brokers_of_one_cluster_may_offer_different_versions() {
     assert_eq!(used, [(0, 5), (1, 8), (2, 12)]);
 }
 
-/// One of the generations of Kafka, by what it offers.
-const GENERATIONS: [(&str, &[(Api, RangeInclusive<i16>)]); 5] = [
+/// What a kind of Kafka offers, by API.
+type Offers = &'static [(Api, RangeInclusive<i16>)];
+
+/// The generations of Kafka.
+const GENERATIONS: [(&str, Offers); 5] = [
     (
         "0.11",
         &[
@@ -341,8 +346,8 @@ const GENERATIONS: [(&str, &[(Api, RangeInclusive<i16>)]); 5] = [
     ),
 ];
 
-fn become_generation(cluster: &FakeCluster, at: usize) {
-    for (api, versions) in GENERATIONS[at].1 {
+fn become_generation(cluster: &FakeCluster, offers: Offers) {
+    for (api, versions) in offers {
         cluster.offer(0, *api, versions.clone());
     }
     cluster.cut_connections(0);
@@ -351,16 +356,15 @@ fn become_generation(cluster: &FakeCluster, at: usize) {
 /// Whatever was learned of the broker before, it is checked against what the broker says now.
 #[tokio::test(start_paused = true)]
 async fn a_broker_may_be_upgraded_and_downgraded_behind_its_address() {
-    for from in 0..GENERATIONS.len() {
-        for to in 0..GENERATIONS.len() {
+    for (from, old) in GENERATIONS {
+        for (to, new) in GENERATIONS {
             let cluster = builder().start().await.unwrap();
-            become_generation(&cluster, from);
+            become_generation(&cluster, old);
             let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
             deliver(&cluster, &producer, 20).await;
-            become_generation(&cluster, to);
+            become_generation(&cluster, new);
             let started = Instant::now();
             deliver(&cluster, &producer, 20).await;
-            let (from, to) = (GENERATIONS[from].0, GENERATIONS[to].0);
             assert!(started.elapsed() < 2 * SECOND, "from {from} to {to}: {:?}", started.elapsed());
             producer.close(&ctx()).await.unwrap();
         }

@@ -244,7 +244,7 @@ impl Connection {
         R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
     {
         let Some(session) = &self.session else {
-            return self.wire.request(body).await.map_err(|error| self.failed(error));
+            return self.wire.request(body).await.map_err(|error| self.failed(&error));
         };
         let turn = session.turn(self).await?;
         let mut call = pin!(self.wire.request(body));
@@ -255,7 +255,7 @@ impl Connection {
             Poll::Ready(answer) => answer,
             Poll::Pending => call.await,
         };
-        answer.map_err(|error| self.failed(error))
+        answer.map_err(|error| self.failed(&error))
     }
 
     fn lost(&self, text: String) -> Error {
@@ -264,7 +264,7 @@ impl Connection {
             .with_broker(self.address.to_string())
     }
 
-    fn failed(&self, failed: RequestFailed) -> Error {
+    fn failed(&self, failed: &RequestFailed) -> Error {
         let address = &self.address;
         #[cfg(feature = "tls")]
         if let Some(told) = failed.io().and_then(super::tls::told) {

@@ -173,7 +173,7 @@ impl Handshake<'_> {
 
     /// What came of the question for versions. That the version of the question was too new is noted.
     fn heard(&self, answer: Result<ApiVersionsResponse, RequestFailed>) -> Result<ApiVersionsResponse> {
-        let answer = answer.map_err(|failed| first_exchange_failed(self.address, self.listener, failed))?;
+        let answer = answer.map_err(|failed| first_exchange_failed(self.address, self.listener, &failed))?;
         match answer.error_code {
             0 => {}
             UNSUPPORTED_VERSION => self.listener.refused_versions(),
@@ -273,7 +273,7 @@ async fn encrypt(
 }
 
 /// The first exchange failed: the peer may speak something else.
-fn first_exchange_failed(address: &Address, listener: &Listener, failed: RequestFailed) -> Error {
+fn first_exchange_failed(address: &Address, listener: &Listener, failed: &RequestFailed) -> Error {
     #[cfg(feature = "tls")]
     if let Some(told) = failed.io().and_then(super::tls::told) {
         return super::tls::explain(address, told);

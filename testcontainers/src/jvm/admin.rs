@@ -51,6 +51,27 @@ async fn wire(addresses: &[String]) -> Result<Wire> {
     Err(last.unwrap_or_else(|| std::io::ErrorKind::NotConnected.into()).into())
 }
 
+/// The same on one broker that may be as old as Kafka 0.11.
+pub(crate) async fn create_topic_on_old(
+    addresses: &[String],
+    topic: &str,
+    partitions: i32,
+    cleanup_policy: &str,
+) -> Result<()> {
+    let config = CreatableTopicConfig::default()
+        .with_name(text("cleanup.policy"))
+        .with_value(Some(text(cleanup_policy)));
+    let asked = CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(partitions)
+        .with_replication_factor(1)
+        .with_configs(vec![config]);
+    let request = CreateTopicsRequest::default().with_topics(vec![asked]).with_timeout_ms(LIMIT_MS);
+    let answer = wire(addresses).await?.request(&request, 2).await?;
+    refuse(answer.topics.first().map_or(-1, |topic| topic.error_code), || format!("create topic {topic}"))?;
+    until_led(addresses, topic, partitions).await
+}
+
 /// Creates a topic, and waits until each partition has a leader.
 pub(crate) async fn create_topic(
     addresses: &[String],
@@ -70,6 +91,10 @@ pub(crate) async fn create_topic(
     let answer = wire(addresses).await?.request(&request, 5).await?;
     let code = answer.topics.first().map_or(-1, |topic| topic.error_code);
     refuse(code, || format!("create topic {topic}"))?;
+    until_led(addresses, topic, partitions).await
+}
+
+async fn until_led(addresses: &[String], topic: &str, partitions: i32) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(20);
     while Instant::now() < until {
         let leaders = leaders(addresses, topic).await.unwrap_or_default();

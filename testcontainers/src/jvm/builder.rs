@@ -117,7 +117,7 @@ impl JvmClusterBuilder {
     ///
     /// If a tool is missing, or a node does not become ready.
     pub async fn start(self) -> Result<JvmCluster> {
-        let libs = install::libs().await?;
+        let libs = install::libs(super::VERSION).await?;
         let data = node::temporary_dir()?;
         let mut cluster = JvmCluster {
             nodes: Vec::new(),

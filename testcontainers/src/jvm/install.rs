@@ -5,24 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::{JvmError, Result, VERSION};
+use crate::availability::Availability;
+use crate::home;
 
-/// Whether a real Kafka can be run here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Availability {
-    /// Yes.
-    Ready,
-    /// No.
-    #[non_exhaustive]
-    Missing {
-        /// What is missing.
-        what: &'static str,
-        /// How to get it.
-        remedy: &'static str,
-    },
-}
-
-pub(super) fn availability() -> Availability {
+/// Whether this version of Kafka can be run here.
+pub(super) fn availability(version: &str) -> Availability {
     let runs =
         |program: &str| Command::new(program).arg("-version").output().is_ok_and(|o| o.status.success());
     if !runs("java") {
@@ -31,20 +18,10 @@ pub(super) fn availability() -> Availability {
             remedy: "install a JDK, such as Debian's openjdk-17-jdk-headless",
         };
     }
-    if !is_complete(&home()) && !runs("mvn") {
+    if !is_complete(&home::of(version)) && !runs("mvn") {
         return Availability::Missing { what: "Maven", remedy: "install it, such as Debian's maven" };
     }
     Availability::Ready
-}
-
-/// Where the jars are kept: `KAFKA_TESTBED_HOME`, or beside the build's artefacts.
-fn home() -> PathBuf {
-    if let Some(home) = std::env::var_os("KAFKA_TESTBED_HOME") {
-        return PathBuf::from(home).join(VERSION);
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    target.join("kafka-testbed").join(VERSION)
 }
 
 fn is_complete(home: &std::path::Path) -> bool {
@@ -53,15 +30,15 @@ fn is_complete(home: &std::path::Path) -> bool {
 
 /// The folder of the jars. They are fetched beside it and moved there whole, so that processes that fetch at the same
 /// time do not meet.
-pub(super) async fn libs() -> Result<PathBuf> {
-    if let Availability::Missing { what, remedy } = availability() {
+pub(super) async fn libs(version: &str) -> Result<PathBuf> {
+    if let Availability::Missing { what, remedy } = availability(version) {
         return Err(JvmError::Missing { what, remedy });
     }
-    let home = home();
+    let home = home::of(version);
     if !is_complete(&home) {
         let fetched = home.with_extension(format!("fetching-{}", std::process::id()));
         fs::create_dir_all(&fetched)?;
-        fetch(&fetched).await?;
+        fetch(&fetched, version).await?;
         if fs::rename(&fetched, &home).is_err() {
             // Another process was faster.
             fs::remove_dir_all(&fetched)?;
@@ -70,8 +47,8 @@ pub(super) async fn libs() -> Result<PathBuf> {
     Ok(home.join("libs"))
 }
 
-async fn fetch(home: &std::path::Path) -> Result<()> {
-    fs::write(home.join("pom.xml"), pom())?;
+async fn fetch(home: &std::path::Path, version: &str) -> Result<()> {
+    fs::write(home.join("pom.xml"), pom(version))?;
     let output = tokio::process::Command::new("mvn")
         .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"])
         .current_dir(home)
@@ -86,17 +63,30 @@ async fn fetch(home: &std::path::Path) -> Result<()> {
     })
 }
 
-fn pom() -> String {
+fn pom(version: &str) -> String {
     let dependency = |group: &str, artifact: &str, version: &str| {
         format!(
             "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version></dependency>"
         )
     };
+    let kafka = "org.apache.kafka";
+    let dependencies = match version {
+        VERSION => {
+            dependency(kafka, "kafka_2.13", version)
+                + &dependency(kafka, "kafka-tools", version)
+                + &dependency("org.slf4j", "slf4j-nop", "1.7.36")
+        }
+        // Before 2.4 there is none for Scala 2.13.
+        old => {
+            let scala = if ["0.", "1."].iter().any(|early| old.starts_with(early)) { "2.12" } else { "2.13" };
+            dependency(kafka, &format!("kafka_{scala}"), old)
+                + &dependency("org.slf4j", "slf4j-log4j12", "1.7.25")
+                // Part of Java when 0.11 was written.
+                + &dependency("javax.xml.bind", "jaxb-api", "2.3.1")
+        }
+    };
     format!(
         "<project><modelVersion>4.0.0</modelVersion><groupId>testbed</groupId><artifactId>kafka</artifactId>\
-         <version>1</version><packaging>pom</packaging><dependencies>{}{}{}</dependencies></project>",
-        dependency("org.apache.kafka", "kafka_2.13", VERSION),
-        dependency("org.apache.kafka", "kafka-tools", VERSION),
-        dependency("org.slf4j", "slf4j-nop", "1.7.36"),
+         <version>1</version><packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>"
     )
 }

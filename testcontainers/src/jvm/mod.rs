@@ -6,10 +6,10 @@ mod install;
 mod listener;
 pub(crate) mod node;
 pub(crate) mod reader;
-mod wire;
+pub(crate) mod wire;
+mod zookeeper;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,10 +17,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use self::builder::JvmClusterBuilder;
-pub use self::install::Availability;
 pub use self::listener::Listener;
 use self::node::Node;
-pub use self::reader::Reader;
+pub use self::reader::{Reader, read_by_kcat};
+pub use self::zookeeper::{OldKafka, ZooKeeperCluster, ZooKeeperClusterBuilder};
+use crate::availability::Availability;
 use crate::{Certificates, FaultProxy, Mechanism};
 
 /// Version of Apache Kafka that is run.
@@ -97,7 +98,7 @@ impl JvmCluster {
     /// Whether Java and Maven are here.
     #[must_use]
     pub fn availability() -> Availability {
-        install::availability()
+        install::availability(VERSION)
     }
 
     /// For tests: whether to go on. Says aloud what is skipped where Java or Maven is missing.
@@ -107,17 +108,7 @@ impl JvmCluster {
     /// Instead of skipping, if `KAFKA_TESTS=required` is set.
     #[must_use]
     pub fn available_or_skip(test: &str) -> bool {
-        let Availability::Missing { what, remedy } = Self::availability() else {
-            return true;
-        };
-        assert!(
-            std::env::var("KAFKA_TESTS").as_deref() != Ok("required"),
-            "{test} needs a real Kafka, and {what} is missing: {remedy}"
-        );
-        // Past the test harness, which would keep it to itself.
-        let said = writeln!(std::io::stderr(), "SKIPPED {test}: a real Kafka needs {what}: {remedy}");
-        drop(said);
-        false
+        Self::availability().or_skip(test, "a real Kafka")
     }
 
     /// `host:port` of every node.

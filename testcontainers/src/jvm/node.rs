@@ -30,7 +30,7 @@ pub(super) struct Node {
 
 /// A JVM behind a shell that kills it when our end of a pipe closes: with a drop, or with this process.
 #[derive(Debug)]
-struct Process {
+pub(super) struct Process {
     shell: Child,
     java: u32,
 }
@@ -62,27 +62,12 @@ impl Node {
 
     pub(super) fn start(&mut self, libs: &Path) -> Result<()> {
         self.process = None;
-        let heap = self.jvm.heap_mb;
-        let mut shell = Command::new("sh");
-        shell.args(["-c", WATCHDOG, "sh", "java"]);
-        shell.args([format!("-Xms{heap}m"), format!("-Xmx{heap}m")]);
-        shell.arg("-XX:+UseSerialGC");
+        let mut options = heap_options(self.jvm.heap_mb);
         if !self.jvm.full_jit {
-            shell.arg("-XX:TieredStopAtLevel=1");
+            options.push("-XX:TieredStopAtLevel=1".into());
         }
-        shell.arg("-cp").arg(libs.join("*")).arg("kafka.Kafka").arg("server.properties");
-        let mut shell = shell
-            .current_dir(&self.dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        if let Some(stdout) = shell.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let java = line.trim().parse().map_err(std::io::Error::other)?;
-        self.process = Some(Process { shell, java });
+        self.process =
+            Some(Process::start(&self.dir, libs, &options, &["kafka.Kafka", "server.properties"])?);
         Ok(())
     }
 
@@ -127,19 +112,51 @@ impl Node {
     }
 
     pub(super) fn is_running(&self) -> bool {
-        let alive = |pid: u32| {
-            // A zombie is not running; its shell reaps it only at the end.
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
-        };
-        self.process.as_ref().is_some_and(|process| alive(process.java))
+        self.process.as_ref().is_some_and(Process::is_running)
     }
 
     pub(super) fn log_tail(&self) -> String {
-        let log = fs::read_to_string(self.dir.join("kafka.log")).unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        log_tail(&self.dir)
     }
+}
+
+impl Process {
+    /// Runs a class of the jars in this folder, where its output is kept in `kafka.log`.
+    pub(super) fn start(dir: &Path, libs: &Path, options: &[String], class: &[&str]) -> Result<Self> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", WATCHDOG, "sh", "java"]).args(options);
+        shell.arg("-cp").arg(libs.join("*")).args(class);
+        let mut shell = shell
+            .current_dir(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = shell.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let java = line.trim().parse().map_err(std::io::Error::other)?;
+        Ok(Self { shell, java })
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        // A zombie is not running; its shell reaps it only at the end.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.java)).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    }
+}
+
+/// A heap of this size, and the collector that starts soonest.
+pub(super) fn heap_options(heap_mb: u32) -> Vec<String> {
+    vec![format!("-Xms{heap_mb}m"), format!("-Xmx{heap_mb}m"), "-XX:+UseSerialGC".into()]
+}
+
+/// The end of what a process printed.
+pub(super) fn log_tail(dir: &Path) -> String {
+    let log = fs::read_to_string(dir.join("kafka.log")).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 impl Drop for Process {

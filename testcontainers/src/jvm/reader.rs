@@ -49,7 +49,7 @@ impl JvmCluster {
     pub async fn read(&self, reader: Reader, topic: &str) -> Result<Vec<StoredRecord>> {
         let mut records = match reader {
             Reader::Java => self.read_by_java(topic).await?,
-            Reader::Kcat => self.read_by_kcat(topic).await?,
+            Reader::Kcat => read_by_kcat(&self.bootstrap(), topic).await?,
         };
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
@@ -62,22 +62,6 @@ impl JvmCluster {
         let printed =
             node::java(&self.libs, &["-XX:TieredStopAtLevel=1", &program], &[&bootstrap, topic]).await?;
         printed.lines().map(|line| of_java(topic, line).ok_or_else(|| garbled(line))).collect()
-    }
-
-    async fn read_by_kcat(&self, topic: &str) -> Result<Vec<StoredRecord>> {
-        let bootstrap = self.bootstrap().join(",");
-        let output = tokio::process::Command::new("kcat")
-            .args(["-C", "-b", &bootstrap, "-t", topic, "-o", "beginning", "-e", "-q", "-f", KCAT_FORMAT])
-            .args(["-X", "isolation.level=read_committed"])
-            .output()
-            .await?;
-        if !output.status.success() {
-            return Err(JvmError::Command {
-                command: "kcat".into(),
-                output: String::from_utf8_lossy(&output.stderr).into_owned(),
-            });
-        }
-        of_kcat(topic, &output.stdout).ok_or_else(|| garbled("kcat"))
     }
 
     /// Reads a whole topic through the Fetch API: for checks of many records, in place of a JVM's start.
@@ -103,6 +87,42 @@ impl JvmCluster {
         }
         Ok(ends)
     }
+}
+
+/// Reads a whole topic of any cluster by kcat, sorted by partition and offset. Headers are not read: kcat's output does
+/// not keep them apart.
+///
+/// # Errors
+///
+/// If kcat is not installed, or fails.
+pub async fn read_by_kcat(bootstrap: &[String], topic: &str) -> Result<Vec<StoredRecord>> {
+    let output = tokio::process::Command::new("kcat")
+        .args([
+            "-C",
+            "-b",
+            &bootstrap.join(","),
+            "-t",
+            topic,
+            "-o",
+            "beginning",
+            "-e",
+            "-q",
+            "-f",
+            KCAT_FORMAT,
+        ])
+        .args(["-X", "isolation.level=read_committed"])
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if !output.status.success() {
+        return Err(JvmError::Command {
+            command: "kcat".into(),
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    let mut records = of_kcat(topic, &output.stdout).ok_or_else(|| garbled("kcat"))?;
+    records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(records)
 }
 
 /// Reads a whole topic of the cluster whose node 1 is at the first of these addresses, 2 at the next, and so on.

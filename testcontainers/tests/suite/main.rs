@@ -3,6 +3,7 @@
 
 #[cfg(feature = "docker")]
 mod docker;
+mod foreign;
 mod proxy;
 mod sasl;
 mod secured;

@@ -46,6 +46,9 @@ pub(super) const fn version(number: i16) -> rskafka::protocol::api_version::ApiV
 }
 
 #[cfg(test)]
+mod against_kafka_protocol;
+
+#[cfg(test)]
 mod tests {
     use std::io::Cursor;
 
