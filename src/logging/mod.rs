@@ -94,9 +94,9 @@ impl Log {
         let name = operation.as_str();
         match result {
             Ok(()) if operation == Operation::Send => {
-                tell!(self, DEBUG, operation.ok(), "ok", operation = name, duration_ms);
+                tell!(self, DEBUG, operation.ok(), "{name} ok", operation = name, duration_ms);
             }
-            Ok(()) => tell!(self, INFO, operation.ok(), "ok", operation = name, duration_ms),
+            Ok(()) => tell!(self, INFO, operation.ok(), "{name} ok", operation = name, duration_ms),
             Err(failed) => {
                 let (code, kind, fate) =
                     (failed.code().as_str(), failed.kind().as_str(), fate(failed.fate()));
@@ -105,7 +105,7 @@ impl Log {
                     self,
                     ERROR,
                     operation.failed(),
-                    "failed",
+                    "{name} failed",
                     operation = name,
                     duration_ms,
                     error,
@@ -167,7 +167,7 @@ impl Log {
             self,
             ERROR,
             event::BATCH_FAILED,
-            "messages were given up",
+            "messages failed",
             topic,
             partition,
             records,
@@ -233,7 +233,7 @@ impl Log {
 
     pub(crate) fn refresh_failed(&self, error: &Error) {
         let error = with_causes(error);
-        tell!(self, WARN, event::METADATA_REFRESH_FAILED, "the cluster's metadata could not be read", error);
+        tell!(self, WARN, event::METADATA_REFRESH_FAILED, "could not fetch the cluster's metadata", error);
     }
 
     /// The cluster granted no producer id, or nobody answered; it is requested again unless that cannot help.
@@ -275,27 +275,19 @@ impl Log {
 
     pub(crate) fn breaker_opened(&self, broker: &str, failures: u32, open_for: Duration) {
         let open_ms = millis(open_for);
-        tell!(
-            self,
-            WARN,
-            event::BREAKER_OPENED,
-            "a broker is left alone for a while",
-            broker,
-            failures,
-            open_ms
-        );
+        tell!(self, WARN, event::BREAKER_OPENED, "circuit breaker opened", broker, failures, open_ms);
     }
 
     pub(crate) fn breaker_closed(&self, broker: &str) {
-        tell!(self, INFO, event::BREAKER_CLOSED, "a broker is back", broker);
+        tell!(self, INFO, event::BREAKER_CLOSED, "circuit breaker closed", broker);
     }
 
     /// A health check has another answer than before. A registry knows no brokers, so that the event names none.
     pub(crate) fn health_changed(&self, check: &str, from: &str, to: &str, reason: Option<&str>) {
         match reason {
-            None => tell!(self, INFO, event::HEALTH_CHANGED, "a check is well again", check, from, to),
+            None => tell!(self, INFO, event::HEALTH_CHANGED, "a health check passes again", check, from, to),
             Some(reason) => {
-                tell!(self, WARN, event::HEALTH_CHANGED, "a check is not well", check, from, to, reason);
+                tell!(self, WARN, event::HEALTH_CHANGED, "a health check fails", check, from, to, reason);
             }
         }
     }

@@ -158,10 +158,7 @@ async fn a_file_that_is_missing_is_named_by_the_setting_that_named_it() {
         (tls().ca(ca()).identity(nowhere(), nowhere()), "tls.identity (ssl.keystore.location)"),
     ] {
         let config = ProducerConfig::new([&address]).tls(tls);
-        let error = match Producer::connect(&limit(), config).await {
-            Err(error) => error,
-            Ok(_) => panic!("{name}"),
-        };
+        let Err(error) = Producer::connect(&limit(), config).await else { panic!("{name}") };
         let text = one_line(&error);
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{text}");
         assert!(text.contains(name) && text.matches("/nowhere/file.pem").count() == 1, "{text}");
