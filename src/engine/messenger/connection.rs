@@ -290,7 +290,7 @@ impl Connection {
             }
         }
         .with_broker(address.to_string())
-        .with_io_cause(failed.into_cause())
+        .with_io_cause(failed.cause())
     }
 
     /// The connection ended. A listener that wants a login answers `ApiVersions` and hangs up on anything else.

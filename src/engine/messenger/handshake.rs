@@ -310,6 +310,6 @@ fn first_exchange_failed(address: &Address, listener: &Listener, failed: &Reques
     match kind {
         // The text has said it all.
         ErrorKind::Protocol => error,
-        _ => error.with_io_cause(failed.into_cause()),
+        _ => error.with_io_cause(failed.cause()),
     }
 }

@@ -117,7 +117,7 @@ impl RequestFailed {
     }
 
     /// The same as a cause, in plain words.
-    pub(super) fn into_cause(self) -> Option<io::Error> {
+    pub(super) fn cause(&self) -> Option<io::Error> {
         let io = self.io()?;
         plain(match io.raw_os_error() {
             Some(code) => io::Error::from_raw_os_error(code),

@@ -146,13 +146,14 @@ impl<'a> Login<'a> {
     }
 
     /// The connection broke: that says nothing of the credentials.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
     fn lost(&self, error: RequestFailed) -> Error {
         Error::new(
             ErrorKind::Unreachable,
             format!("{} closed the connection during the login ({})", self.address, self.mechanism),
         )
         .with_broker(self.address.to_string())
-        .with_io_cause(error.into_cause())
+        .with_io_cause(error.cause())
     }
 
     fn refused(&self, why: &str) -> Error {
