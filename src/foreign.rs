@@ -12,6 +12,11 @@ use std::task::{Context, Poll};
 use crate::Message;
 use crate::error::{Error, ErrorKind, Result, printable};
 
+/// The waker of a task that waits.
+pub(crate) const WAKER: &str = "a waker";
+/// What a value came from (`Bytes::from_owner`), which is dropped with it.
+pub(crate) const OWNER: &str = "the owner of a value";
+
 /// Calls `callback`; a panic becomes an error that names it.
 #[inline]
 pub(crate) fn guarded<T>(callback: &str, call: impl FnOnce() -> T) -> Result<T> {

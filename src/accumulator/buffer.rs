@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::spare::Spare;
+use crate::logging::Log;
 use crate::record::{Records, Room};
 
 /// Room for messages, in bytes; waiting for it is first come, first served.
@@ -83,9 +84,9 @@ impl Buffer {
     }
 
     /// Takes back the memory of a batch whose messages are settled, and have given back their room.
-    pub(super) fn recycle(&self, mut records: Records) {
+    pub(super) fn recycle(&self, mut records: Records, log: &Log) {
         // Outside the lock: the owner of a value may run code of the user's when it is let go.
-        records.clear();
+        records.clear(log);
         let mut spare = self.spare.lock();
         if self.used() > 0 {
             spare.keep(records);
@@ -135,7 +136,7 @@ mod tests {
         assert!(records.push(&message, Stamp { timestamp: 0, expires_after: 0 }, 10_000));
         drop(message);
         assert_eq!(buffer.try_take(1), Ok(()));
-        buffer.recycle(records);
+        buffer.recycle(records, &Log::ambient());
         assert_eq!(was_free.recv(), Ok(true));
     }
 
@@ -146,17 +147,17 @@ mod tests {
         let kept = || buffer.spare.lock().bytes();
         assert_eq!(buffer.try_take(2_000), Ok(()));
         buffer.give_back(1_000);
-        buffer.recycle(large());
+        buffer.recycle(large(), &Log::ambient());
         assert!(kept() >= 1 << 20);
         assert!(buffer.records(Room::of(1 << 20)).capacity() >= 1 << 20);
         assert_eq!(kept(), 0, "taken");
-        buffer.recycle(large());
+        buffer.recycle(large(), &Log::ambient());
         buffer.give_back(1_000);
         assert_eq!(kept(), 0, "given back with the last message");
-        buffer.recycle(large());
+        buffer.recycle(large(), &Log::ambient());
         assert_eq!(kept(), 0, "not kept while idle");
         assert_eq!(buffer.try_take(1), Ok(()));
-        (0..20).for_each(|_| buffer.recycle(large()));
+        (0..20).for_each(|_| buffer.recycle(large(), &Log::ambient()));
         assert!(kept() <= 8 << 20, "a quarter of the buffer");
     }
 }

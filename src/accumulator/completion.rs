@@ -2,7 +2,10 @@
 //!
 //! All messages of a batch share one completion, and a receipt is that plus an index, so that a receipt costs
 //! no allocation of its own. Nearly always a batch is settled as a whole. Only what is settled apart from its
-//! batch (withdrawn, expired, or divided because the broker found the batch too large) is kept one by one.
+//! batch (called off, expired, or divided because the broker found the batch too large) is kept one by one.
+//!
+//! To settle is to note an outcome, which runs no code of the user's and may be done under a lock. Who waits for it is
+//! returned, to be woken once no lock is held.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,8 +16,10 @@ use std::task::{Poll, Waker};
 use parking_lot::Mutex;
 
 use super::charge::Charge;
-use crate::error::Error;
-use crate::foreign::guarded;
+use super::waiters::{Waiters, Woken};
+use crate::error::{Error, ErrorKind};
+use crate::foreign::WAKER;
+use crate::logging::Log;
 use crate::record::Records;
 use crate::supervisor::Supervisor;
 
@@ -30,23 +35,49 @@ pub(crate) struct Stored {
     pub(crate) attempts: u32,
 }
 
+impl Stored {
+    /// So many records further on. What a broker says of offsets need not make sense.
+    pub(super) fn at(self, place: u32) -> Self {
+        Self { offset: self.offset.and_then(|base| base.checked_add(i64::from(place))), ..self }
+    }
+}
+
 enum Whole {
     /// The offset is that of the first record.
     Stored(Stored),
-    Failed(Lost),
+    Failed(Arc<Lost>),
 }
 
 /// Messages that failed with the same error. They wait here to be handed back, each to its own receipt: only then is one
 /// read back, so that a batch that fails costs next to nothing where nobody asks.
 pub(super) struct Lost {
-    pub(super) error: Error,
-    pub(super) records: Records,
+    error: Error,
+    records: Records,
     /// The room that they take until they were handed back, or the whole batch is settled: from then on they are their
     /// receipts' alone.
-    pub(super) charge: Charge,
+    charge: Charge,
+    log: Log,
 }
 
-/// What became of a record apart from its batch.
+impl Lost {
+    pub(super) fn new(error: Error, records: Records, charge: Charge, log: Log) -> Self {
+        Self { error, records, charge, log }
+    }
+
+    /// No lock may be held: whoever waits for room is woken.
+    pub(super) fn release(&self) {
+        self.log.contain(WAKER, || self.charge.release());
+    }
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        self.records.clear(&self.log);
+        self.release();
+    }
+}
+
+/// What became of a record.
 enum Outcome {
     Stored(Stored),
     /// The place among those that failed with it.
@@ -59,27 +90,37 @@ enum Outcome {
 struct Apart {
     settled: HashMap<u32, Outcome>,
     lost: Vec<Weak<Lost>>,
-    wakers: Vec<Waker>,
+    waiters: Waiters,
 }
 
 pub(crate) struct Completion {
     topic: Arc<str>,
     partition: i32,
+    /// Grows with each batch of its partition.
+    serial: u64,
+    /// Set while `apart` is locked.
     whole: OnceLock<Whole>,
     /// Whether any record was settled apart: only then does a look at `whole` not suffice.
     divided: AtomicBool,
     /// Pieces of the batch that are not settled yet.
     pieces: AtomicU32,
+    /// No code of the user's is run while this is locked.
     apart: Mutex<Apart>,
     /// Sees to it that the batch is served while somebody waits.
     supervisor: Arc<Supervisor>,
 }
 
 impl Completion {
-    pub(crate) fn new(topic: Arc<str>, partition: i32, supervisor: Arc<Supervisor>) -> Arc<Self> {
+    pub(crate) fn new(
+        topic: Arc<str>,
+        partition: i32,
+        serial: u64,
+        supervisor: Arc<Supervisor>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             topic,
             partition,
+            serial,
             supervisor,
             whole: OnceLock::new(),
             divided: AtomicBool::new(false),
@@ -100,53 +141,68 @@ impl Completion {
         self.partition
     }
 
-    /// Settles every record as stored, the first at `stored.offset` and the others behind it.
-    pub(super) fn store_all(&self, stored: Stored) {
-        _ = self.whole.set(Whole::Stored(stored));
-        self.end_piece();
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
     }
 
-    /// Settles every record as failed.
-    pub(super) fn fail_all(&self, lost: Lost) {
-        _ = self.whole.set(Whole::Failed(lost));
-        self.end_piece();
+    /// Settles every record as stored, the first at `stored.offset` and the others behind it; how many of these
+    /// `records` were not settled before.
+    pub(super) fn store_all(&self, records: usize, stored: Stored, woken: &mut Woken) -> usize {
+        self.settle_all(records, Whole::Stored(stored), woken)
     }
 
-    /// Settles single records of a piece as stored.
-    pub(super) fn store_some(&self, stored: impl Iterator<Item = (u32, Stored)>) {
-        self.settle_some(stored.map(|(index, stored)| (index, Outcome::Stored(stored))));
+    /// Settles every record as failed; how many were not settled before.
+    pub(super) fn fail_all(&self, lost: Lost, woken: &mut Woken) -> usize {
+        self.settle_all(lost.records.len(), Whole::Failed(Arc::new(lost)), woken)
+    }
+
+    fn settle_all(&self, records: usize, whole: Whole, woken: &mut Woken) -> usize {
+        let mut apart = self.apart.lock();
+        if let Err(late) = self.whole.set(whole) {
+            if let Whole::Failed(lost) = late {
+                woken.let_go(lost);
+            }
+            return 0;
+        }
+        self.end_one(&mut apart, woken);
+        apart.waiters.take_all(woken);
+        records.saturating_sub(apart.settled.len())
+    }
+
+    /// Settles single records of a piece as stored; how many were not settled before.
+    pub(super) fn store_some(&self, stored: impl Iterator<Item = (u32, Stored)>, woken: &mut Woken) -> usize {
+        self.settle_some(stored.map(|(index, stored)| (index, Outcome::Stored(stored))), woken)
     }
 
     /// Settles single records of a piece as failed; how many were not settled before.
-    pub(super) fn fail_some(&self, indices: impl Iterator<Item = u32>, lost: Lost) -> usize {
+    pub(super) fn fail_some(
+        &self,
+        indices: impl Iterator<Item = u32>,
+        lost: Lost,
+        woken: &mut Woken,
+    ) -> usize {
         let lost = Arc::new(lost);
         self.apart.lock().lost.push(Arc::downgrade(&lost));
         let failed = |(position, index)| (index, Outcome::Failed(lost.clone(), position));
-        self.settle_some(indices.enumerate().map(failed))
-    }
-
-    fn settle_some(&self, settled: impl Iterator<Item = (u32, Outcome)>) -> usize {
-        let (new, wakers) = {
-            let mut apart = self.apart.lock();
-            let before = apart.settled.len();
-            for (index, settled) in settled {
-                // The first answer stands: an expired message may yet be stored.
-                apart.settled.entry(index).or_insert(settled);
-            }
-            self.divided.store(true, Ordering::Release);
-            (apart.settled.len() - before, std::mem::take(&mut apart.wakers))
-        };
-        wake_all(wakers);
+        let new = self.settle_some(indices.enumerate().map(failed), woken);
+        // Where all were settled before, this is the last of it, and what it holds is the user's.
+        woken.let_go(lost);
         new
     }
 
-    /// How many of these records are not settled yet.
-    pub(super) fn unsettled(&self, indices: impl ExactSizeIterator<Item = u32>) -> usize {
-        if !self.divided.load(Ordering::Acquire) {
-            return indices.len();
+    fn settle_some(&self, settled: impl Iterator<Item = (u32, Outcome)>, woken: &mut Woken) -> usize {
+        let mut apart = self.apart.lock();
+        if self.whole.get().is_some() {
+            return 0;
         }
-        let apart = self.apart.lock();
-        indices.filter(|index| !apart.settled.contains_key(index)).count()
+        let before = apart.settled.len();
+        for (index, settled) in settled {
+            // The first answer stands: an expired message may yet be stored.
+            apart.settled.entry(index).or_insert(settled);
+            woken.add(apart.waiters.take(index));
+        }
+        self.divided.store(true, Ordering::Release);
+        apart.settled.len() - before
     }
 
     pub(super) fn add_piece(&self) {
@@ -154,40 +210,41 @@ impl Completion {
     }
 
     /// The last record of a piece was settled.
-    pub(super) fn end_piece(&self) {
-        let last = self.pieces.fetch_sub(1, Ordering::AcqRel) == 1;
-        let (wakers, lost) = {
-            let mut apart = self.apart.lock();
-            (
-                std::mem::take(&mut apart.wakers),
-                if last { std::mem::take(&mut apart.lost) } else { Vec::new() },
-            )
-        };
-        lost.iter().filter_map(Weak::upgrade).for_each(|lost| lost.charge.release());
-        wake_all(wakers);
+    pub(super) fn end_piece(&self, woken: &mut Woken) {
+        self.end_one(&mut self.apart.lock(), woken);
+    }
+
+    fn end_one(&self, apart: &mut Apart, woken: &mut Woken) {
+        if self.pieces.fetch_sub(1, Ordering::AcqRel) == 1 {
+            apart.waiters.take_for_all(woken);
+            apart.lost.drain(..).filter_map(|lost| lost.upgrade()).for_each(|lost| woken.release(lost));
+        }
     }
 
     /// Resolves once every record of the batch is settled.
     pub(crate) async fn finished(&self) {
-        let mut slot = u32::MAX;
+        let mut slot = None;
         std::future::poll_fn(|cx| {
-            if self.is_finished() {
-                return Poll::Ready(());
-            }
-            let mut apart = self.apart.lock();
-            if self.is_finished() {
-                return Poll::Ready(());
-            }
-            register(&mut apart.wakers, &mut slot, cx.waker());
+            // A waker is the user's: it is cloned and dropped without a lock.
+            let waker = cx.waker().clone();
+            let known = {
+                let mut apart = self.apart.lock();
+                if self.is_finished() {
+                    return Poll::Ready(());
+                }
+                apart.waiters.wait_for_all(&mut slot, waker)
+            };
+            drop(known);
             Poll::Pending
         })
         .await;
     }
 
-    /// Wakes whoever waits, without an outcome.
-    pub(super) fn wake(&self) {
-        let wakers = std::mem::take(&mut self.apart.lock().wakers);
-        wake_all(wakers);
+    /// Who waits, to be woken without an outcome.
+    pub(super) fn waiting(&self, woken: &mut Woken) {
+        let mut apart = self.apart.lock();
+        apart.waiters.take_all(woken);
+        apart.waiters.take_for_all(woken);
     }
 
     /// Has the tasks watched that serve this batch. Returns `false` if there is no runtime for them any more, and the batch
@@ -214,57 +271,56 @@ impl Completion {
         drop(outcome);
     }
 
-    /// What became of the record at `index`; registers the waker where that is open. `slot` remembers where.
-    pub(super) fn poll(&self, index: u32, slot: &mut u32, waker: &Waker) -> Poll<Settled> {
+    /// What became of the record at `index`; registers the waker where that is open.
+    pub(super) fn poll(&self, index: u32, waker: &Waker) -> Poll<Settled> {
         if let (Some(whole), false) = (self.whole.get(), self.divided.load(Ordering::Acquire)) {
-            return Poll::Ready(self.of_whole(whole, index));
+            return Poll::Ready(self.read(whole.outcome(index)));
         }
-        let mut apart = self.apart.lock();
-        if let Some(settled) = apart.settled.get(&index) {
-            return Poll::Ready(match settled {
-                Outcome::Stored(stored) => Ok(*stored),
-                Outcome::Failed(lost, position) => Err(self.hand_back(lost, *position)),
-                Outcome::Forgotten => return Poll::Pending,
-            });
-        }
-        if let Some(whole) = self.whole.get() {
-            return Poll::Ready(self.of_whole(whole, index));
-        }
-        register(&mut apart.wakers, slot, waker);
-        Poll::Pending
-    }
-
-    fn of_whole(&self, whole: &Whole, index: u32) -> Settled {
-        match whole {
-            Whole::Stored(stored) => {
-                Ok(Stored { offset: stored.offset.map(|base| base + i64::from(index)), ..*stored })
+        let mut waker = Some(waker.clone());
+        let outcome = {
+            let mut apart = self.apart.lock();
+            match (apart.settled.get(&index), self.whole.get()) {
+                (Some(settled), _) => Some(settled.clone()),
+                (None, Some(whole)) => Some(whole.outcome(index)),
+                (None, None) => {
+                    waker = waker.and_then(|waker| apart.waiters.wait(index, waker));
+                    None
+                }
             }
-            Whole::Failed(lost) => Err(self.hand_back(lost, index as usize)),
+        };
+        // What is not needed, or was there before.
+        drop(waker);
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(self.read(outcome)))
+    }
+
+    fn read(&self, outcome: Outcome) -> Settled {
+        match outcome {
+            Outcome::Stored(stored) => Ok(stored),
+            Outcome::Forgotten => Err(Error::new(ErrorKind::Internal, "the receipt of this message is gone")),
+            // The error of one message, with the message as its user handed it in.
+            Outcome::Failed(lost, position) => {
+                let message = lost.records.message(position, &self.topic, self.partition);
+                Err(lost.error.clone().with_message(message))
+            }
         }
     }
+}
 
-    /// The error of one message, with the message as its user handed it in.
-    fn hand_back(&self, lost: &Lost, position: usize) -> Error {
-        let message = lost.records.message(position, &self.topic, self.partition);
-        lost.error.clone().with_message(message)
+impl Whole {
+    fn outcome(&self, index: u32) -> Outcome {
+        match self {
+            Self::Stored(stored) => Outcome::Stored(stored.at(index)),
+            Self::Failed(lost) => Outcome::Failed(lost.clone(), index as usize),
+        }
     }
 }
 
-/// Wakes every task. A waker may be the user's: one that panics keeps no other from being woken.
-fn wake_all(wakers: Vec<Waker>) {
-    for waker in wakers {
-        _ = guarded("a waker", || waker.wake());
-    }
-}
-
-/// Puts `waker` where this waiter left its last one. The list is emptied when its wakers are woken, so a slot
-/// may since belong to another; a waker is only ever replaced by one of the same task.
-fn register(wakers: &mut Vec<Waker>, slot: &mut u32, waker: &Waker) {
-    match wakers.get_mut(*slot as usize) {
-        Some(mine) if mine.will_wake(waker) => {}
-        _ => {
-            *slot = wakers.len() as u32;
-            wakers.push(waker.clone());
+impl Clone for Outcome {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Stored(stored) => Self::Stored(*stored),
+            Self::Failed(lost, position) => Self::Failed(lost.clone(), *position),
+            Self::Forgotten => Self::Forgotten,
         }
     }
 }

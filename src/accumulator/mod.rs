@@ -10,6 +10,7 @@ mod queue;
 mod receipt;
 mod sequencer;
 mod spare;
+mod waiters;
 
 pub(crate) use batch::{Arrival, Batch, Verdict};
 pub(crate) use buffer::{Buffer, NoRoom};

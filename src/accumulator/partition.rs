@@ -10,9 +10,11 @@ use super::batch::{Arrival, Batch, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
 use super::failed::Failed;
-use super::queue::{Appended, Policy, Queue, Readiness, Take};
+use super::queue::{Appended, Policy, Queue, Readiness, Take, overtaken};
 use super::sequencer::ProducerId;
+use super::waiters::{Settlement, Woken};
 use crate::error::Error;
+use crate::logging::Log;
 use crate::sender::Lane;
 use crate::supervisor::Supervisor;
 
@@ -27,6 +29,7 @@ pub(crate) struct Partition {
     supervisor: Arc<Supervisor>,
     /// Since when that lane serves it.
     led_since: Mutex<Instant>,
+    log: Log,
     /// The last request that took a batch of this partition.
     request: AtomicU64,
     /// What the last answer said that leaves no doubt about it.
@@ -40,6 +43,7 @@ impl Partition {
         buffers: [Option<Arc<Buffer>>; 2],
         lane: Arc<Lane>,
         supervisor: Arc<Supervisor>,
+        log: Log,
     ) -> Arc<Self> {
         Arc::new(Self {
             topic,
@@ -49,6 +53,7 @@ impl Partition {
             lane: RwLock::new(lane),
             supervisor,
             led_since: Mutex::new(Instant::now()),
+            log,
             request: AtomicU64::new(0),
             uses_append_time: AtomicBool::new(false),
         })
@@ -101,8 +106,8 @@ impl Partition {
         policy: &Policy,
         wall: impl FnOnce() -> i64,
     ) -> Option<Appended> {
-        self.queue.lock().append(arrival, policy, || {
-            let completion = Completion::new(self.topic.clone(), self.index, self.supervisor.clone());
+        self.queue.lock().append(arrival, policy, |serial| {
+            let completion = Completion::new(self.topic.clone(), self.index, serial, self.supervisor.clone());
             (completion, self.buffers.clone(), wall())
         })
     }
@@ -124,19 +129,47 @@ impl Partition {
         self.queue.lock().adopt(id);
     }
 
-    /// The batch is stored. Returns what is overtaken by it, and therefore failed.
+    /// Has the queue decide, and carries out what it decided once its lock is released: whatever runs the user's code.
+    fn settle<T>(&self, decide: impl FnOnce(&mut Queue, &mut Settlement<'_>) -> T) -> (T, Failed) {
+        let mut settlement = Settlement::new(&self.log);
+        let decided = decide(&mut self.queue.lock(), &mut settlement);
+        (decided, settlement.carry_out())
+    }
+
+    /// The batch is stored. `count` learns how many of its messages that settles, before anyone is woken. Returns what is
+    /// overtaken by it, and therefore failed.
     pub(crate) fn stored(
         &self,
-        batch: Batch,
+        batch: Arc<Batch>,
         offset: Option<i64>,
         append_time: Option<i64>,
         now: Instant,
+        count: impl FnOnce(usize),
     ) -> Failed {
-        let (order, sequence) = (batch.order(), batch.sequence);
         let append_time = self.trusted(append_time, batch.in_doubt);
-        // Settled outside the lock, and before the queue forgets it: `flush` waits for what the queue knows.
-        batch.store(offset, append_time);
-        self.queue.lock().stored(order, sequence, now)
+        // Settled before the queue forgets it: `flush` waits for what the queue knows.
+        let mut woken = Woken::default();
+        count(batch.store(offset, append_time, &self.log, &mut woken));
+        woken.wake(&self.log);
+        let (rest, failed) = self.settle(|queue, settlement| queue.stored(batch, now, settlement));
+        if let Some(rest) = rest {
+            rest.recycle(&self.log);
+        }
+        failed
+    }
+
+    /// The error of messages that were overtaken.
+    pub(crate) fn overtaken(&self) -> Error {
+        overtaken().with_topic(self.topic.clone()).with_partition(self.index)
+    }
+
+    /// The time of appending, where the topic uses it. To a batch that it had stored already a broker answers the time at
+    /// which it did so, whatever the topic uses.
+    fn trusted(&self, append_time: Option<i64>, in_doubt: bool) -> Option<i64> {
+        if !in_doubt {
+            self.uses_append_time.store(append_time.is_some(), Ordering::Relaxed);
+        }
+        append_time.filter(|_| self.uses_append_time.load(Ordering::Relaxed))
     }
 
     /// The broker may know less of this producer than it acknowledged: one batch is sent at a time until it acknowledges
@@ -157,7 +190,7 @@ impl Partition {
     ///
     /// Call [`Identities::retire`](crate::sender::Identities::retire) first, so that the next id is a new one.
     pub(crate) fn cluster_changed(&self, error: &Error) -> Failed {
-        self.queue.lock().cluster_changed(error)
+        self.settle(|queue, settlement| queue.cluster_changed(error, settlement)).1
     }
 
     /// The producer id and epoch of what is sent from here; who comes after this partition has to begin above it.
@@ -165,48 +198,51 @@ impl Partition {
         self.queue.lock().producer_id()
     }
 
-    /// The time of appending, where the topic uses it. To a batch that it had stored already a broker answers the time at
-    /// which it did so, whatever the topic uses.
-    fn trusted(&self, append_time: Option<i64>, in_doubt: bool) -> Option<i64> {
-        if !in_doubt {
-            self.uses_append_time.store(append_time.is_some(), Ordering::Relaxed);
-        }
-        append_time.filter(|_| self.uses_append_time.load(Ordering::Relaxed))
+    /// A batch is about to be written. Returns `false` where it has to be [called back](Self::recalled) instead.
+    pub(crate) fn depart(&self, batch: &Batch) -> bool {
+        self.queue.lock().depart(batch)
     }
 
-    pub(crate) fn failed(&self, batch: Batch, verdict: Verdict) -> Failed {
-        self.queue.lock().failed(batch, verdict)
+    /// A batch was not written.
+    pub(crate) fn recalled(&self, batch: Arc<Batch>) -> Failed {
+        self.settle(|queue, settlement| queue.recalled(batch, settlement)).1
     }
 
-    pub(crate) fn retry(&self, batch: Batch, verdict: &Verdict, at: Instant) -> Failed {
-        self.queue.lock().retry(batch, verdict, at)
+    pub(crate) fn failed(&self, batch: Arc<Batch>, verdict: &Verdict) -> Failed {
+        self.settle(|queue, settlement| queue.failed(batch, verdict, settlement)).1
+    }
+
+    pub(crate) fn retry(&self, batch: Arc<Batch>, verdict: &Verdict, at: Instant) -> Failed {
+        self.settle(|queue, settlement| queue.retry(batch, verdict, at, settlement)).1
     }
 
     pub(crate) fn out_of_sequence(
         &self,
-        batch: Batch,
+        batch: Arc<Batch>,
         verdict: &Verdict,
         fenced: bool,
         at: Instant,
     ) -> Failed {
-        self.queue.lock().out_of_sequence(batch, verdict, fenced, at)
+        self.settle(|queue, settlement| queue.out_of_sequence(batch, verdict, fenced, at, settlement)).1
     }
 
-    pub(crate) fn divide(&self, batch: Batch, verdict: &Verdict) -> Failed {
-        self.queue.lock().divide(batch, verdict)
+    pub(crate) fn divide(&self, batch: Arc<Batch>, verdict: &Verdict) -> Failed {
+        self.settle(|queue, settlement| queue.divide(batch, verdict, settlement)).1
     }
 
     pub(crate) fn drop_records(
         &self,
-        batch: Batch,
+        batch: Arc<Batch>,
         verdict: &Verdict,
-        error_of: impl Fn(usize) -> Option<Error>,
+        at: Option<Instant>,
+        bad: Vec<(usize, Error)>,
     ) -> Failed {
-        self.queue.lock().drop_records(batch, verdict, error_of)
+        self.settle(|queue, settlement| queue.drop_records(batch, verdict, at, bad, settlement)).1
     }
 
+    /// Settles the messages whose time is over, wherever they are: anyone may call it.
     pub(crate) fn expire(&self, now: Instant, error: &Error) -> Failed {
-        self.queue.lock().expire(now, error)
+        self.settle(|queue, settlement| queue.expire(now, error, settlement)).1
     }
 
     /// When [`expire`](Self::expire) has to be called, if that is sooner than was last said.
@@ -225,16 +261,18 @@ impl Partition {
     }
 
     pub(crate) fn withdraw(&self, completion: &Arc<Completion>, index: u32, error: &Error) -> Option<Failed> {
-        self.queue.lock().withdraw(completion, index, error)
+        let (withdrawn, failed) =
+            self.settle(|queue, settlement| queue.withdraw(completion, index, error, settlement));
+        withdrawn.then_some(failed)
     }
 
     pub(crate) fn fail_waiting(&self, error: &Error) -> Failed {
-        self.queue.lock().fail_waiting(error)
+        self.settle(|queue, settlement| queue.fail_waiting(error, settlement)).1
     }
 
     /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
     pub(crate) fn abandon(&self, error: &Error) -> Failed {
-        self.queue.lock().abandon(error)
+        self.settle(|queue, settlement| queue.abandon(error, settlement)).1
     }
 
     /// Whether something that waits should have been expired before `then`.
@@ -245,7 +283,9 @@ impl Partition {
     /// Wakes whoever waits for a batch of this partition, so that they look around.
     pub(crate) fn wake(&self) {
         let unsettled = self.queue.lock().unsettled();
-        unsettled.iter().for_each(|completion| completion.wake());
+        let mut woken = Woken::default();
+        unsettled.iter().for_each(|completion| completion.waiting(&mut woken));
+        woken.wake(&self.log);
     }
 
     pub(crate) fn seal(&self) -> Vec<Arc<Completion>> {

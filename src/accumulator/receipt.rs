@@ -23,14 +23,12 @@ use crate::error::Result;
 pub struct Receipt {
     batch: Arc<Completion>,
     index: u32,
-    /// Where the waker was left, so that polling again does not leave another.
-    slot: u32,
     timestamp: i64,
 }
 
 impl Receipt {
     pub(super) fn new(batch: Arc<Completion>, index: u32, timestamp: i64) -> Self {
-        Self { batch, index, slot: u32::MAX, timestamp }
+        Self { batch, index, timestamp }
     }
 
     /// The topic that the message goes to.
@@ -57,13 +55,11 @@ impl Receipt {
 impl Future for Receipt {
     type Output = Result<Delivery>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut slot = self.slot;
-        let mut polled = self.batch.poll(self.index, &mut slot, cx.waker());
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut polled = self.batch.poll(self.index, cx.waker());
         if polled.is_pending() && !self.batch.attend() {
-            polled = self.batch.poll(self.index, &mut slot, cx.waker());
+            polled = self.batch.poll(self.index, cx.waker());
         }
-        self.slot = slot;
         polled.map_ok(|stored| Delivery {
             batch: self.batch.clone(),
             offset: stored.offset,

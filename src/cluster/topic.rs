@@ -96,7 +96,8 @@ impl Topic {
         for index in all.len()..leaders.len() {
             let buffers = [Some(self.buffer.clone()), self.share.clone()];
             let lane = core.lanes.to(None);
-            all.push(Partition::new(self.name.clone(), index as i32, buffers, lane, core.supervisor.clone()));
+            let (supervisor, log) = (core.supervisor.clone(), core.log.clone());
+            all.push(Partition::new(self.name.clone(), index as i32, buffers, lane, supervisor, log));
         }
         let mut led = Vec::with_capacity(leaders.len());
         for (index, partition) in all.iter().enumerate() {

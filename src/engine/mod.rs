@@ -40,7 +40,7 @@ pub(crate) struct NodeId(pub(crate) i64);
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) partition: Arc<Partition>,
-    pub(crate) batch: Batch,
+    pub(crate) batch: Arc<Batch>,
     /// The batch in Kafka's format, where it was encoded ahead of its request.
     pub(crate) encoded: Option<Vec<u8>>,
 }

@@ -80,7 +80,12 @@ impl Log {
         }
     }
 
-    fn callback_panicked(&self, callback: &'static str, panicked: &Error) {
+    /// The subscriber of this thread, for the rare place that knows no other.
+    pub(crate) fn ambient() -> Self {
+        Self::new(None, &[])
+    }
+
+    pub(crate) fn callback_panicked(&self, callback: &'static str, panicked: &Error) {
         let now = Instant::now();
         if let Some(kept_back) = self.pace.may_tell(event::CALLBACK_PANICKED, &callback.into(), now) {
             let error = panicked.to_string();

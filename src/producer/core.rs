@@ -86,6 +86,8 @@ impl Core {
                 linger: config.batch.linger,
                 delivery: config.timeouts.delivery,
                 max_batch_bytes: config.batch.max_bytes,
+                longest_attempt: longest_attempt(&config),
+                encodes_aside: encodes_aside(&config),
             },
             buffer,
             cluster: Cluster::new(topics, config.circuit_breaker.clone()),
@@ -185,17 +187,6 @@ impl Core {
     /// The same, where the clock is the user's.
     pub(super) fn custom_wall_millis(&self) -> Option<i64> {
         self.clock.is_custom().then(|| self.wall_millis())
-    }
-
-    /// Whether batches are encoded beside the task that sends.
-    pub(crate) fn encodes_aside(&self) -> bool {
-        self.config.batch.compression.is_slow() && self.config.engine == EngineKind::Messenger
-    }
-
-    /// Time after which an attempt of the engine has ended in any case.
-    pub(crate) fn longest_attempt(&self) -> Duration {
-        let connecting = self.config.timeouts.connect.saturating_mul(CONNECTING);
-        connecting.saturating_add(self.config.timeouts.request)
     }
 
     /// A number that no other request has.
@@ -352,6 +343,16 @@ impl Core {
         brokers.sort_unstable_by(|a, b| a.broker.cmp(&b.broker));
         brokers
     }
+}
+
+/// Whether batches are encoded beside the task that sends.
+fn encodes_aside(config: &ProducerConfig) -> bool {
+    config.batch.compression.is_slow() && config.engine == EngineKind::Messenger
+}
+
+/// Time after which an attempt of the engine has ended in any case.
+fn longest_attempt(config: &ProducerConfig) -> Duration {
+    config.timeouts.connect.saturating_mul(CONNECTING).saturating_add(config.timeouts.request)
 }
 
 /// The error of a wait that a context ended, to be explained.

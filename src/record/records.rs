@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::{BATCH_OVERHEAD, RECORD_OVERHEAD, varint};
 use crate::Message;
-use crate::foreign::guarded;
+use crate::foreign::{OWNER, guarded};
+use crate::logging::Log;
 use crate::message::Header;
 use crate::scratch;
 
@@ -27,46 +28,12 @@ pub(crate) struct Records {
     /// One record after the other, without what is in `large`.
     bytes: Vec<u8>,
     /// Keys and values that are long, by where in `bytes` they belong.
-    large: Large,
+    large: Values,
     large_bytes: usize,
     marks: Vec<Mark>,
     /// Timestamp of the first record; the others are told from it.
     base: i64,
     newest: i64,
-}
-
-/// Values as their users gave them. An owner's drop is the user's code: each is dropped by itself, so that one that panics
-/// keeps no other and stops nothing.
-#[derive(Debug, Default)]
-struct Large(Vec<(usize, Bytes)>);
-
-impl Large {
-    fn clear(&mut self) {
-        while !self.0.is_empty() {
-            // What panics is taken out already.
-            _ = guarded("the owner of a value", || while self.0.pop().is_some() {});
-        }
-    }
-}
-
-impl Deref for Large {
-    type Target = Vec<(usize, Bytes)>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl DerefMut for Large {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl Drop for Large {
-    fn drop(&mut self) {
-        self.clear();
-    }
 }
 
 /// What the bytes do not tell of a record.
@@ -113,6 +80,43 @@ impl Room {
     }
 }
 
+/// Long keys and values. Their owners are the user's and may panic as they go: each is let go by itself, since a second
+/// panic would end the process.
+#[derive(Debug, Default)]
+struct Values(Vec<(usize, Bytes)>);
+
+impl Values {
+    fn let_go(&mut self, mut drop: impl FnMut(Bytes)) {
+        while let Some((_, part)) = self.0.pop() {
+            drop(part);
+        }
+    }
+}
+
+impl Drop for Values {
+    fn drop(&mut self) {
+        self.let_go(|part| {
+            if let Err(panicked) = guarded(OWNER, || drop(part)) {
+                Log::ambient().callback_panicked(OWNER, &panicked);
+            }
+        });
+    }
+}
+
+impl Deref for Values {
+    type Target = Vec<(usize, Bytes)>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Values {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
 impl Records {
     pub(crate) fn with_room(room: Room) -> Self {
         let ample = |usual: usize| usual + usual / 16;
@@ -140,10 +144,10 @@ impl Records {
             + self.large.capacity() * size_of::<(usize, Bytes)>()
     }
 
-    /// Empties them; their memory stays.
-    pub(crate) fn clear(&mut self) {
+    /// Empties them; their memory stays. No lock may be held: the owner of a value may run the user's code.
+    pub(crate) fn clear(&mut self, log: &Log) {
         self.bytes.clear();
-        self.large.clear();
+        self.large.let_go(|part| _ = log.contain(OWNER, || drop(part)));
         self.large_bytes = 0;
         self.marks.clear();
     }
@@ -310,7 +314,11 @@ impl Records {
 
     /// Bytes of the buffers that these messages took.
     pub(crate) fn footprint(&self) -> usize {
-        (0..self.len()).map(|position| self.reader(position).footprint()).sum()
+        (0..self.len()).map(|position| self.footprint_of(position)).sum()
+    }
+
+    pub(crate) fn footprint_of(&self, position: usize) -> usize {
+        self.reader(position).footprint()
     }
 
     fn reader(&self, position: usize) -> Reader<'_> {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::accumulator::Verdict;
-use crate::clock::{later, until};
+use crate::accumulator::{Partition, Verdict};
 use crate::engine::{NodeId, Parcel, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::logging::{Sending, Spans};
@@ -14,11 +14,16 @@ use crate::producer::Core;
 use crate::record::encode_batch;
 use crate::stats::Sent;
 
+/// How long a request waits for a thread to encode it. A pool whose threads are all busy must not stop sending.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 /// Batches whose request is on its way. However it ends, even with the runtime that it ran on, they get back to
 /// their partitions.
 pub(super) struct InFlight {
     core: Arc<Core>,
     parcels: Vec<Parcel>,
+    /// Some of it may have reached the broker.
+    written: bool,
 }
 
 /// A request that ended.
@@ -33,58 +38,79 @@ pub(super) struct Landed {
 
 impl InFlight {
     pub(super) fn new(core: Arc<Core>, parcels: Vec<Parcel>) -> Self {
-        Self { core, parcels }
+        Self { core, parcels, written: false }
     }
 
-    /// Encodes every batch on a thread for such work: a slow codec must not hold up what else runs here.
-    pub(super) async fn encoded(mut self) -> Option<Self> {
-        let compression = self.core.config.batch.compression;
-        let encoding = tokio::task::spawn_blocking(move || {
-            for parcel in &mut self.parcels {
-                let mut bytes = Vec::new();
-                let problem =
-                    encode_batch(parcel.batch.records(), parcel.batch.sequence, compression, &mut bytes);
-                if let Some(problem) = problem {
-                    self.core.log.compression_failed(parcel.partition.topic(), &problem);
-                }
-                parcel.encoded = Some(bytes);
+    /// Encodes every batch on a thread for such work: a slow codec must not hold up what else runs here. Where no thread is
+    /// free soon it is done here after all.
+    pub(super) async fn encoded(self) -> Option<Self> {
+        let waiting = Arc::new(Mutex::new(Some(self)));
+        let mut encoding = tokio::task::spawn_blocking({
+            let waiting = waiting.clone();
+            move || {
+                let request = waiting.lock().take();
+                request.map(Self::encode)
             }
-            self
         });
-        // A runtime that ends takes the batches back to their partitions.
-        encoding.await.ok()
+        tokio::select! {
+            biased;
+            // A runtime that ends takes the batches back to their partitions.
+            encoded = &mut encoding => return encoded.ok().flatten(),
+            () = tokio::time::sleep(PATIENCE) => {}
+        }
+        let waits = waiting.lock().take();
+        match waits {
+            Some(request) => {
+                encoding.abort();
+                Some(request.encode())
+            }
+            // A thread is at it.
+            None => encoding.await.ok().flatten(),
+        }
     }
 
-    /// Makes the attempt. A message whose time is over meanwhile is settled at that time; the request goes on,
-    /// since others share it and its sequence must be accounted for.
+    fn encode(mut self) -> Self {
+        let compression = self.core.config.batch.compression;
+        for parcel in &mut self.parcels {
+            let mut bytes = Vec::new();
+            let problem =
+                encode_batch(parcel.batch.records(), parcel.batch.sequence, compression, &mut bytes);
+            if let Some(problem) = problem {
+                self.core.log.compression_failed(parcel.partition.topic(), &problem);
+            }
+            parcel.encoded = Some(bytes);
+        }
+        self
+    }
+
+    /// Returns the batches that must not be written any more to their partitions, which are added to `touched`. `None` where
+    /// nothing is left.
+    pub(super) fn depart(mut self, touched: &mut Vec<Arc<Partition>>) -> Option<Self> {
+        let (leaving, recalled): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parcels)
+            .into_iter()
+            .partition(|parcel| parcel.partition.depart(&parcel.batch));
+        self.parcels = leaving;
+        for Parcel { partition, batch, .. } in recalled {
+            let failed = partition.recalled(batch);
+            let error = Error::new(ErrorKind::Closed, "nothing more is sent");
+            self.core.stats.failed(partition.topic(), failed, &error);
+            touched.push(partition);
+        }
+        (!self.parcels.is_empty()).then_some(self)
+    }
+
+    /// Makes the attempt. A message whose time is over meanwhile is settled at that time by its partition; the request goes
+    /// on, since others share it and its sequence must be accounted for.
     pub(super) async fn attempt(mut self, node: NodeId) -> Landed {
+        self.written = true;
         let engine = self.core.engine.clone();
         let started = Instant::now();
         let spans = self.departs(node, started);
         let (core, parcels) = (&self.core, &self.parcels);
         let late =
             |stage| core.cluster.late(core, node, stage, parcels.iter().map(|parcel| &parcel.partition));
-        let mut attempt = engine.produce(node, &self.parcels, &late);
-        let mut checked = started;
-        // A timer costs more than it seems, and one that cannot ring before the attempt ends is not set.
-        let limit = later(started, self.core.longest_attempt());
-        let mut expires = self.parcels.iter().map(|p| p.batch.expires).min().filter(|at| *at < limit);
-        let result = loop {
-            tokio::select! {
-                biased;
-                result = &mut attempt => break result,
-                () = until(expires) => {
-                    let now = Instant::now();
-                    expires = self.settle_expired(checked, now);
-                    checked = now;
-                }
-            }
-        };
-        drop(attempt);
-        let mut parcels = std::mem::take(&mut self.parcels);
-        for parcel in &mut parcels {
-            parcel.batch.reckon_expiry(checked);
-        }
+        let result = engine.produce(node, parcels, &late).await;
+        let parcels = std::mem::take(&mut self.parcels);
         Landed { sent: started, parcels, result, took: started.elapsed(), spans }
     }
 
@@ -109,43 +135,22 @@ impl InFlight {
         let broker = || self.core.engine.name_of(node);
         self.core.log.spans(&self.core.config.client_id, broker, batches)
     }
-
-    fn settle_expired(&self, from: Instant, now: Instant) -> Option<Instant> {
-        let mut next = None::<Instant>;
-        for Parcel { partition, batch, .. } in &self.parcels {
-            let error = self.core.expired(partition, now);
-            let error = match batch.last_error() {
-                Some(last) => error.with_source(last.clone()),
-                None => error,
-            };
-            let (failed, at) = batch.settle_expired(from, now, &error);
-            self.core.stats.failed(partition.topic(), failed, &error);
-            next = Some(next.map_or(at, |next| next.min(at)));
-        }
-        next
-    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        for parcel in std::mem::take(&mut self.parcels) {
-            let partition = parcel.partition;
-            let lost = |kind, text: &str| {
-                let error = Error::new(kind, text).with_fate(Fate::PossiblyPersisted);
-                Verdict { fate: Fate::PossiblyPersisted, error }
-            };
-            let topic = partition.topic().clone();
-            let (kind, why) = match self.core.is_stopped() {
-                true => (ErrorKind::Closed, "the producer was closed before the broker answered"),
-                false => (ErrorKind::ConnectionLost, "the runtime ended before the broker answered"),
-            };
-            let verdict = lost(kind, why);
-            let error = verdict.error.clone();
+        let (kind, why) = match self.core.is_stopped() {
+            true => (ErrorKind::Closed, "the producer was closed before the broker answered"),
+            false => (ErrorKind::ConnectionLost, "the runtime ended before the broker answered"),
+        };
+        let fate = if self.written { Fate::PossiblyPersisted } else { Fate::NotPersisted };
+        let verdict = Verdict { fate, error: Error::new(kind, why).with_fate(fate) };
+        for Parcel { partition, batch, .. } in std::mem::take(&mut self.parcels) {
             let failed = match kind {
-                ErrorKind::Closed => partition.failed(parcel.batch, verdict),
-                _ => partition.retry(parcel.batch, &verdict, Instant::now()),
+                ErrorKind::Closed => partition.failed(batch, &verdict),
+                _ => partition.retry(batch, &verdict, Instant::now()),
             };
-            self.core.stats.failed(&topic, failed, &error);
+            self.core.stats.failed(partition.topic(), failed, &verdict.error);
         }
     }
 }

@@ -271,7 +271,7 @@ impl Run {
     fn send(&mut self, parcels: Vec<Parcel>, now: Instant) {
         self.core.charge(&parcels, now);
         let request = InFlight::new(self.core.clone(), parcels);
-        if self.core.encodes_aside() {
+        if self.core.policy.encodes_aside {
             self.encoding.push_back(Box::pin(request.encoded()));
         } else {
             self.depart(Some(request));
@@ -280,9 +280,12 @@ impl Run {
     }
 
     fn depart(&mut self, request: Option<InFlight>) {
+        let mut recalled = Vec::new();
+        let request = request.and_then(|request| request.depart(&mut recalled));
         if let (Some(request), Some(node)) = (request, self.lane.node()) {
             self.in_flight.push(Box::pin(request.attempt(node)));
         }
+        recalled.into_iter().for_each(|partition| self.receive(partition));
     }
 
     fn land(&mut self, landed: Landed) {

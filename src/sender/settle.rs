@@ -1,6 +1,7 @@
 //! What an answer means for each batch: stored, to be sent again, divided, or given up.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use tokio::time::Instant;
 
 use super::in_flight::Landed;
 use super::lane::Lane;
-use crate::accumulator::{Batch, Failed, Partition, Verdict};
+use crate::accumulator::{Batch, Partition, Verdict};
 use crate::clock::later;
 use crate::engine::{Answer, Parcel, Produced};
-use crate::error::{Blame, Error, ErrorKind, Fate, Retry, Row};
+use crate::error::{Blame, Error, Fate, Retry, Row};
 use crate::producer::Core;
 use crate::stats::Acked;
 
@@ -50,7 +51,8 @@ pub(super) fn settle(
                 touched.push(parcel.partition.clone());
                 failed(core, parcel, &error, row, &broker, now);
             }
-            error.retry_after().filter(|_| row.blame == Blame::Broker).unwrap_or_default()
+            let throttle = error.retry_after().filter(|_| row.blame == Blame::Broker);
+            throttle.unwrap_or_default().min(LONGEST_THROTTLE)
         }
     }
 }
@@ -77,16 +79,22 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, sent: Instant, now: 
 
 fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<str>, now: Instant) {
     let Parcel { partition, batch, .. } = parcel;
-    if answer.error_code == 0 {
-        count_stored(core, &partition, &batch, now);
-        let overtaken = partition.stored(batch, answer.base_offset, answer.append_time, now);
-        return count_overtaken(core, &partition, overtaken);
-    }
     let mut row = of(answer);
-    if row.retry == Retry::Stored {
-        count_stored(core, &partition, &batch, now);
-        let overtaken = partition.stored(batch, None, None, now);
-        return count_overtaken(core, &partition, overtaken);
+    if answer.error_code == 0 || row.retry == Retry::Stored {
+        let (offset, append_time) = match answer.error_code {
+            0 => (answer.base_offset, answer.append_time),
+            _ => (None, None),
+        };
+        let (topic, bytes) = (partition.topic(), batch.wire_bytes());
+        let age = now.saturating_duration_since(batch.opened);
+        let count = |records| core.stats.stored(&Acked { topic, records, bytes, age });
+        let overtaken = partition.stored(batch, offset, append_time, now, count);
+        if overtaken.total() > 0 {
+            let error = partition.overtaken();
+            core.log.batch_failed(&error, overtaken.total());
+            core.stats.failed(topic, overtaken, &error);
+        }
+        return;
     }
     let detail = answer.detail.as_deref();
     let mut error = refusal(answer, detail, broker, &partition);
@@ -111,28 +119,9 @@ fn settle_one(core: &Arc<Core>, parcel: Parcel, answer: &Answer, broker: &Arc<st
     failed(core, parcel, &error, row, broker, now);
 }
 
-fn count_overtaken(core: &Core, partition: &Partition, overtaken: Failed) {
-    if overtaken.total() > 0 {
-        let error = Error::new(ErrorKind::SequenceLost, "newer messages were stored first")
-            .with_topic(partition.topic().clone())
-            .with_partition(partition.index());
-        core.log.batch_failed(&error, overtaken.total());
-        core.stats.failed(partition.topic(), overtaken, &error);
-    }
-}
-
 /// The error that an answer is, for one partition.
 fn refusal(answer: &Answer, detail: Option<&str>, broker: &Arc<str>, partition: &Partition) -> Error {
     Error::for_partition(answer.error_code, detail, broker, partition.topic(), partition.index())
-}
-
-fn count_stored(core: &Core, partition: &Partition, batch: &Batch, now: Instant) {
-    core.stats.stored(&Acked {
-        topic: partition.topic(),
-        records: batch.unsettled(),
-        bytes: batch.wire_bytes(),
-        age: now.saturating_duration_since(batch.opened),
-    });
 }
 
 /// The broker refused the whole batch because of some of its records, and said which: they fail, the others are
@@ -146,20 +135,42 @@ fn drop_bad_records(
     broker: &Arc<str>,
     now: Instant,
 ) {
-    let is_bad = |position: usize| answer.bad_records.iter().any(|(at, _)| *at as usize == position);
-    let all = (0..parcel.batch.len()).all(is_bad);
-    if all {
+    let batch = &parcel.batch;
+    let mut bad = BTreeMap::new();
+    for (position, said) in &answer.bad_records {
+        let position = *position as usize;
+        if position < batch.len() {
+            let said = said.as_deref().or(answer.detail.as_deref());
+            bad.entry(position).or_insert_with(|| refusal(answer, said, broker, &parcel.partition));
+        }
+    }
+    let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
+    // An answer that names none of these records would be given again.
+    if bad.is_empty() || bad.len() == batch.len() || spent {
         return failed(core, parcel, error, row, broker, now);
     }
+    // One answer names all that is bad, as a rule.
+    let at = (batch.attempts > 1).then(|| retry_at(core, batch, error, Retry::Backoff, broker, now));
     let verdict = Verdict { error: error.clone(), fate: row.fate };
     let Parcel { partition, batch, .. } = parcel;
-    let bad = |position: usize| {
-        let found = answer.bad_records.iter().find(|(at, _)| *at as usize == position)?;
-        let said = found.1.as_deref().or(answer.detail.as_deref());
-        Some(refusal(answer, said, broker, &partition))
-    };
-    let dropped = partition.drop_records(batch, &verdict, bad);
+    let dropped = partition.drop_records(batch, &verdict, at, bad.into_iter().collect());
     core.stats.failed(partition.topic(), dropped, error);
+}
+
+/// When a batch is sent again.
+fn retry_at(
+    core: &Core,
+    batch: &Batch,
+    error: &Error,
+    retry: Retry,
+    broker: &Arc<str>,
+    now: Instant,
+) -> Instant {
+    let doubtful = !core.policy.idempotent && error.fate() == Fate::PossiblyPersisted;
+    core.stats.retried(error, if doubtful { batch.len() } else { 0 });
+    let delay = core.retry_delay(batch.attempts, error, retry, now);
+    core.log.batch_retry(broker, &batch.told(error.clone()), delay, now);
+    later(now, delay)
 }
 
 /// A batch that was not stored, as far as anyone knows.
@@ -170,17 +181,11 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
     }
     let verdict = Verdict { fate: error.fate(), error: error.clone() };
     let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);
-    let give_up = |partition: &Partition, batch: Batch| {
+    let give_up = |partition: &Partition, batch: Arc<Batch>| {
         core.log.batch_failed(&batch.told(error.clone()), batch.len());
-        partition.failed(batch, verdict.clone())
+        partition.failed(batch, &verdict)
     };
-    let retry_at = || {
-        let doubtful = !core.policy.idempotent && verdict.fate == Fate::PossiblyPersisted;
-        core.stats.retried(error, if doubtful { batch.len() } else { 0 });
-        let delay = core.retry_delay(batch.attempts, error, row.retry, now);
-        core.log.batch_retry(broker, &batch.told(error.clone()), delay, now);
-        later(now, delay)
-    };
+    let again = |batch: &Batch| retry_at(core, batch, error, row.retry, broker, now);
     let failed = match row.retry {
         Retry::No | Retry::Stored => give_up(&partition, batch),
         _ if spent => give_up(&partition, batch),
@@ -196,12 +201,12 @@ fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Ar
             failed
         }
         Retry::Resequence => {
-            let at = retry_at();
+            let at = again(&batch);
             let fenced = error.broker_error().is_some_and(|e| FENCED.contains(&e.code()));
             partition.out_of_sequence(batch, &verdict, fenced, at)
         }
         Retry::Backoff | Retry::Soon => {
-            let at = retry_at();
+            let at = again(&batch);
             partition.retry(batch, &verdict, at)
         }
     };

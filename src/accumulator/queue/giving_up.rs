@@ -1,56 +1,64 @@
 //! Messages that are not sent, or not sent again: their time is over, they were called off, nothing more is sent.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Batch, Completion, Order, Queue};
-use crate::accumulator::failed::Failed;
-use crate::error::Error;
+use crate::accumulator::waiters::Settlement;
+use crate::clock::earliest;
+use crate::error::{Error, Fate};
 
 impl Queue {
-    /// Settles what waits longer than it may.
-    pub(in crate::accumulator) fn expire(&mut self, now: Instant, error: &Error) -> Failed {
+    /// Settles what waits longer than it may, wherever it is.
+    pub(in crate::accumulator) fn expire(
+        &mut self,
+        now: Instant,
+        error: &Error,
+        settlement: &mut Settlement<'_>,
+    ) {
         self.alarm = None;
-        let mut expired = Failed::default();
-        let newest = self.waiting.len().wrapping_sub(1);
-        for (at, batch) in self.waiting.iter_mut().enumerate() {
-            let error = because(error, batch.last_error());
-            let lost = batch.expire(now, &error);
-            // Receipts are numbered by position: a batch that lost a record takes no more.
-            self.open &= at != newest || lost.total() == 0;
-            expired += lost;
+        for at in 0..self.waiting.len() {
+            if expire_unsent(&mut self.waiting[at], now, error, settlement) {
+                self.emptied += 1;
+            }
         }
-        self.waiting.retain(|batch| !batch.is_empty());
+        self.trim(settlement);
         for mut batch in std::mem::take(&mut self.resend) {
             if batch.expires > now {
                 self.resend.push_back(batch);
                 continue;
             }
-            let error = because(error, batch.last_error());
+            batch.take_out_called_off();
             if batch.is_over(now) {
-                expired += self.give_up(batch, error);
-            } else if !batch.in_doubt {
-                self.unsequence(&mut batch);
-                expired += batch.expire(now, &error);
-                self.resend.push_back(batch);
-            } else {
-                // It may be stored as it was sent, and is only recognised if it is sent like that again.
-                let (settled, next) =
-                    batch.settle_expired(batch.expires - Duration::from_millis(1), now, &error);
-                batch.expires = next;
-                expired += settled;
-                self.resend.push_back(batch);
+                let error = because(error, batch.last_error());
+                self.give_up(batch, error, settlement);
+                continue;
             }
+            if batch.in_doubt {
+                // It may be stored as it was sent, and is only recognised if it is sent like that again.
+                let expired = batch.expired(None, now);
+                let error = because(error, batch.last_error()).with_fate(Fate::PossiblyPersisted);
+                batch.copy_of(&expired).fail(error, settlement);
+                batch.reckon_expiry(now);
+            } else {
+                self.unsequence(&mut batch);
+                _ = expire_unsent(&mut batch, now, error, settlement);
+            }
+            self.resend.push_back(batch);
+        }
+        for flight in &mut self.in_flight {
+            flight.expire(now, error, settlement);
         }
         self.after_landing();
-        expired
     }
 
-    /// When the first record that waits is given up, if that is sooner than was last said.
+    /// When a record's time is over, if that is sooner than was last said. What is in flight comes back by itself before
+    /// its time is over, as a rule.
     pub(in crate::accumulator) fn alarm(&mut self) -> Option<Instant> {
-        let next = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires).min()?;
+        let waits = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires).min();
+        let in_flight = self.in_flight.iter().filter_map(|flight| flight.alarm).min();
+        let next = earliest(waits, in_flight)?;
         if self.alarm.is_some_and(|alarm| alarm <= next) {
             return None;
         }
@@ -60,30 +68,32 @@ impl Queue {
 
     pub(in crate::accumulator) fn is_overdue(&self, then: Instant) -> bool {
         self.waiting.iter().chain(&self.resend).any(|batch| batch.expires <= then)
+            || self.in_flight.iter().any(|flight| flight.expires.is_some_and(|at| at <= then))
     }
 
     pub(in crate::accumulator) fn disarm(&mut self) {
         self.alarm = None;
     }
 
-    /// Takes out a record that is certainly not stored, and not on its way, and settles it with `error`.
+    /// Settles a record that is certainly not stored, and not on its way, with `error`; whether it is such a one.
     pub(in crate::accumulator) fn withdraw(
         &mut self,
         completion: &Arc<Completion>,
         index: u32,
         error: &Error,
-    ) -> Option<Failed> {
-        let newest = self.waiting.len().wrapping_sub(1);
-        for (at, batch) in self.waiting.iter_mut().enumerate() {
-            let Some(failed) = batch.withdraw(completion, index, error) else {
-                continue;
+        settlement: &mut Settlement<'_>,
+    ) -> bool {
+        if let Ok(at) = self.waiting.binary_search_by_key(&completion.serial(), |b| b.completion().serial()) {
+            let Some(record) = self.waiting[at].call_off(index) else {
+                return false;
             };
-            // Receipts are numbered by position: a batch that lost a record takes no more.
-            self.open &= at != newest;
-            if batch.is_empty() {
-                self.waiting.remove(at);
+            record.fail(error.clone(), settlement);
+            if self.waiting[at].is_empty() {
+                self.emptied += 1;
+                self.waiting[at].replace().end(settlement);
             }
-            return Some(failed);
+            self.trim(settlement);
+            return true;
         }
         let certain = |batch: &Batch| !batch.in_doubt && Arc::ptr_eq(batch.completion(), completion);
         for at in 0..self.resend.len() {
@@ -91,43 +101,55 @@ impl Queue {
                 continue;
             }
             let order = self.resend[at].order();
-            let Some(failed) = self.resend[at].withdraw(completion, index, error) else {
+            let Some(record) = self.resend[at].call_off(index) else {
                 continue;
             };
+            record.fail(error.clone(), settlement);
             if self.resend[at].sequence.take().is_some() {
                 self.break_behind(order, true);
             }
-            self.resend.retain(|batch| !batch.is_empty());
+            if self.resend[at].is_empty() {
+                if let Some(batch) = self.resend.remove(at) {
+                    batch.end(settlement);
+                }
+            }
             self.after_landing();
-            return Some(failed);
+            return true;
         }
-        None
+        let flight = self.in_flight.iter_mut().find(|flight| !flight.written && certain(&flight.batch));
+        flight.is_some_and(|flight| flight.call_off(index, error, settlement))
     }
 
     /// Settles everything that is not in flight with `error`.
-    pub(in crate::accumulator) fn fail_waiting(&mut self, error: &Error) -> Failed {
+    pub(in crate::accumulator) fn fail_waiting(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
         let waiting = std::mem::take(&mut self.waiting);
         let resend = std::mem::take(&mut self.resend);
-        self.open = false;
-        let mut failed = Failed::default();
-        for batch in resend.into_iter().chain(waiting) {
+        (self.open, self.emptied) = (false, 0);
+        for mut batch in resend.into_iter().chain(waiting) {
+            if batch.is_empty() {
+                settlement.let_go(batch);
+                continue;
+            }
+            batch.take_out_called_off();
             let error = because(error, batch.last_error());
-            failed += self.give_up(batch, error);
+            self.give_up(batch, error, settlement);
         }
         self.after_landing();
-        failed
     }
 
     /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
-    pub(in crate::accumulator) fn abandon(&mut self, error: &Error) -> Failed {
+    pub(in crate::accumulator) fn abandon(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
         self.closed = true;
-        self.abandoned = Some(error.clone());
-        self.fail_waiting(error)
+        self.abandoned.get_or_insert_with(|| error.clone());
+        self.fail_waiting(error, settlement);
     }
 
-    pub(super) fn give_up(&mut self, mut batch: Batch, error: Error) -> Failed {
+    pub(super) fn give_up(&mut self, mut batch: Batch, error: Error, settlement: &mut Settlement<'_>) {
         self.unsequence(&mut batch);
-        batch.fail(error)
+        match batch.is_empty() {
+            true => batch.end(settlement),
+            false => batch.fail(error, settlement),
+        }
     }
 
     /// A batch will not be stored as it was sent.
@@ -151,6 +173,49 @@ impl Queue {
             batch.in_doubt = false;
         }
     }
+
+    /// Takes away batches of which nothing is left: at the ends at once, so that nobody meets one there, in the middle many
+    /// at a time.
+    pub(super) fn trim(&mut self, settlement: &mut Settlement<'_>) {
+        self.garbage.drain(..).for_each(|batch| settlement.let_go(batch));
+        if self.waiting.back().is_some_and(Batch::is_reduced) {
+            self.open = false;
+        }
+        while self.waiting.back().is_some_and(Batch::is_empty) {
+            self.waiting.pop_back().into_iter().for_each(|batch| settlement.let_go(batch));
+            (self.open, self.emptied) = (false, self.emptied.saturating_sub(1));
+        }
+        while self.waiting.front().is_some_and(Batch::is_empty) {
+            self.waiting.pop_front().into_iter().for_each(|batch| settlement.let_go(batch));
+            self.emptied = self.emptied.saturating_sub(1);
+        }
+        if self.emptied * 2 > self.waiting.len() {
+            self.emptied = 0;
+            for batch in std::mem::take(&mut self.waiting) {
+                match batch.is_empty() {
+                    true => settlement.let_go(batch),
+                    false => self.waiting.push_back(batch),
+                }
+            }
+        }
+    }
+}
+
+/// Takes out and settles the records of a batch whose time is over, before it is sent; whether that is all of them.
+fn expire_unsent(batch: &mut Batch, now: Instant, error: &Error, settlement: &mut Settlement<'_>) -> bool {
+    if batch.expires > now {
+        return false;
+    }
+    batch.take_out_called_off();
+    let expired = batch.expired(None, now);
+    let error = because(error, batch.last_error());
+    let all = !batch.is_empty() && expired.len() == batch.len();
+    if all {
+        batch.replace().fail(error, settlement);
+    } else if !expired.is_empty() {
+        batch.split_off(&expired).fail(error, settlement);
+    }
+    all
 }
 
 /// `error`, with what went wrong before as its cause.

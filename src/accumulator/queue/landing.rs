@@ -1,39 +1,59 @@
 //! What comes back of the batches in flight.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
-use super::{Batch, Order, Queue, Sequence, Verdict, because};
-use crate::accumulator::failed::Failed;
+use super::{Batch, Queue, Verdict, because};
+use crate::accumulator::waiters::Settlement;
 use crate::error::{Error, ErrorKind};
 
 impl Queue {
-    /// A batch in flight is stored.
+    /// A batch in flight is about to be written. Returns `false` if it is called back: something in it was called off, or
+    /// something before it has failed meanwhile.
+    pub(in crate::accumulator) fn depart(&mut self, batch: &Batch) -> bool {
+        let muted = self.muted;
+        let Some(flight) = self.in_flight.iter_mut().find(|flight| flight.order() == batch.order()) else {
+            return true;
+        };
+        flight.written = !muted && flight.called_off.is_empty();
+        flight.written
+    }
+
+    /// A batch in flight was not written.
+    pub(in crate::accumulator) fn recalled(&mut self, batch: Arc<Batch>, settlement: &mut Settlement<'_>) {
+        let Some(mut batch) = self.landed(batch, settlement) else { return };
+        batch.attempts = batch.attempts.saturating_sub(1);
+        self.send_again(batch, None, settlement);
+        self.after_landing();
+    }
+
+    /// A batch in flight is stored, and its messages are settled. Returns what is left of it.
     ///
     /// What stands before it and is certainly not stored was overtaken: the broker took this batch without knowing what
     /// comes before it. It fails, since it could only be stored behind newer messages.
     pub(in crate::accumulator) fn stored(
         &mut self,
-        order: Order,
-        sequence: Option<Sequence>,
+        batch: Arc<Batch>,
         now: Instant,
-    ) -> Failed {
+        settlement: &mut Settlement<'_>,
+    ) -> Option<Batch> {
         self.stored += 1;
-        self.landed(order);
-        if let Some(sequence) = sequence {
-            self.sequencer.stored(sequence, now);
+        self.trim(settlement);
+        let batch = self.landed(batch, settlement);
+        if let Some(batch) = &batch {
+            if let Some(sequence) = batch.sequence {
+                self.sequencer.stored(sequence, now);
+            }
+            self.newest_stored = self.newest_stored.max(Some(batch.order()));
         }
-        self.newest_stored = self.newest_stored.max(Some(order));
-        let mut failed = Failed::default();
-        for batch in std::mem::take(&mut self.resend) {
-            if self.is_overtaken(&batch) {
-                let error = because(&overtaken(), batch.last_error());
-                failed += self.give_up(batch, error);
-            } else {
-                self.resend.push_back(batch);
+        if self.resend.front().is_some_and(|batch| self.is_overtaken(batch)) {
+            for batch in std::mem::take(&mut self.resend) {
+                self.put_back(batch, settlement);
             }
         }
         self.after_landing();
-        failed
+        batch
     }
 
     fn is_overtaken(&self, batch: &Batch) -> bool {
@@ -42,18 +62,19 @@ impl Queue {
 
     /// Another cluster answers, where the present producer id belongs to somebody else: what may be stored in the former
     /// cluster fails with `error`, and all else waits for a new id.
-    pub(in crate::accumulator) fn cluster_changed(&mut self, error: &Error) -> Failed {
+    pub(in crate::accumulator) fn cluster_changed(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
         if let Some(current) = self.sequencer.current() {
-            self.foreign = Some((current.id, error.clone()));
+            let former = self.foreign.replace((current.id, error.clone()));
+            settlement.let_go_error(former.map(|(_, error)| error));
         }
         self.sequencer.spend();
         self.newest_stored = None;
-        let mut failed = Failed::default();
+        // What is not written yet is called back.
+        self.muted = true;
         for batch in std::mem::take(&mut self.resend) {
-            failed += self.send_again(batch, None);
+            self.put_back(batch, settlement);
         }
         self.after_landing();
-        failed
     }
 
     /// Why `batch` cannot be sent again.
@@ -69,28 +90,32 @@ impl Queue {
         (batch.in_doubt && of_foreign).then(|| error.clone())
     }
 
-    /// A batch in flight is given up.
-    pub(in crate::accumulator) fn failed(&mut self, mut batch: Batch, verdict: Verdict) -> Failed {
-        self.landed(batch.order());
-        batch.note(&verdict);
-        let failed = self.give_up(batch, verdict.error);
+    /// A batch in flight failed for good.
+    pub(in crate::accumulator) fn failed(
+        &mut self,
+        batch: Arc<Batch>,
+        verdict: &Verdict,
+        settlement: &mut Settlement<'_>,
+    ) {
+        let Some(mut batch) = self.landed(batch, settlement) else { return };
+        settlement.let_go_error(batch.note(verdict));
+        self.give_up(batch, verdict.error.clone(), settlement);
         self.after_landing();
-        failed
     }
 
     /// A batch in flight is to be sent again at `at`, under the sequence that it has.
     pub(in crate::accumulator) fn retry(
         &mut self,
-        mut batch: Batch,
+        batch: Arc<Batch>,
         verdict: &Verdict,
         at: Instant,
-    ) -> Failed {
-        self.landed(batch.order());
-        batch.note(verdict);
+        settlement: &mut Settlement<'_>,
+    ) {
+        let Some(mut batch) = self.landed(batch, settlement) else { return };
+        settlement.let_go_error(batch.note(verdict));
         self.sequencer.broker_may_have_forgotten();
-        let failed = self.send_again(batch, Some(at));
+        self.send_again(batch, Some(at), settlement);
         self.after_landing();
-        failed
     }
 
     /// The broker refused a batch in flight because of its sequence: it is certainly not stored.
@@ -99,69 +124,96 @@ impl Queue {
     /// broker lost track, and numbers start again.
     pub(in crate::accumulator) fn out_of_sequence(
         &mut self,
-        mut batch: Batch,
+        batch: Arc<Batch>,
         verdict: &Verdict,
         fenced: bool,
         at: Instant,
-    ) -> Failed {
-        self.landed(batch.order());
-        batch.note(verdict);
+        settlement: &mut Settlement<'_>,
+    ) {
+        let Some(mut batch) = self.landed(batch, settlement) else { return };
+        settlement.let_go_error(batch.note(verdict));
         batch.in_doubt = false;
         self.sequencer.broker_may_have_forgotten();
         let order = batch.order();
         let behind = self.resend.front().is_some_and(|b| b.order() < order)
-            || self.in_flight.iter().any(|f| f.order < order);
+            || self.in_flight.iter().any(|flight| flight.order() < order);
         if fenced {
             self.sequencer.fenced();
         } else if !behind {
             self.sequencer.broken();
         }
-        let failed = self.send_again(batch, Some(at));
+        if !behind {
+            self.fail_doubtful(verdict, settlement);
+        }
+        self.send_again(batch, Some(at), settlement);
         self.after_landing();
-        failed
     }
 
-    /// The broker found a batch in flight too large: its halves are sent instead. A single record is given up.
-    pub(in crate::accumulator) fn divide(&mut self, mut batch: Batch, verdict: &Verdict) -> Failed {
-        self.landed(batch.order());
-        batch.note(verdict);
-        self.unsequence(&mut batch);
-        let failed = match batch.divide() {
-            Ok((left, right)) => {
-                let mut failed = self.send_again(left, None);
-                failed += self.send_again(right, None);
-                failed
+    /// The broker does not know the batch before these, and took them all the same if it has them: under other numbers they
+    /// would be stored again.
+    fn fail_doubtful(&mut self, verdict: &Verdict, settlement: &mut Settlement<'_>) {
+        for batch in std::mem::take(&mut self.resend) {
+            if batch.in_doubt {
+                self.give_up(batch, verdict.error.clone(), settlement);
+            } else {
+                self.resend.push_back(batch);
             }
-            Err(batch) => batch.fail(verdict.error.clone()),
-        };
-        self.after_landing();
-        failed
+        }
     }
 
-    /// Some records of a batch in flight were refused, and with them the batch: those for which `error_of` has
-    /// an error are given up, the others are sent again. Returns how many were given up.
+    /// The broker found a batch in flight too large: its halves are sent instead. A single record fails.
+    pub(in crate::accumulator) fn divide(
+        &mut self,
+        batch: Arc<Batch>,
+        verdict: &Verdict,
+        settlement: &mut Settlement<'_>,
+    ) {
+        let Some(mut batch) = self.landed(batch, settlement) else { return };
+        settlement.let_go_error(batch.note(verdict));
+        self.unsequence(&mut batch);
+        match batch.divide() {
+            Ok((left, right)) => {
+                self.send_again(left, None, settlement);
+                self.send_again(right, None, settlement);
+            }
+            Err(batch) => batch.fail(verdict.error.clone(), settlement),
+        }
+        self.after_landing();
+    }
+
+    /// Some records of a batch in flight were refused, and with them the batch: those that are `bad`, by their places, fail
+    /// each with its error, the others are sent again at `at`.
     pub(in crate::accumulator) fn drop_records(
         &mut self,
-        mut batch: Batch,
+        batch: Arc<Batch>,
         verdict: &Verdict,
-        error_of: impl Fn(usize) -> Option<Error>,
-    ) -> Failed {
-        self.landed(batch.order());
-        batch.note(verdict);
+        at: Option<Instant>,
+        bad: Vec<(usize, Error)>,
+        settlement: &mut Settlement<'_>,
+    ) {
+        let Some(mut batch) = self.landed(batch, settlement) else { return };
+        settlement.let_go_error(batch.note(verdict));
         self.unsequence(&mut batch);
-        let bad = (0..batch.len()).filter_map(|position| Some((error_of(position)?, vec![position])));
-        let mut failed = batch.fail_some(bad.collect());
-        if !batch.is_empty() {
-            failed += self.send_again(batch, None);
+        let (positions, errors): (Vec<_>, Vec<_>) = bad.into_iter().unzip();
+        let refused = batch.split_off(&positions);
+        for (position, error) in errors.into_iter().enumerate() {
+            refused.copy_of(&[position]).fail(error, settlement);
         }
+        refused.end(settlement);
+        self.send_again(batch, at, settlement);
         self.after_landing();
-        failed
     }
 
-    pub(super) fn landed(&mut self, order: Order) {
-        if let Some(at) = self.in_flight.iter().position(|f| f.order == order) {
-            self.in_flight.remove(at);
+    /// Forgets a batch in flight, which is its sender's alone from here on. Takes out what was called off before it was
+    /// written.
+    fn landed(&mut self, batch: Arc<Batch>, settlement: &mut Settlement<'_>) -> Option<Batch> {
+        let at = self.in_flight.iter().position(|flight| Arc::ptr_eq(&flight.batch, &batch))?;
+        let (mut batch, called_off) = self.in_flight.remove(at).land(batch)?;
+        if !called_off.is_empty() {
+            self.unsequence(&mut batch);
+            batch.split_off(&called_off).end(settlement);
         }
+        Some(batch)
     }
 
     /// Once nothing is in flight, what failed may go again; numbers start again where they have to.
@@ -181,20 +233,26 @@ impl Queue {
     }
 
     /// `at`: not before this time, if any.
-    pub(super) fn send_again(&mut self, batch: Batch, at: Option<Instant>) -> Failed {
+    pub(super) fn send_again(&mut self, batch: Batch, at: Option<Instant>, settlement: &mut Settlement<'_>) {
+        self.put_back(batch, settlement);
+        self.muted = true;
+        self.retry_at = at.or(self.retry_at);
+    }
+
+    fn put_back(&mut self, batch: Batch, settlement: &mut Settlement<'_>) {
+        if batch.is_empty() {
+            return batch.end(settlement);
+        }
         if let Some(error) = self.refusal(&batch) {
             let error = because(&error, batch.last_error());
-            return self.give_up(batch, error);
+            return self.give_up(batch, error, settlement);
         }
         let place = self.resend.partition_point(|other| other.order() < batch.order());
         self.resend.insert(place, batch);
-        self.muted = true;
-        self.retry_at = at.or(self.retry_at);
-        Failed::default()
     }
 }
 
-fn overtaken() -> Error {
+pub(in crate::accumulator) fn overtaken() -> Error {
     Error::new(
         ErrorKind::SequenceLost,
         "newer messages were stored first, since the broker had lost track of this producer (the topic was created again, \

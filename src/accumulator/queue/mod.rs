@@ -5,7 +5,10 @@
 //! those that failed go out again, in order, before anything newer.
 
 mod giving_up;
+mod in_flight;
 mod landing;
+#[cfg(test)]
+mod model;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +17,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::giving_up::because;
+use self::in_flight::InFlight;
+pub(super) use self::landing::overtaken;
 use super::batch::{Arrival, Batch, Order, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
@@ -21,7 +26,7 @@ use super::receipt::Receipt;
 use super::sequencer::{ProducerId, Sequencer};
 use crate::clock::later;
 use crate::error::Error;
-use crate::record::{Records, Room, Sequence};
+use crate::record::{Records, Room};
 
 /// The settings that decide when a batch may go.
 #[derive(Clone, Debug)]
@@ -33,6 +38,10 @@ pub(crate) struct Policy {
     /// From acceptance to acknowledgement.
     pub(crate) delivery: Duration,
     pub(crate) max_batch_bytes: usize,
+    /// Time after which an attempt has ended in any case.
+    pub(crate) longest_attempt: Duration,
+    /// Batches are encoded before they are written, which takes a while.
+    pub(crate) encodes_aside: bool,
 }
 
 /// When the next batch may go.
@@ -52,9 +61,8 @@ pub(crate) enum Readiness {
 
 /// What [`Queue::take`] found.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it nearly always is a batch, and is taken apart at once")]
 pub(crate) enum Take {
-    Batch(Batch),
+    Batch(Arc<Batch>),
     NotYet(Readiness),
     /// A producer id is needed first, another than this one.
     NeedsId(Option<i64>),
@@ -70,21 +78,17 @@ pub(crate) struct Appended {
     pub(crate) sealed: bool,
 }
 
-#[derive(Debug)]
-struct InFlight {
-    order: Order,
-    completion: Arc<Completion>,
-    /// An earlier attempt of it may have been stored.
-    in_doubt: bool,
-    /// Why the attempt before this one failed.
-    last: Option<Error>,
-}
-
 #[derive(Debug, Default)]
 pub(in crate::accumulator) struct Queue {
     waiting: VecDeque<Batch>,
     /// The last of `waiting` takes more records.
     open: bool,
+    /// Batches in the middle of `waiting` of which nothing is left.
+    emptied: usize,
+    /// Such ones that came to the front: they may be the last to hold what is the user's.
+    garbage: Vec<Batch>,
+    /// Batches that were opened.
+    serial: u64,
     resend: VecDeque<Batch>,
     in_flight: Vec<InFlight>,
     muted: bool,
@@ -114,7 +118,7 @@ impl Queue {
         &mut self,
         arrival: &Arrival<'_>,
         policy: &Policy,
-        open: impl FnOnce() -> (Arc<Completion>, [Option<Arc<Buffer>>; 2], i64),
+        open: impl FnOnce(u64) -> (Arc<Completion>, [Option<Arc<Buffer>>; 2], i64),
     ) -> Option<Appended> {
         if self.closed {
             return None;
@@ -127,7 +131,8 @@ impl Queue {
             }
             self.room = last.records().room();
         }
-        let (completion, buffers, wall) = open();
+        self.serial += 1;
+        let (completion, buffers, wall) = open(self.serial);
         let records = match &buffers[0] {
             Some(buffer) => buffer.records(self.room),
             None => Records::with_room(self.room),
@@ -149,7 +154,7 @@ impl Queue {
             return Readiness::Muted;
         }
         // The broker recognises only the last five batches: one in doubt goes alone, and nothing passes it.
-        if self.in_flight.iter().any(|batch| batch.in_doubt)
+        if self.in_flight.iter().any(|flight| flight.batch.in_doubt)
             || (self.front_in_doubt() && !self.in_flight.is_empty())
         {
             return Readiness::Muted;
@@ -187,6 +192,7 @@ impl Queue {
         let Some(mut batch) = self.resend.pop_front().or_else(|| self.pop_waiting()) else {
             return Take::NotYet(Readiness::Empty);
         };
+        batch.take_out_called_off();
         if batch.ordinal == 0 {
             self.ordinal += 1;
             batch.ordinal = self.ordinal;
@@ -195,12 +201,8 @@ impl Queue {
             batch.sequence = self.sequencer.assign(batch.len());
         }
         batch.attempts += 1;
-        self.in_flight.push(InFlight {
-            order: batch.order(),
-            completion: batch.completion().clone(),
-            in_doubt: batch.in_doubt,
-            last: batch.last_error().cloned(),
-        });
+        let batch = Arc::new(batch);
+        self.in_flight.push(InFlight::new(batch.clone(), now, policy));
         Take::Batch(batch)
     }
 
@@ -212,6 +214,10 @@ impl Queue {
 
     fn pop_waiting(&mut self) -> Option<Batch> {
         let batch = self.waiting.pop_front();
+        while self.waiting.front().is_some_and(Batch::is_empty) {
+            self.garbage.extend(self.waiting.pop_front());
+            self.emptied = self.emptied.saturating_sub(1);
+        }
         if self.waiting.is_empty() {
             if let (true, Some(batch)) = (self.open, &batch) {
                 self.room = batch.records().room();
@@ -234,7 +240,7 @@ impl Queue {
     /// What the batches that are here and those in flight wait for.
     pub(in crate::accumulator) fn unsettled(&self) -> Vec<Arc<Completion>> {
         let here = self.waiting.iter().chain(&self.resend).map(Batch::completion);
-        here.chain(self.in_flight.iter().map(|f| &f.completion)).cloned().collect()
+        here.chain(self.in_flight.iter().map(|flight| flight.batch.completion())).cloned().collect()
     }
 
     pub(in crate::accumulator) fn close(&mut self) {
@@ -259,6 +265,8 @@ impl Queue {
     pub(in crate::accumulator) fn topic_recreated(&mut self) {
         self.sequencer.broker_may_have_forgotten();
         self.sequencer.broken();
+        // What is not written yet is called back.
+        self.muted = true;
         self.after_landing();
     }
 
@@ -279,7 +287,8 @@ impl Queue {
     /// Why the last attempt failed of the batch that this completion belongs to.
     pub(in crate::accumulator) fn last_error(&self, completion: &Arc<Completion>) -> Option<Error> {
         let waiting = self.resend.iter().map(|batch| (batch.completion(), batch.last_error()));
-        let in_flight = self.in_flight.iter().map(|batch| (&batch.completion, batch.last.as_ref()));
+        let in_flight =
+            self.in_flight.iter().map(|flight| (flight.batch.completion(), flight.batch.last_error()));
         let mut mine = waiting.chain(in_flight).filter(|(of, _)| Arc::ptr_eq(of, completion));
         mine.find_map(|(_, last)| last).cloned()
     }

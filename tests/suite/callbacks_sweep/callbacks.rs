@@ -106,11 +106,17 @@ pub(super) const CALLBACKS: &[Callback] = &[
         provoke: |_, producer, trap| {
             Box::pin(async move {
                 let mut receipt = producer.enqueue(&limit(), Message::new("v")).await?;
-                let waker = Waker::from(Arc::new(Bell(trap)));
+                let waker = Waker::from(Arc::new(Bell(trap.clone())));
                 let polled = Pin::new(&mut receipt).poll(&mut TaskContext::from_waker(&waker));
                 match polled {
                     Poll::Ready(settled) => settled.map(Some),
-                    Poll::Pending => receipt.await.map(Some),
+                    Poll::Pending => {
+                        // Only the waker of the last poll is woken.
+                        while trap.sprung() == 0 {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                        receipt.await.map(Some)
+                    }
                 }
             })
         },

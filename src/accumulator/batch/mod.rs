@@ -1,0 +1,246 @@
+//! Messages on their way to one partition, settled together.
+
+mod outcome;
+mod parts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::buffer::Buffer;
+use super::completion::Completion;
+use super::receipt::Receipt;
+use crate::clock::later;
+use crate::error::{Error, Fate};
+use crate::message::Message;
+use crate::record::{Records, Sequence, Stamp};
+
+/// What became of an attempt, for the batch's history.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) error: Error,
+    pub(crate) fate: Fate,
+}
+
+/// Longer than any expiry: `Stamp::expires_after` counts milliseconds in 32 bits.
+const FAR: Duration = Duration::from_millis(u32::MAX as u64);
+
+/// A message that comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) message: &'a Message,
+    /// Bytes of the buffers that it took.
+    pub(crate) footprint: usize,
+    pub(crate) now: Instant,
+    /// Its context's deadline.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// Place in a partition's order: the batch's ordinal, then its first record.
+pub(super) type Order = (u64, u32);
+
+#[derive(Debug)]
+pub(crate) struct Batch {
+    completion: Arc<Completion>,
+    records: Records,
+    /// Index of each record's receipt, where records were taken out and position no longer tells.
+    indices: Option<Vec<u32>>,
+    /// Positions of records that were called off, and are taken out later, many at once.
+    called_off: Vec<usize>,
+    /// Bytes of memory that they take.
+    called_off_bytes: usize,
+    /// Bytes of the buffers that are given back when the records are settled.
+    footprint: usize,
+    buffers: [Option<Arc<Buffer>>; 2],
+    pub(crate) opened: Instant,
+    /// Milliseconds since 1970 at that time.
+    opened_wall: i64,
+    /// When the time of the first record is over that is not settled for that reason.
+    pub(crate) expires: Instant,
+    pub(crate) attempts: u32,
+    pub(crate) sequence: Option<Sequence>,
+    /// Place in the partition's order; given when the batch is first sent.
+    pub(crate) ordinal: u64,
+    /// An attempt under the present sequence may have been stored.
+    pub(crate) in_doubt: bool,
+    /// The worst fate that any attempt had: once possible, always possible.
+    fate: Fate,
+    last: Option<Error>,
+}
+
+impl Batch {
+    pub(super) fn open(
+        completion: Arc<Completion>,
+        buffers: [Option<Arc<Buffer>>; 2],
+        now: Instant,
+        wall: i64,
+        records: Records,
+    ) -> Self {
+        Self {
+            completion,
+            records,
+            indices: None,
+            called_off: Vec::new(),
+            called_off_bytes: 0,
+            footprint: 0,
+            buffers,
+            opened: now,
+            // Kafka stores no time before 1970, whatever the clock says.
+            opened_wall: wall.max(0),
+            expires: later(now, FAR),
+            attempts: 0,
+            sequence: None,
+            ordinal: 0,
+            in_doubt: false,
+            fate: Fate::NotPersisted,
+            last: None,
+        }
+    }
+
+    pub(crate) fn completion(&self) -> &Arc<Completion> {
+        &self.completion
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes on the wire, uncompressed.
+    pub(crate) fn wire_bytes(&self) -> usize {
+        self.records.wire_bytes()
+    }
+
+    pub(crate) fn last_error(&self) -> Option<&Error> {
+        self.last.as_ref()
+    }
+
+    /// Sort key of the partition's order: divided batches share an ordinal.
+    pub(super) fn order(&self) -> Order {
+        (self.ordinal, self.index_at(0))
+    }
+
+    fn index_at(&self, position: usize) -> u32 {
+        match &self.indices {
+            Some(indices) => indices.get(position).copied().unwrap_or(u32::MAX),
+            None => position as u32,
+        }
+    }
+
+    /// Where the record of a receipt is.
+    pub(super) fn position_of(&self, index: u32) -> Option<usize> {
+        match &self.indices {
+            Some(indices) => indices.binary_search(&index).ok(),
+            None => Some(index as usize).filter(|position| *position < self.records.len()),
+        }
+    }
+
+    /// Whether records were taken out: receipts are numbered by position, so that no more may be added.
+    pub(super) fn is_reduced(&self) -> bool {
+        self.indices.is_some()
+    }
+
+    /// Appends a message, unless the batch would then take more than `most` bytes.
+    #[inline]
+    pub(super) fn push(&mut self, arrival: &Arrival<'_>, delivery: Duration, most: usize) -> Option<Receipt> {
+        debug_assert!(!self.is_reduced(), "an open batch has lost no record");
+        let stamp = self.stamp(arrival, delivery);
+        let index = self.records.len() as u32;
+        if !self.records.push(arrival.message, stamp, most) {
+            return None;
+        }
+        self.expires = self.expires.min(self.at(stamp.expires_after));
+        self.footprint += arrival.footprint;
+        Some(Receipt::new(self.completion.clone(), index, stamp.timestamp))
+    }
+
+    /// The time at which a message came, and the time at which its own is over.
+    ///
+    /// One look at the clock serves both: the time of day is that of the batch's opening plus what has passed.
+    #[inline]
+    fn stamp(&self, arrival: &Arrival<'_>, delivery: Duration) -> Stamp {
+        let age = arrival.now.saturating_duration_since(self.opened);
+        // Rounded up: a message never fails early.
+        let mut after = millis_up(age).saturating_add(millis_up(delivery));
+        if let Some(deadline) = arrival.deadline {
+            after = after.min(millis_up(deadline.saturating_duration_since(self.opened)));
+        }
+        let now = || self.opened_wall.saturating_add(i64::try_from(millis(age)).unwrap_or(i64::MAX));
+        Stamp {
+            timestamp: arrival.message.timestamp.unwrap_or_else(now),
+            expires_after: after.min(u64::from(u32::MAX - 1)) as u32,
+        }
+    }
+
+    fn expiries(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.records.expiries().map(|after| self.at(after))
+    }
+
+    fn at(&self, after: u32) -> Instant {
+        later(self.opened, Duration::from_millis(u64::from(after)))
+    }
+
+    /// Positions of the records whose time ended after `from`, if given, and up to `now`.
+    pub(super) fn expired(&self, from: Option<Instant>, now: Instant) -> Vec<usize> {
+        let is_over = |at: &Instant| *at <= now && from.is_none_or(|from| *at > from);
+        self.expiries().enumerate().filter(|(_, at)| is_over(at)).map(|(position, _)| position).collect()
+    }
+
+    /// When the time of the next record is over after `now`, if any.
+    pub(super) fn next_expiry(&self, now: Instant) -> Option<Instant> {
+        self.expiries().filter(|at| *at > now).min()
+    }
+
+    /// Forgets expiries up to `now`, which were settled in flight.
+    pub(super) fn reckon_expiry(&mut self, now: Instant) {
+        if self.expires <= now {
+            // Where nobody waits for it any more it is over, not to be sent for ever.
+            self.expires = self.next_expiry(now).unwrap_or(now);
+        }
+    }
+
+    fn first_expiry(&self) -> Instant {
+        self.expiries().min().unwrap_or(later(self.opened, FAR))
+    }
+
+    /// Whether every record's time is over.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.expiries().all(|expiry| expiry <= now)
+    }
+
+    /// Records what an attempt came to. Returns the error of the one before.
+    #[must_use = "an error may hold an error of the user's, which must not be dropped under a lock"]
+    pub(super) fn note(&mut self, verdict: &Verdict) -> Option<Error> {
+        self.fate = self.fate.max(verdict.fate);
+        if verdict.fate == Fate::PossiblyPersisted {
+            self.in_doubt = true;
+        }
+        self.last.replace(verdict.error.clone())
+    }
+
+    /// `error` with what is known of this batch: where it was going, how often it was tried, its fate.
+    pub(crate) fn told(&self, error: Error) -> Error {
+        let fate = self.fate.max(error.fate());
+        error
+            .with_topic(self.completion.topic_arc().clone())
+            .with_partition(self.completion.partition())
+            .with_attempts(self.attempts)
+            .with_fate(fate)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000).saturating_add(u64::from(duration.subsec_millis()))
+}
+
+fn millis_up(duration: Duration) -> u64 {
+    millis(duration).saturating_add(u64::from(duration.subsec_nanos() % 1_000_000 > 0))
+}

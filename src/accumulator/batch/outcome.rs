@@ -1,0 +1,104 @@
+//! How a batch ends. Outcomes are noted at once; what runs the user's code is left to a [`Settlement`].
+
+use super::Batch;
+use crate::accumulator::charge::Charge;
+use crate::accumulator::completion::{Lost, Stored};
+use crate::accumulator::failed::Failed;
+use crate::accumulator::waiters::{Settlement, Woken};
+use crate::error::{Error, ErrorKind, Fate};
+use crate::foreign::WAKER;
+use crate::logging::Log;
+
+impl Batch {
+    /// Settles all records as stored, the first at `offset`; how many were not settled before. What is left of the batch
+    /// is only to be [recycled](Self::recycle).
+    ///
+    /// No lock may be held: whoever waits for room is woken.
+    pub(in crate::accumulator) fn store(
+        &self,
+        offset: Option<i64>,
+        append_time: Option<i64>,
+        log: &Log,
+        woken: &mut Woken,
+    ) -> usize {
+        for buffer in self.buffers.iter().flatten() {
+            log.contain(WAKER, || buffer.give_back(self.footprint));
+        }
+        let stored = Stored { offset, append_time, attempts: self.attempts };
+        match &self.indices {
+            None => self.completion.store_all(self.records.len(), stored, woken),
+            Some(indices) => {
+                let each = indices.iter().zip(0..).map(|(index, place)| (*index, stored.at(place)));
+                let new = self.completion.store_some(each, woken);
+                self.completion.end_piece(woken);
+                new
+            }
+        }
+    }
+
+    /// Has the memory of a batch that is settled serve another. No lock may be held: values are let go.
+    pub(in crate::accumulator) fn recycle(mut self, log: &Log) {
+        self.indices = None;
+        let mut records = std::mem::take(&mut self.records);
+        match &self.buffers[0] {
+            Some(buffer) => buffer.recycle(records, log),
+            None => records.clear(log),
+        }
+    }
+
+    /// Settles all records as failed with `error`, which gets this batch's history.
+    pub(in crate::accumulator) fn fail(mut self, error: Error, settlement: &mut Settlement<'_>) {
+        let error = self.told(error);
+        let fate = error.fate();
+        // What fails apart from its batch waits for its receipts, and takes its room as long.
+        let charge = match self.indices {
+            Some(_) => Charge::of(self.footprint, &self.buffers),
+            None => Charge::default(),
+        };
+        for buffer in self.buffers.iter().flatten().filter(|_| self.indices.is_none()) {
+            settlement.give_back(buffer, self.footprint);
+        }
+        let lost = Lost::new(error, std::mem::take(&mut self.records), charge, settlement.log.clone());
+        let woken = &mut settlement.woken;
+        let failed = match self.indices.take() {
+            None => self.completion.fail_all(lost, woken),
+            Some(indices) => {
+                let failed = self.completion.fail_some(indices.into_iter(), lost, woken);
+                self.completion.end_piece(woken);
+                failed
+            }
+        };
+        settlement.failed += Failed::of(failed, fate);
+        settlement.let_go(self);
+    }
+}
+
+impl Batch {
+    /// Ends what is settled already.
+    pub(in crate::accumulator) fn end(mut self, settlement: &mut Settlement<'_>) {
+        for buffer in self.buffers.iter().flatten() {
+            settlement.give_back(buffer, self.footprint);
+        }
+        self.indices = None;
+        self.completion.end_piece(&mut settlement.woken);
+        settlement.let_go_records(std::mem::take(&mut self.records));
+        settlement.let_go(self);
+    }
+}
+
+/// The last net: a batch that is dropped unsettled answers its receipts.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if self.records.is_empty() && self.indices.is_none() {
+            return;
+        }
+        let error =
+            Error::new(ErrorKind::Internal, "the producer's task ended before the message was settled")
+                .with_fate(Fate::PossiblyPersisted);
+        // Nobody is left to count them, and the logger is not known here.
+        let log = Log::ambient();
+        let mut settlement = Settlement::new(&log);
+        self.replace().fail(error, &mut settlement);
+        let _uncounted = settlement.carry_out();
+    }
+}
