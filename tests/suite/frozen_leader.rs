@@ -9,12 +9,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::TURN;
 use crate::conformance::assert_numbers_in_order;
-use crate::ledger::Ledger;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 /// When another leader exists after the old one fell silent.
 const ELECTION: Duration = Duration::from_secs(3);
+
+fn limit() -> Context {
+    Context::timeout(60 * SECOND)
+}
 
 fn background() -> Context {
     Context::background()
@@ -208,6 +211,27 @@ async fn a_deadline_is_kept_while_the_leader_is_frozen() {
     assert!(started.elapsed() <= 2 * SECOND + SECOND / 4, "{:?}", started.elapsed());
 }
 
+/// Sends to each of three partitions every 3 ms until `stop`; the longest send, and how many messages each partition got.
+async fn feed(producer: &Producer, stop: &AtomicBool) -> (Duration, usize) {
+    let mut sends = Vec::new();
+    let mut rounds = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for partition in 0..3 {
+            let message = Message::new(rounds.to_string()).to("t").partition(partition);
+            let receipt = producer.enqueue(&background(), message).await.unwrap();
+            let started = Instant::now();
+            sends.push(tokio::spawn(async move { receipt.await.map(|_| started.elapsed()) }));
+        }
+        rounds += 1;
+        sleep(3 * MS).await;
+    }
+    let mut longest = Duration::ZERO;
+    for send in sends {
+        longest = longest.max(send.await.unwrap().unwrap());
+    }
+    (longest, rounds)
+}
+
 /// With default settings, on three nodes: the longest send while a leader is frozen, and while one is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_leader_that_is_frozen_or_killed_costs_its_election_and_little_more() {
@@ -216,43 +240,45 @@ async fn a_real_leader_that_is_frozen_or_killed_costs_its_election_and_little_mo
         return;
     }
     let _turn = TURN.lock().await;
-    let mut cluster = JvmCluster::builder().nodes(3).start().await.unwrap();
+    // A follower that finds the new leader not ready looks again after a second by default; until then nobody has an
+    // acknowledgement of all replicas.
+    let cluster = JvmCluster::builder().nodes(3).config("replica.fetch.backoff.ms", "50");
+    let mut cluster = cluster.config("replica.fetch.wait.max.ms", "50").start().await.unwrap();
     cluster.create_topic("t", 3, &[]).await.unwrap();
-    // The controller that is elected with the leader would be a second election.
+    let producer = Producer::connect(&limit(), ProducerConfig::new(cluster.bootstrap())).await.unwrap();
+    let mut sent = 0;
     for (what, more) in [("frozen", SECOND), ("killed", SECOND / 2)] {
-        let config = ProducerConfig::new(cluster.bootstrap());
-        let producer = Producer::connect(&Context::timeout(60 * SECOND), config).await.unwrap();
-        let (ledger, stop) = (Ledger::new("t"), AtomicBool::new(false));
-        let feeds = (0..3).map(|partition| {
-            let stop = &stop;
-            ledger.feed(&producer, partition, 2 * MS, |_| stop.load(Ordering::Relaxed))
-        });
+        let stop = AtomicBool::new(false);
         let trouble = async {
-            sleep(3 * SECOND).await;
+            sleep(2 * SECOND).await;
             let leader = cluster.leaders("t").await.unwrap()[0].unwrap();
+            let led = cluster.leaders("t").await.unwrap();
             let started = Instant::now();
             match what {
                 "frozen" => cluster.freeze(leader).unwrap(),
                 _ => cluster.kill(leader).unwrap(),
             }
-            cluster.wait_for_leader("t", 0, Some(leader)).await.unwrap();
+            for (partition, _) in led.iter().enumerate().filter(|(_, led)| **led == Some(leader)) {
+                cluster.wait_for_leader("t", partition as i32, Some(leader)).await.unwrap();
+            }
             let election = started.elapsed();
             sleep(10 * SECOND).await;
             match what {
                 "frozen" => cluster.thaw(leader).unwrap(),
                 _ => cluster.restart(leader).await.unwrap(),
             }
-            sleep(3 * SECOND).await;
+            sleep(2 * SECOND).await;
             stop.store(true, Ordering::Relaxed);
             election
         };
-        let (_, election) = tokio::join!(futures_util::future::join_all(feeds), trouble);
-        producer.close(&Context::timeout(60 * SECOND)).await.unwrap();
-        let verdict = ledger.verify(&cluster.read_fast("t").await.unwrap());
+        let ((longest, rounds), election) = tokio::join!(feed(&producer, &stop), trouble);
+        sent += rounds;
         eprintln!(
-            "{what}: a new leader after {election:?}, the longest send took {:?}",
-            verdict.longest_stall
+            "{what}: new leaders after {election:?}; of {rounds} sends to each partition the longest took {longest:?}"
         );
-        assert!(verdict.longest_stall <= election + more, "{what}: {verdict:?}, election {election:?}");
+        assert!(longest <= election + more, "{what}: {longest:?}, election {election:?}");
     }
+    producer.close(&limit()).await.unwrap();
+    let stored = cluster.read_fast("t").await.unwrap();
+    assert_eq!(stored.len(), 3 * sent, "nothing is lost, nothing is stored twice");
 }

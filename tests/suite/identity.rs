@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use kafka_testbed::{Api, FakeCluster, Fault, Rule};
+use kafka_testbed::{Api, FakeCluster, Fault, JvmCluster, Rule};
 use rskafka_producer::{
     Context, Error, Fate, Message, Producer, ProducerConfig, Receipt, RetryConfig, TimeoutConfig,
 };
 use tokio::time::{Instant, sleep};
 
+use crate::cluster::TURN;
 use crate::conformance::assert_numbers_in_order;
 use crate::logging::Lines;
 
@@ -354,4 +355,62 @@ async fn metadata_is_read_in_every_version_that_a_broker_may_offer() {
         assert_eq!(events(&lines, "cluster.changed").len(), 1, "version {newest}");
         assert_eq!(cluster.all_records("t").len(), 3);
     }
+}
+
+/// Sixty topics are deleted and created again while messages are pipelined to them. Within the last life of each, what was
+/// acknowledged is in its log, in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_topics_that_are_created_again_under_load_keep_their_order() {
+    let name = "real_topics_that_are_created_again_under_load_keep_their_order";
+    if !JvmCluster::available_or_skip(name) {
+        return;
+    }
+    let _turn = TURN.lock().await;
+    let cluster = JvmCluster::builder().start().await.unwrap();
+    let producer = producer(ProducerConfig::new(cluster.bootstrap())).await;
+    let (mut acknowledged, mut failed) = (0, 0);
+    for round in 0..60 {
+        let topic = format!("t{round}");
+        cluster.create_topic(&topic, 1, &[]).await.unwrap();
+        let feed = async {
+            let mut sends = Vec::new();
+            for n in 0..400 {
+                let message = Message::new(n.to_string()).to(topic.as_str()).partition(0);
+                let receipt = producer.enqueue(&limit(), message).await.unwrap();
+                sends.push(receipt);
+                sleep(MS).await;
+            }
+            let mut acked = Vec::new();
+            for (n, receipt) in sends.into_iter().enumerate() {
+                match receipt.await {
+                    Ok(delivery) => acked.push((n, delivery.offset())),
+                    Err(_) => failed += 1,
+                }
+            }
+            acked
+        };
+        let recreate = async {
+            sleep(100 * MS).await;
+            cluster.delete_topic(&topic).await.unwrap();
+            sleep((round % 6) * 12 * MS).await;
+            // The deletion may not be complete yet.
+            while cluster.create_topic(&topic, 1, &[]).await.is_err() {
+                sleep(MS).await;
+            }
+        };
+        let (acked, ()) = tokio::join!(feed, recreate);
+        let stored = cluster.read_fast(&topic).await.unwrap();
+        let numbers: Vec<usize> = stored
+            .iter()
+            .map(|record| std::str::from_utf8(record.value.as_deref().unwrap()).unwrap().parse().unwrap())
+            .collect();
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{topic}: {numbers:?}");
+        // Offsets begin again with the topic's second life.
+        let life = acked.windows(2).rposition(|pair| pair[0].1 > pair[1].1).map_or(0, |before| before + 1);
+        let lost: Vec<_> = acked[life..].iter().filter(|(n, _)| !numbers.contains(n)).collect();
+        assert!(lost.is_empty(), "{topic}: acknowledged in its last life and in no log: {lost:?}");
+        acknowledged += acked.len();
+    }
+    eprintln!("60 topics created again: {acknowledged} messages acknowledged, {failed} failed");
+    producer.close(&limit()).await.unwrap();
 }
