@@ -42,6 +42,7 @@ async fn longest_send(cluster: &FakeCluster, producer: &Producer) -> Duration {
     let mut elected = false;
     for n in 1..300 {
         if !elected && started.elapsed() >= ELECTION {
+            cluster.fence(0);
             cluster.move_leader("t", 0, 1);
             elected = true;
         }
@@ -99,6 +100,7 @@ async fn a_frozen_leader_that_thaws_after_the_election_stores_nothing_twice() {
         let (longest, ()) = tokio::join!(longest_send(&cluster, &producer), async {
             sleep(ELECTION + thaws_after * MS).await;
             cluster.thaw(0);
+            cluster.unfence(0);
         });
         assert!(longest <= ELECTION + SECOND, "{longest:?}");
     }

@@ -1,8 +1,8 @@
 //! The brokers that are known, and the one connection to each.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -42,6 +42,15 @@ pub(super) struct Brokers {
     /// Whether any broker ever answered.
     answered: Arc<AtomicBool>,
     clusters: Clusters,
+    /// Brokers that were silent when they were last sent something.
+    suspects: Mutex<HashMap<(NodeId, Stage), Suspect>>,
+}
+
+/// What can be ended of an attempt that takes long.
+#[derive(Debug)]
+enum Suspect {
+    Connecting(Weak<Slot>),
+    Connected(Weak<Connection>),
 }
 
 /// A broker of the metadata.
@@ -61,6 +70,7 @@ impl Brokers {
             slots: Mutex::default(),
             answered: Arc::default(),
             clusters: Clusters::default(),
+            suspects: Mutex::default(),
         }
     }
 
@@ -287,18 +297,34 @@ impl Brokers {
         }
     }
 
-    /// Ends whatever is under way to a broker that is silent, and that another one has replaced.
-    pub(super) fn abandon(&self, address: &Address, stage: Stage) {
-        let slot = self.slots.lock().get(address).cloned();
-        if let Some(slot) = slot {
-            let current = match stage {
-                Stage::Connecting => None,
-                Stage::Sent => slot.current.lock().take(),
-            };
-            if let Some(connection) = current {
-                connection.cut();
+    /// Notes that a connection to this broker takes long to be made.
+    pub(super) fn suspect_connecting(&self, node: NodeId, address: &Address) {
+        let suspect = Suspect::Connecting(Arc::downgrade(&self.slot(address)));
+        self.suspects.lock().insert((node, Stage::Connecting), suspect);
+    }
+
+    /// Notes that a request to this broker is unanswered for longer than usual.
+    pub(super) fn suspect(&self, node: NodeId, connection: &Arc<Connection>) {
+        let suspect = Suspect::Connected(Arc::downgrade(connection));
+        self.suspects.lock().insert((node, Stage::Sent), suspect);
+    }
+
+    /// Ends what is under way to a broker that is silent, and that another one has replaced. The cluster may list it no
+    /// longer.
+    pub(super) fn abandon(&self, node: NodeId, stage: Stage) {
+        let suspect = self.suspects.lock().remove(&(node, stage));
+        match suspect {
+            None => {}
+            Some(Suspect::Connecting(slot)) => {
+                if let Some(slot) = slot.upgrade() {
+                    slot.abandoned.notify_waiters();
+                }
             }
-            slot.abandoned.notify_waiters();
+            Some(Suspect::Connected(connection)) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.cut();
+                }
+            }
         }
     }
 

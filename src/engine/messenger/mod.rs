@@ -116,6 +116,7 @@ impl MessengerEngine {
     /// The connection to this address, made if need be.
     async fn reach(
         &self,
+        node: NodeId,
         address: &Address,
         late: Late<'_>,
         doubt: &mut Option<Box<dyn Send>>,
@@ -125,6 +126,7 @@ impl MessengerEngine {
         let patience = LATE.min(limit);
         let mut reached = timeout(patience, &mut connecting).await;
         if reached.is_err() && patience < limit {
+            self.brokers.suspect_connecting(node, address);
             *doubt = Some(late(Stage::Connecting));
             reached = timeout(limit - patience, &mut connecting).await;
         }
@@ -210,7 +212,7 @@ impl Engine for MessengerEngine {
         let address = self.address(node)?;
         // Dropped when the attempt ends.
         let mut doubt = None;
-        let connection = self.reach(&address, late, &mut doubt).await?;
+        let connection = self.reach(node, &address, late, &mut doubt).await?;
         let peer = self.peer(&connection).await.map_err(|error| error.with_fate(Fate::NotPersisted))?;
         self.check_peer(peer, node, &connection)?;
         if let Some(answers) = self.refused_by_another_cluster(peer, parcels) {
@@ -224,6 +226,7 @@ impl Engine for MessengerEngine {
             parcels,
         };
         let late = || {
+            self.brokers.suspect(node, &connection);
             // In place of what was noted while it was connected to.
             doubt = Some(late(Stage::Sent));
         };
@@ -233,9 +236,7 @@ impl Engine for MessengerEngine {
     }
 
     fn abandon(&self, node: NodeId, stage: Stage) {
-        if let Some(address) = self.brokers.address(node) {
-            self.brokers.abandon(&address, stage);
-        }
+        self.brokers.abandon(node, stage);
     }
 
     async fn probe(&self, node: Option<NodeId>) -> Result<()> {

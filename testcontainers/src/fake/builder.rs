@@ -142,6 +142,7 @@ impl FakeClusterBuilder {
             shared.lock().nodes.push(Node {
                 address: listening.address(),
                 mode: Mode::Up,
+                fenced: false,
                 offers: self.offers.clone(),
                 accepted: 0,
                 open: 0,

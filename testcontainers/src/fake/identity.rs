@@ -86,6 +86,17 @@ impl FakeCluster {
         self.set_mode(node, Mode::Up);
     }
 
+    /// Has the metadata of all brokers no longer list this one, as after its session with the controller has ended. What it
+    /// leads it keeps until its [leadership moves](Self::move_leader).
+    pub fn fence(&self, node: i32) {
+        self.change(|state| state.nodes[node as usize].fenced = true);
+    }
+
+    /// Has metadata list a broker again.
+    pub fn unfence(&self, node: i32) {
+        self.change(|state| state.nodes[node as usize].fenced = false);
+    }
+
     /// Starts a stopped broker at this address, where another one may have been before.
     ///
     /// # Errors

@@ -49,6 +49,8 @@ pub(super) struct State {
 pub(super) struct Node {
     pub(super) address: SocketAddr,
     pub(super) mode: Mode,
+    /// The controller has not heard of it: metadata does not list it.
+    pub(super) fenced: bool,
     pub(super) offers: Offers,
     pub(super) accepted: u64,
     pub(super) open: u64,

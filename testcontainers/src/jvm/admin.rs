@@ -17,6 +17,7 @@ use kafka_protocol::messages::{
     TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::wire::Wire;
@@ -106,12 +107,20 @@ async fn until_led(addresses: &[String], topic: &str, partitions: i32) -> Result
     Err(JvmError::Refused { what: format!("topic {topic} has no leaders"), code: 5 })
 }
 
-/// Leaders of a topic's partitions; `None` where there is none.
+/// Leaders of a topic's partitions; `None` where there is none. A broker that is frozen holds up no other.
 pub(crate) async fn leaders(addresses: &[String], topic: &str) -> Result<Vec<Option<i32>>> {
-    let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
-    let request =
-        MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
-    let answer = wire(addresses).await?.request(&request, 4).await?;
+    let mut questions = JoinSet::new();
+    for address in addresses.iter().cloned() {
+        let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
+        let request =
+            MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
+        questions.spawn(async move { Wire::connect(&address).await?.request(&request, 4).await });
+    }
+    let mut answer = Err(std::io::ErrorKind::NotConnected.into());
+    while let (Err(_), Some(next)) = (&answer, questions.join_next().await) {
+        answer = next.map_err(std::io::Error::other).and_then(|answer| answer);
+    }
+    let answer = answer?;
     let found = answer.topics.first();
     refuse(found.map_or(-1, |t| t.error_code), || format!("describe topic {topic}"))?;
     let mut leaders: Vec<_> = found

@@ -36,7 +36,8 @@ pub(super) fn handle(
     };
     let may_create = asked.is_some() && (version < 4 || request.allow_auto_topic_creation);
     let topics = names.iter().map(|name| describe(&mut state, name, may_create, version, outcome)).collect();
-    let brokers = state.nodes.iter().enumerate().map(|(id, node)| {
+    let listed = state.nodes.iter().enumerate().filter(|(_, node)| !node.fenced);
+    let brokers = listed.map(|(id, node)| {
         MetadataResponseBroker::default()
             .with_node_id(BrokerId(state.first_node_id + id as i32))
             .with_host(text(&node.address.ip().to_string()))
