@@ -23,7 +23,7 @@ use crate::accumulator::Partition;
 use crate::engine::{Leadership, Metadata, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::Core;
-use crate::resilience::{Breaker, CircuitBreakerConfig};
+use crate::resilience::{Breaker, BreakerState, CircuitBreakerConfig};
 use crate::sender::Lane;
 use crate::supervisor::Flight;
 
@@ -230,8 +230,14 @@ impl Cluster {
         }
     }
 
-    /// Whether anything waits in a partition that nobody leads.
+    /// Whether anything waits in a partition that nobody leads, or whose leader has just failed: another one may be
+    /// elected at any time, and nothing is sent that would show it while the circuit breaker is open.
     fn lacks_leaders(&self) -> bool {
-        self.partitions().iter().any(|p| p.lane().node().is_none() && !p.is_idle())
+        let now = Instant::now();
+        let lacks = |lane: &Lane| {
+            let shut = matches!(lane.breaker_state(now), BreakerState::Open | BreakerState::HalfOpen);
+            lane.node().is_none() || shut
+        };
+        self.partitions().iter().any(|partition| lacks(&partition.lane()) && !partition.is_idle())
     }
 }

@@ -41,8 +41,10 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
         BreakerState::HalfOpen if breaker.try_probe(now) => Gate::Probe,
         BreakerState::Open | BreakerState::HalfOpen => {
             let left = breaker.retry_after(now);
+            drop(breaker);
+            // Nothing is sent that would show that another broker leads by now.
+            core.cluster.refresh_soon(core);
             if core.config.circuit_breaker.when_open == OpenCircuit::FailFast {
-                drop(breaker);
                 return Gate::FailFast(circuit_open(lane, &core.engine.name_of(node), left));
             }
             // A probe is on its way, or its time has not come.

@@ -91,6 +91,60 @@ async fn a_leader_that_freezes_while_it_is_connected_to_is_left_within_a_second_
     assert_soon(longest_send(&cluster, &producer).await);
 }
 
+/// While a replica is frozen, leaders that wait for it are as silent as a frozen leader.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_leader_is_left_although_the_others_wait_for_their_replica() {
+    let cluster = FakeCluster::builder().brokers(3).topic("t", 1).topic("others", 3).start().await.unwrap();
+    let producer = producer(&cluster).await;
+    for partition in 1..3 {
+        producer.send(&background(), Message::new("v").to("others").partition(partition)).await.unwrap();
+    }
+    let until = Instant::now() + ELECTION;
+    cluster.on_request(move |seen| {
+        let held = seen.api == Api::Produce && seen.node != 0 && seen.at < until;
+        held.then(|| Fault::Delay(until - seen.at))
+    });
+    cluster.freeze(0);
+    for partition in 1..3 {
+        let message = Message::new("v").to("others").partition(partition);
+        drop(producer.enqueue(&background(), message).await.unwrap());
+    }
+    assert_soon(longest_send(&cluster, &producer).await);
+}
+
+/// Its circuit breaker opens long before another leader is elected.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_gone_is_left_within_half_a_second_of_the_election() {
+    let cluster = cluster().await;
+    let producer = producer(&cluster).await;
+    cluster.stop(0).await;
+    let longest = longest_send(&cluster, &producer).await;
+    assert!((ELECTION..=ELECTION + SECOND / 2).contains(&longest), "{longest:?}");
+}
+
+/// One that has just thawed may know less than the others.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_knows_less_than_the_others_is_not_the_only_one_that_is_asked() {
+    let cluster = cluster().await;
+    let producer = producer(&cluster).await;
+    assert!(cluster.create_topic("new", 3));
+    for partition in 0..3 {
+        producer.send(&background(), Message::new("v").to("new").partition(partition)).await.unwrap();
+    }
+    for ignorant in 1..3 {
+        cluster.on_request(move |seen| {
+            let asked = seen.api == Api::Metadata && seen.node == ignorant;
+            asked.then_some(Fault::Error(5)) // LEADER_NOT_AVAILABLE
+        });
+        let moved = 3 - ignorant;
+        let leader = cluster.leader("new", 0).unwrap();
+        cluster.move_leader("new", 0, if leader == moved { 0 } else { moved });
+        let started = Instant::now();
+        producer.send(&background(), Message::new("v").to("new").partition(0)).await.unwrap();
+        assert!(started.elapsed() <= SECOND, "{:?}", started.elapsed());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_frozen_leader_that_thaws_after_the_election_stores_nothing_twice() {
     for thaws_after in [0, 500, 1_500, 5_000] {

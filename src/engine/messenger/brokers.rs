@@ -204,11 +204,18 @@ impl Brokers {
         }
     }
 
-    /// A connection that stands and of which `wanted` holds; to the current cluster.
-    pub(super) fn standing(&self, wanted: impl Fn(&Connection) -> bool) -> Option<Arc<Connection>> {
+    /// A connection that stands and of which `wanted` holds; to the current cluster. Of several, that whose `turn` it is.
+    pub(super) fn standing(
+        &self,
+        turn: usize,
+        wanted: impl Fn(&Connection) -> bool,
+    ) -> Option<Arc<Connection>> {
         let slots: Vec<_> = self.slots.lock().values().cloned().collect();
-        let mut standing = slots.iter().filter_map(|slot| slot.fresh(&self.settings));
-        standing.find(|connection| self.is_ours(connection) && wanted(connection))
+        let standing = slots.iter().filter_map(|slot| slot.fresh(&self.settings));
+        let wanted = |connection: &Arc<Connection>| self.is_ours(connection) && wanted(connection);
+        let mut standing: Vec<_> = standing.filter(wanted).collect();
+        let count = standing.len().max(1);
+        (!standing.is_empty()).then(|| standing.swap_remove(turn % count))
     }
 
     fn is_ours(&self, connection: &Connection) -> bool {

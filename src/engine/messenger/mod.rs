@@ -9,6 +9,7 @@ mod identity;
 mod listener;
 mod pace;
 mod questions;
+mod rotation;
 mod sasl;
 mod session;
 mod slot;
@@ -34,6 +35,7 @@ use self::connection::{Connection, Settings, unreachable};
 use self::identity::Peer;
 use self::pace::LATE;
 use self::questions::FirstId;
+use self::rotation::Rotation;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
 use self::versions::Needs;
@@ -59,6 +61,7 @@ pub(crate) struct MessengerEngine {
     compression: Compression,
     allow_auto_create_topics: bool,
     first_id: Mutex<FirstId>,
+    rotation: Mutex<Rotation>,
 }
 
 impl MessengerEngine {
@@ -84,6 +87,7 @@ impl MessengerEngine {
             compression: config.batch.compression,
             allow_auto_create_topics: config.allow_auto_create_topics,
             first_id: Mutex::new(if config.is_idempotent() { FirstId::Wanted } else { FirstId::Done }),
+            rotation: Mutex::default(),
         }
     }
 

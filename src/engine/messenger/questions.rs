@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use super::MessengerEngine;
 use super::api::{InitProducerIdRequest, InitProducerIdResponse, MetadataResponse};
@@ -19,6 +20,8 @@ use crate::error::{Error, ErrorKind, Fate, Result};
 
 /// For so long one broker may keep a question to itself; then another one is asked as well.
 const HEDGE: Duration = Duration::from_secs(1);
+/// Between two looks at whether a broker that was silent has answered by now.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How often a producer id is requested that a former cluster granted too.
 const TRIES_FOR_AN_ID: usize = 10;
 
@@ -112,10 +115,11 @@ impl MessengerEngine {
         let mut asked: Vec<Address> = Vec::new();
         let mut questions = FuturesUnordered::<BoxFuture<'a, Result<T>>>::new();
         let mut raced = false;
+        let turn = self.rotation.lock().next(Instant::now());
         loop {
-            let standing = self
-                .brokers
-                .standing(|connection| !connection.is_silent() && !asked.contains(connection.address()));
+            let standing = self.brokers.standing(turn, |connection| {
+                !connection.is_silent() && !asked.contains(connection.address())
+            });
             let mut others = true;
             if let Some(connection) = standing {
                 asked.push(connection.address().clone());
@@ -130,7 +134,7 @@ impl MessengerEngine {
                 others = false;
                 if questions.is_empty() {
                     // Whoever could be asked is silent already.
-                    let silent = self.brokers.standing(|_| ask != Ask::Elsewhere);
+                    let silent = self.brokers.standing(turn, |_| ask != Ask::Elsewhere);
                     let silent = silent
                         .ok_or_else(|| Error::new(ErrorKind::Unreachable, "there is no other broker"))?;
                     questions.push(question(silent, None));
@@ -145,7 +149,7 @@ impl MessengerEngine {
                         Err(_) => {}
                         Ok(answer) => return Ok(answer),
                     },
-                    () = tokio::time::sleep(HEDGE), if others => break,
+                    () = tokio::time::sleep(if others { HEDGE } else { AGAIN }) => break,
                 }
             }
         }
