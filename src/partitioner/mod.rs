@@ -19,8 +19,8 @@ use crate::foreign::guarded;
 /// How a message that names no partition gets one (Kafka: `partitioner.class`).
 ///
 /// Messages with a key go by its hash, so that a key keeps its partition for as long as the number of partitions
-/// stays. Those without stick to one partition until a batch's worth of bytes went there, then to another one that
-/// has a leader (KIP-794).
+/// stays. Those without stick to one partition for 16 KiB, or for a batch while messages wait to be sent, then to another
+/// one that has a leader (KIP-794).
 ///
 /// Every rule is tested against vectors of the client that it stands for.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,7 @@
-//! Messages without a key: uniform by bytes, in runs that fill a batch (KIP-794).
+//! Messages without a key: uniform by bytes, in runs (KIP-794).
+//!
+//! A run is 16 KiB, Java's `batch.size`, where they are sent as they come; while they wait to be sent, it fills a batch,
+//! which is larger here. So few messages do not all go to one partition, and many do not make small batches.
 //!
 //! Where the partitions' queues differ the less loaded of two random ones is taken, instead of a draw weighted by
 //! all queues as in Java: the same tendency, at a cost that does not grow with the number of partitions.
@@ -15,6 +18,9 @@ pub(super) struct Sticky {
     run: u32,
     random: Mutex<fastrand::Rng>,
 }
+
+/// Bytes of a run, and of what waits, after which it is looked at whether the run goes on.
+const STEP: u32 = 16 << 10;
 
 /// No partition was chosen yet.
 const NOWHERE: u32 = u32::MAX;
@@ -39,8 +45,12 @@ impl Sticky {
         let (partition, sent) = unpack(self.state.load(Ordering::Relaxed));
         let usable = partition < partitions && sent < self.run && has_leader(partition, partitions, led);
         if usable {
-            self.state.fetch_add(bytes.min(1 << 30) as u64, Ordering::Relaxed);
-            return partition;
+            let bytes = bytes.min(1 << 30) as u32;
+            let at_a_step = sent / STEP != sent.saturating_add(bytes) / STEP && sent > 0;
+            if !at_a_step || load(partition) >= STEP as usize / 2 {
+                self.state.fetch_add(u64::from(bytes), Ordering::Relaxed);
+                return partition;
+            }
         }
         let next = self.switch(partitions, led, load);
         self.state.store(pack(next, bytes.min(1 << 30) as u32), Ordering::Relaxed);
@@ -91,6 +101,21 @@ mod tests {
         for share in bytes {
             assert!((850_000..1_150_000).contains(&share), "{share}");
         }
+    }
+
+    /// How many of a thousand messages of 100 bytes stay with the partition of the one before, with so much waiting.
+    fn stay(waiting: usize) -> usize {
+        let all: Vec<u32> = (0..4).collect();
+        let sticky = Sticky::new(1_000_000, 42);
+        let chosen: Vec<_> = (0..1_000).map(|_| sticky.choose(4, &all, 100, |_| waiting)).collect();
+        chosen.windows(2).filter(|pair| pair[0] == pair[1]).count()
+    }
+
+    #[test]
+    fn what_is_sent_as_it_comes_changes_its_partition_and_what_waits_fills_a_batch() {
+        let few = 999 - stay(0);
+        assert!((1..=6).contains(&few), "{few} changes in 100 kB");
+        assert_eq!(stay(100_000), 999);
     }
 
     #[test]

@@ -554,3 +554,18 @@ async fn a_broker_that_moves_while_its_breaker_is_open_is_found_by_the_next_prob
     receipt.await.unwrap();
     assert!(started.elapsed() <= 5 * SECOND, "{:?}", started.elapsed());
 }
+
+/// Messages without a key stayed with one partition until a batch's worth of bytes had gone there: of four partitions one got
+/// all that a slow sender sent in minutes.
+#[tokio::test(start_paused = true)]
+async fn few_messages_without_a_key_do_not_all_go_to_one_partition() {
+    let cluster = FakeCluster::with_topic("t", 4).await.unwrap();
+    let producer = producer(config(&cluster)).await;
+    for _ in 0..1_500 {
+        producer.send(&ctx(SECOND), Message::new(vec![b'v'; 100])).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(8)).await;
+    }
+    let shares: Vec<_> = (0..4).map(|partition| cluster.records("t", partition).len()).collect();
+    assert!(shares.iter().all(|share| *share < 1_000), "{shares:?}");
+    assert!(shares.iter().filter(|share| **share > 0).count() >= 2, "{shares:?}");
+}
