@@ -46,6 +46,19 @@ fn every_mechanism() -> [SaslConfig; 4] {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_password_that_ends_in_a_line_break_is_refused_with_a_hint() {
+    let cluster = cluster(Sasl::new(&Mechanism::ALL)).await;
+    for (password, hint) in [(format!("{PASSWORD}\n"), true), (format!("{PASSWORD}x"), false)] {
+        for sasl in [SaslConfig::plain(USER, &*password), SaslConfig::scram_sha_256(USER, &*password)] {
+            let error = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+            assert_eq!(error.to_string().contains("ends in white space"), hint, "{error}");
+            assert!(!error.to_string().contains(PASSWORD), "{error}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_is_renewed_before_it_ends_with_requests_in_flight_and_in_order() {
     for sasl in every_mechanism() {
         let mechanism = sasl.mechanism();

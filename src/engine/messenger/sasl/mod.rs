@@ -30,6 +30,8 @@ pub(super) struct Login<'a> {
     address: &'a Address,
     mechanism: SaslMechanism,
     exchange: Exchange,
+    /// The password ends in white space, which is seldom meant.
+    ends_blank: bool,
 }
 
 /// What a mechanism has to say.
@@ -42,26 +44,29 @@ enum Exchange {
 }
 
 impl Exchange {
-    async fn prepare(address: &Address, sasl: &SaslConfig) -> Result<Self> {
+    /// What there is to say, and whether the password ends in white space.
+    async fn prepare(address: &Address, sasl: &SaslConfig) -> Result<(Self, bool)> {
         let broker = address.to_string();
         let mechanism = sasl.mechanism();
         let refused = |why: &str| refused(address, mechanism, why);
         match &sasl.source {
             Source::Token(tokens) => {
                 let token = token_for(&broker, tokens.as_ref()).await?;
-                bearer(&token).map(Self::Token).map_err(refused)
+                bearer(&token).map(|message| (Self::Token(message), false)).map_err(refused)
             }
             Source::Password(credentials) => {
                 let credentials = credentials_for(&broker, credentials.as_ref()).await?;
                 let (user, password) = (credentials.user.as_str(), credentials.password.expose());
+                let ends_blank = password.ends_with(char::is_whitespace);
                 if mechanism == SaslMechanism::Plain {
                     if user.contains('\0') || password.contains('\0') {
                         return Err(refused("a user name or password holds a NUL"));
                     }
-                    return Ok(Self::Single(Zeroizing::new(format!("\0{user}\0{password}").into_bytes())));
+                    let message = Zeroizing::new(format!("\0{user}\0{password}").into_bytes());
+                    return Ok((Self::Single(message), ends_blank));
                 }
                 let scram = Scram::new(mechanism, user, password).map_err(|e| refused(&e.to_string()))?;
-                Ok(Self::Scram(Box::new(scram)))
+                Ok((Self::Scram(Box::new(scram)), ends_blank))
             }
         }
     }
@@ -83,8 +88,8 @@ pub(super) async fn check_none_is_wanted(address: &Address, wire: &Wire) -> Resu
 impl<'a> Login<'a> {
     /// Asks for the credentials.
     pub(super) async fn prepare(address: &'a Address, sasl: &SaslConfig) -> Result<Self> {
-        let exchange = Exchange::prepare(address, sasl).await?;
-        Ok(Self { address, mechanism: sasl.mechanism(), exchange })
+        let (exchange, ends_blank) = Exchange::prepare(address, sasl).await?;
+        Ok(Self { address, mechanism: sasl.mechanism(), exchange, ends_blank })
     }
 
     /// Names the mechanism.
@@ -138,6 +143,9 @@ impl<'a> Login<'a> {
                 let said = printable(answer.error_message.as_deref().unwrap_or("it does not say why"));
                 let remedy = match self.mechanism {
                     SaslMechanism::OauthBearer => "has the token expired, or is it meant for something else?",
+                    _ if self.ends_blank => {
+                        "check user name and password (sasl): the password ends in white space, as one from a file may"
+                    }
                     _ => "check user name and password (sasl)",
                 };
                 Err(self.refused(&format!("{} ({said}): {remedy}", BrokerError::new(code))))
