@@ -33,10 +33,11 @@ fn brokers(config: &ProducerConfig, problems: &mut Vec<String>) {
     }
     let mut seen = Vec::new();
     for entry in &config.brokers {
+        let shown: String = entry.chars().take(80).collect();
         match Address::parse(entry) {
-            Err(problem) => problems.push(format!("brokers (bootstrap.servers): {entry:?} {problem}")),
+            Err(problem) => problems.push(format!("brokers (bootstrap.servers): {shown:?} {problem}")),
             Ok(address) if seen.contains(&address) => {
-                problems.push(format!("brokers (bootstrap.servers): {entry:?} is listed twice"));
+                problems.push(format!("brokers (bootstrap.servers): {shown:?} is listed twice"));
             }
             Ok(address) => seen.push(address),
         }

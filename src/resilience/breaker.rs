@@ -95,6 +95,12 @@ impl CircuitBreakerConfig {
                 problems.push(format!("circuit_breaker.{name} is 0; expected at least 1"));
             }
         }
+        if self.probes > MOST_PROBES {
+            problems.push(format!(
+                "circuit_breaker.probes is {}; expected at most {MOST_PROBES}, as each is a request",
+                self.probes
+            ));
+        }
         if !(self.failure_rate > 0.0 && self.failure_rate <= 1.0) {
             problems.push(format!(
                 "circuit_breaker.failure_rate is {}; expected more than 0 and at most 1",
@@ -144,6 +150,8 @@ pub(crate) enum Change {
 }
 
 const BUCKETS: usize = 10;
+/// A breaker that wants more would be half open for as long as its broker is up.
+const MOST_PROBES: u32 = 100;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {

@@ -36,6 +36,7 @@ mod regressions;
 mod runtimes;
 mod schedules;
 mod sequences;
+mod settings_sweep;
 mod telemetry;
 mod topics_in_use;
 mod turns;

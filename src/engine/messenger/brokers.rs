@@ -65,7 +65,7 @@ impl Brokers {
         Self {
             bootstrap,
             settings,
-            connecting: Semaphore::new(max_connecting),
+            connecting: Semaphore::new(max_connecting.min(Semaphore::MAX_PERMITS)),
             known: Mutex::default(),
             slots: Mutex::default(),
             answered: Arc::default(),
