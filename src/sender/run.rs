@@ -99,8 +99,8 @@ impl Run {
                 biased;
                 Some(landed) = self.in_flight.next() => self.land(landed),
                 Some(encoded) = self.encoding.next() => self.depart(encoded),
-                id = pending_or(self.asking.as_mut().map(|(asking, _)| asking)) => self.id_fetched(id),
-                probed = pending_or(self.probing.as_mut()) => self.probed(probed),
+                id = pending_or(self.asking.as_mut().map(|(asking, _)| asking)) => self.id_fetched(&id),
+                probed = pending_or(self.probing.as_mut()) => self.probed(&probed),
                 () = self.lane.woken() => {}
                 () = until(alarm) => {}
             }
@@ -316,10 +316,10 @@ impl Run {
         }
     }
 
-    fn id_fetched(&mut self, id: Result<ProducerId>) {
+    fn id_fetched(&mut self, id: &Result<ProducerId>) {
         let waiting = self.asking.take().map(|(_, waiting)| waiting).unwrap_or_default();
         for partition in &waiting {
-            match &id {
+            match id {
                 Ok(id) => partition.adopt(*id),
                 Err(error) => self.core.fail_waiting(partition, error),
             }
@@ -337,7 +337,7 @@ impl Run {
         self.probing = Some(Box::pin(async move { engine.probe(Some(node)).await }));
     }
 
-    fn probed(&mut self, result: Result<()>) {
+    fn probed(&mut self, result: &Result<()>) {
         if result.is_err() {
             // Nothing else notices, while the breaker is open, that the broker has another address.
             self.core.cluster.refresh_soon(&self.core);
