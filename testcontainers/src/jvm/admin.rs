@@ -110,7 +110,8 @@ async fn until_led(addresses: &[String], topic: &str, partitions: i32) -> Result
 /// Leaders of a topic's partitions; `None` where there is none. A broker that is frozen holds up no other.
 pub(crate) async fn leaders(addresses: &[String], topic: &str) -> Result<Vec<Option<i32>>> {
     let mut questions = JoinSet::new();
-    for address in addresses.iter().cloned() {
+    for address in addresses {
+        let address = address.clone();
         let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
         let request =
             MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
