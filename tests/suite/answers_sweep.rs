@@ -230,6 +230,7 @@ sweeps! {
     metadata_of_2017: Setup { version: Some(4), ..Setup::of(Api::Metadata) };
     init_producer_id_of_2017: Setup { version: Some(0), ..Setup::of(Api::InitProducerId) };
     produce_of_2017: Setup { version: Some(3), ..Setup::of(Api::Produce) };
+    produce_of_bad_records: Setup { compacted: true, ..Setup::of(Api::Produce) };
     sasl_handshake: Setup { sasl: Some(Mechanism::Plain), ..Setup::of(Api::SaslHandshake) };
     sasl_authenticate: Setup { sasl: Some(Mechanism::Plain), ..Setup::of(Api::SaslAuthenticate) };
 }
