@@ -29,6 +29,8 @@ mod logging;
 mod logins;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod odd_versions;
+mod old_brokers;
 mod real;
 mod real_faults;
 mod real_schedules;

@@ -2,27 +2,26 @@
 //! know, and one that cannot be used is an error at once that says why.
 
 use std::ops::RangeInclusive;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, FakeClusterBuilder, Fault, Mechanism, PASSWORD, Rule, Sasl, USER};
-use parking_lot::Mutex;
 use rskafka_producer::{
     BatchConfig, Compression, Context, Error, ErrorCode, ErrorKind, Fate, Message, Producer, ProducerConfig,
     SaslConfig,
 };
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-fn ctx() -> Context {
+pub(crate) fn ctx() -> Context {
     Context::timeout(60 * SECOND)
 }
 
-fn builder() -> FakeClusterBuilder {
+pub(crate) fn builder() -> FakeClusterBuilder {
     FakeCluster::builder().topic("t", 3).topic("other", 1)
 }
 
-fn config(cluster: &FakeCluster) -> ProducerConfig {
+pub(crate) fn config(cluster: &FakeCluster) -> ProducerConfig {
     ProducerConfig::new(cluster.bootstrap()).topic("t")
 }
 
@@ -36,7 +35,7 @@ fn versions_of(cluster: &FakeCluster, api: Api) -> Vec<i16> {
 }
 
 /// Sends numbered messages to several partitions and topics, and checks that each was stored once.
-async fn deliver(cluster: &FakeCluster, producer: &Producer, count: usize) {
+pub(crate) async fn deliver(cluster: &FakeCluster, producer: &Producer, count: usize) {
     let stored = || cluster.all_records("t").len() + cluster.all_records("other").len();
     let before = stored();
     let mut receipts = Vec::new();
@@ -192,7 +191,7 @@ const UNUSABLE: &[Unusable] = &[
     ("a newer Metadata", |builder| builder.offer(Api::Metadata, 40..=41), &["Metadata", "40 to 41"]),
 ];
 
-fn says(error: &Error, words: &[&str], what: &str) {
+pub(crate) fn says(error: &Error, words: &[&str], what: &str) {
     for word in words {
         assert!(error.to_string().contains(word), "{what}: {word:?} is missing in {error}");
     }
@@ -368,248 +367,5 @@ async fn a_broker_may_be_upgraded_and_downgraded_behind_its_address() {
             assert!(started.elapsed() < 2 * SECOND, "from {from} to {to}: {:?}", started.elapsed());
             producer.close(&ctx()).await.unwrap();
         }
-    }
-}
-
-/// The first answer of a connection, whatever its body.
-fn frame(body: &[u8]) -> Fault {
-    let mut bytes = (body.len() as i32 + 4).to_be_bytes().to_vec();
-    bytes.extend(0i32.to_be_bytes());
-    bytes.extend(body);
-    Fault::Garbage(bytes)
-}
-
-/// An answer to `ApiVersions` in version 3.
-fn answer(ranges: &[(i16, i16, i16)]) -> Fault {
-    let mut body = vec![0, 0, ranges.len() as u8 + 1];
-    for (key, min, max) in ranges {
-        for field in [key, min, max] {
-            body.extend(field.to_be_bytes());
-        }
-        body.push(0);
-    }
-    body.extend([0; 5]);
-    frame(&body)
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_odd_answer_about_versions_is_read_for_what_it_is_worth() {
-    let known = [(0, 3, 8), (3, 0, 7), (18, 0, 3), (22, 0, 1)];
-    let with = |more: &[(i16, i16, i16)]| answer(&[&known, more].concat());
-    let usable = [
-        ("unknown keys", with(&[(999, 0, 5), (i16::MAX, i16::MIN, i16::MAX), (-7, 0, 0)])),
-        ("min above max elsewhere", with(&[(1, 9, 2), (999, i16::MAX, i16::MIN)])),
-        ("duplicates", with(&known)),
-        ("the whole range of numbers", answer(&known.map(|(key, _, _)| (key, i16::MIN, i16::MAX)))),
-    ];
-    for (what, odd) in usable {
-        let cluster = builder().start().await.unwrap();
-        cluster.inject(Rule::on(Api::ApiVersions).always(), odd);
-        let producer = Producer::connect(&ctx(), config(&cluster)).await;
-        let producer = producer.unwrap_or_else(|error| panic!("{what}: {error}"));
-        deliver(&cluster, &producer, 20).await;
-        producer.close(&ctx()).await.unwrap();
-    }
-    let unusable = [
-        ("nothing", answer(&[]), "Produce"),
-        ("min above max", answer(&[(0, 8, 3), (3, 0, 7), (22, 0, 1)]), "Produce"),
-        ("negative versions", answer(&[(0, -9, -1), (3, 0, 7), (22, 0, 1)]), "Produce"),
-        ("another error", frame(&[0, 29, 1, 0, 0, 0, 0, 0]), "TOPIC_AUTHORIZATION_FAILED"),
-    ];
-    for (what, odd, word) in unusable {
-        let cluster = builder().start().await.unwrap();
-        cluster.inject(Rule::on(Api::ApiVersions).always(), odd);
-        let started = Instant::now();
-        let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
-        assert!(error.to_string().contains(word), "{what}: {error}");
-        assert!(started.elapsed() < SECOND, "{what}: {:?}", started.elapsed());
-    }
-}
-
-/// librdkafka's mock cluster before 2.13 answers so.
-const JUNK: &[u8] = &[0, 35, 0, 0, 0, 99, 1, 2, 3];
-
-#[tokio::test(start_paused = true)]
-async fn a_question_that_is_too_new_is_asked_again_in_version_0_whatever_follows_the_error() {
-    for tail in [2, 3, 6, JUNK.len()] {
-        let cluster = builder().start().await.unwrap();
-        cluster.on_request(move |seen| {
-            (seen.api == Api::ApiVersions && seen.version > 0).then(|| frame(&JUNK[..tail]))
-        });
-        let started = Instant::now();
-        let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
-        deliver(&cluster, &producer, 20).await;
-        assert!(started.elapsed() < SECOND);
-        assert_eq!(cluster.connections_accepted(0), 1, "it is asked on the same connection");
-        // One for each topic, and that of the first breath.
-        assert_eq!((cluster.requests(Api::Metadata), cluster.requests(Api::InitProducerId)), (3, 1));
-        producer.close(&ctx()).await.unwrap();
-    }
-}
-
-/// A broker may hang up on who asked too much.
-#[tokio::test(start_paused = true)]
-async fn a_question_that_is_too_new_is_asked_again_on_a_new_connection_where_the_old_one_ends() {
-    let cluster = builder().start().await.unwrap();
-    let spoiled = Mutex::new(Vec::new());
-    cluster.on_request(move |seen| {
-        let mut spoiled = spoiled.lock();
-        if seen.api == Api::ApiVersions && seen.version > 0 {
-            spoiled.push(seen.connection);
-            return Some(frame(JUNK));
-        }
-        spoiled.contains(&seen.connection).then_some(Fault::Disconnect)
-    });
-    let started = Instant::now();
-    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
-    deliver(&cluster, &producer, 20).await;
-    assert!(started.elapsed() < SECOND);
-    assert_eq!(cluster.connections_accepted(0), 2);
-    producer.close(&ctx()).await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_broker_that_refuses_every_question_about_versions_is_an_error_at_once() {
-    let cluster = builder().start().await.unwrap();
-    cluster.on_request(|seen| {
-        let refusal = if seen.version > 0 { frame(JUNK) } else { Fault::Error(35) };
-        (seen.api == Api::ApiVersions).then_some(refusal)
-    });
-    let started = Instant::now();
-    let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
-    says(&error, &["ApiVersions"], "refusal");
-    assert!(started.elapsed() < SECOND);
-}
-
-/// A broker that leaves a request in an unknown version without an answer, as some do, holds nothing up.
-#[tokio::test(start_paused = true)]
-async fn a_request_in_a_version_that_turns_out_wrong_is_not_waited_for() {
-    let cluster = builder().offer(Api::Metadata, 5..=7).start().await.unwrap();
-    let started = Instant::now();
-    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
-    deliver(&cluster, &producer, 20).await;
-    assert!(started.elapsed() < SECOND);
-    producer.close(&ctx()).await.unwrap();
-}
-
-/// What was stored and not answered is recognised when it is sent again: by Kafka 0.11 the last batch only, and by later
-/// ones the last five.
-#[tokio::test(start_paused = true)]
-async fn a_broker_that_remembers_one_batch_of_a_producer_gets_one_at_a_time() {
-    for (newest, most) in [(3, 1), (5, 5)] {
-        let cluster = builder().offer(Api::Produce, 0..=newest).start().await.unwrap();
-        let batch = BatchConfig::default().max_bytes(1_000);
-        let producer = Producer::connect(&ctx(), config(&cluster).batch(batch)).await.unwrap();
-        let message = || Message::new("x".repeat(900)).partition(0);
-        producer.send(&ctx(), message()).await.unwrap();
-        for _ in 0..25 {
-            let before = cluster.requests(Api::Produce);
-            cluster.inject(Rule::on(Api::Produce).always(), Fault::Unanswered);
-            let receipts: Vec<_> = (0..8).map(|_| producer.try_enqueue(message()).unwrap()).collect();
-            cluster.wait_until(|cluster| cluster.requests(Api::Produce) == before + most).await;
-            tokio::time::sleep(SECOND / 10).await;
-            assert_eq!(cluster.requests(Api::Produce), before + most);
-            cluster.heal();
-            cluster.cut_connections(0);
-            for receipt in receipts {
-                assert!(receipt.await.unwrap().offset().is_some());
-            }
-        }
-        assert_eq!(cluster.all_records("t").len(), 1 + 25 * 8);
-        producer.close(&ctx()).await.unwrap();
-    }
-}
-
-#[cfg(feature = "zstd")]
-#[tokio::test(start_paused = true)]
-async fn zstd_is_refused_at_once_where_the_broker_cannot_read_it() {
-    let cluster = builder().brokers(3).offer(Api::Produce, 0..=5).start().await.unwrap();
-    let batch = BatchConfig::default().compression(Compression::Zstd);
-    let error = Producer::connect(&ctx(), config(&cluster).batch(batch.clone())).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidConfig, ErrorCode::InvalidConfig));
-    let producer = Producer::new(config(&cluster).batch(batch)).unwrap();
-    let started = Instant::now();
-    let error = producer.send_message(&ctx(), "k", "v").await.unwrap_err();
-    assert!(started.elapsed() < SECOND);
-    assert_eq!((error.kind(), error.fate()), (ErrorKind::InvalidConfig, Fate::NotPersisted));
-    assert!(error.to_string().contains("batch.compression"), "{error}");
-    assert_eq!(cluster.requests(Api::Produce), 0);
-    producer.close(&ctx()).await.unwrap();
-}
-
-/// Before Kafka 2.4 a message without a key on a compacted topic is answered `CORRUPT_MESSAGE`, as damage on the way is.
-#[tokio::test(start_paused = true)]
-async fn a_batch_that_is_refused_as_corrupt_twice_fails_at_once_and_only_where_it_has_no_key() {
-    let cluster = builder().offer(Api::Produce, 0..=5).start().await.unwrap();
-    cluster.configure_topic("t", "cleanup.policy", "compact");
-    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
-    for keyless in [&[0][..], &[0, 1, 2, 3, 4, 5], &[1, 4]] {
-        let (stored, requests) = (cluster.all_records("t").len(), cluster.requests(Api::Produce));
-        let started = Instant::now();
-        let receipts: Vec<_> = (0..6)
-            .map(|n| {
-                let message = Message::new(n.to_string()).partition(0);
-                let message = if keyless.contains(&n) { message } else { message.key("k") };
-                (n, producer.try_enqueue(message).unwrap())
-            })
-            .collect();
-        for (n, receipt) in receipts {
-            match receipt.await {
-                Ok(_) => assert!(!keyless.contains(&n)),
-                Err(error) => {
-                    assert!(keyless.contains(&n));
-                    assert_eq!((error.kind(), error.fate()), (ErrorKind::InvalidMessage, Fate::NotPersisted));
-                    assert_eq!(error.broker_error().map(|error| error.code()), Some(2));
-                    assert!(error.to_string().contains("compacted"), "{error}");
-                }
-            }
-        }
-        assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
-        assert_eq!(cluster.all_records("t").len() - stored, 6 - keyless.len());
-        assert!(cluster.requests(Api::Produce) - requests <= 3);
-    }
-    producer.close(&ctx()).await.unwrap();
-}
-
-/// Damage does not repeat itself for ever; what has a key, or goes to a broker that would name it, is sent again.
-#[tokio::test(start_paused = true)]
-async fn a_batch_that_was_damaged_on_its_way_is_sent_again() {
-    for (newest, key, refusals) in [(5, Some("k"), 4), (12, Some("k"), 4), (12, None, 4), (5, None, 1)] {
-        let cluster = builder().offer(Api::Produce, 3..=newest).start().await.unwrap();
-        let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
-        let message = || key.map_or_else(|| Message::new("v"), |key| Message::new("v").key(key));
-        cluster.inject(Rule::on(Api::Produce).times(refusals), Fault::Error(2));
-        producer.send(&ctx(), message()).await.unwrap();
-        // Where something else is answered in between, it was not refused twice in a row.
-        for code in [2, 19, 2] {
-            cluster.inject(Rule::on(Api::Produce), Fault::Error(code));
-        }
-        producer.send(&ctx(), message()).await.unwrap();
-        assert_eq!(cluster.all_records("t").len(), 2);
-        producer.close(&ctx()).await.unwrap();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_duplicate_that_was_recognised_has_the_timestamp_that_is_in_the_log() {
-    for by_the_broker in [false, true] {
-        let cluster = builder().start().await.unwrap();
-        if by_the_broker {
-            cluster.configure_topic("t", "message.timestamp.type", "LogAppendTime");
-        }
-        let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
-        let old = SystemTime::now() - 3_600 * SECOND;
-        for _ in 0..3 {
-            let message = || Message::new("v").key("k").timestamp(old);
-            producer.send(&ctx(), message()).await.unwrap();
-            cluster.inject(Rule::on(Api::Produce), Fault::Disconnect.after_apply());
-            let delivery = producer.send(&ctx(), message()).await.unwrap();
-            assert_eq!(delivery.attempts(), 2);
-            let stored = cluster.records("t", delivery.partition());
-            let stored = stored.iter().find(|record| Some(record.offset) == delivery.offset()).unwrap();
-            let apart = (stored.timestamp - delivery.timestamp()).abs();
-            assert!(apart < 1_000, "{apart} ms");
-        }
-        producer.close(&ctx()).await.unwrap();
     }
 }

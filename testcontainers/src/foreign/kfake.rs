@@ -12,7 +12,7 @@ use crate::fake::Api;
 use crate::home;
 use crate::{PASSWORD, USER};
 
-/// The newest release of kfake that this testbed was tried with; `kfake/go.mod` pins it.
+/// The program around kfake, whose version its `go.mod` pins.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kfake");
 
 /// [kfake](https://pkg.go.dev/github.com/twmb/franz-go/pkg/kfake), the fake cluster of the Go client franz-go. Needs

@@ -1,5 +1,9 @@
 //! Clusters in processes of their own.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use kafka_testbed::{ClusterProxy, KfakeCluster};
 use tokio::net::TcpStream;
 
@@ -25,6 +29,37 @@ async fn a_process_ends_with_its_owner_and_with_a_panic() {
     assert!(panicked.await.is_err());
     for address in &addresses {
         assert!(!listens(address).await);
+    }
+}
+
+/// Run by the test below, in a process that is killed.
+#[tokio::test]
+#[ignore = "waits to be killed"]
+async fn an_owner_that_is_killed() {
+    let cluster = KfakeCluster::builder().topic("t", 1).start().await.unwrap();
+    println!("\nlistens {}", cluster.bootstrap()[0]);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+}
+
+#[tokio::test]
+async fn a_process_ends_with_an_owner_that_is_killed() {
+    if !KfakeCluster::available_or_skip("a_process_ends_with_an_owner_that_is_killed") {
+        return;
+    }
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "foreign::an_owner_that_is_killed", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.filter_map(|line| line.strip_prefix("listens ").map(str::to_owned)).next();
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let address = address.unwrap();
+    let killed = Instant::now();
+    while listens(&address).await {
+        assert!(killed.elapsed() < Duration::from_secs(30), "it outlives its owner");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
