@@ -194,3 +194,66 @@ fn a_name_can_be_registered_once() {
     let error = registry.register_fn("a", |_| async { Health::Up }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
+
+/// A check that misbehaves wherever it is called.
+struct Bad {
+    name: bool,
+}
+
+#[async_trait::async_trait]
+impl HealthCheck for Bad {
+    fn name(&self) -> &str {
+        assert!(!self.name, "no name");
+        "bad"
+    }
+
+    async fn check(&self, _: &Context) -> Health {
+        Health::Up
+    }
+
+    fn details(&self) -> Vec<HealthDetail> {
+        panic!("no details");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn panics_of_a_name_and_of_details_are_contained() {
+    let registry = HealthRegistry::new();
+    let error = registry.register(Bad { name: true }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().contains("the name of a health check panicked: no name"), "{error}");
+    registry.register(Bad { name: false }).unwrap();
+    let report = registry.report(&Context::background()).await;
+    assert_eq!(report.status(), Status::Pass, "what the check itself said counts");
+}
+
+/// A check that blocked its thread hid the reports of all others, and took a thread more with each run.
+#[test]
+fn a_check_that_does_not_come_back_hides_no_other_and_is_not_called_again() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let (ended, calls) = (Arc::new(parking_lot::Mutex::new(ended)), Arc::new(AtomicUsize::new(0)));
+    runtime.block_on(async {
+        let registry = HealthRegistry::new().cached_for(Duration::ZERO);
+        registry.register_fn("good", |_| async { Health::Up }).unwrap();
+        let counted = calls.clone();
+        let blocks = FnCheck {
+            name: "blocks".into(),
+            check: Box::new(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                ended.lock().recv().ok();
+                Box::pin(async { Health::Up })
+            }),
+        };
+        let how = Registration::default().timeout(Duration::from_millis(50));
+        registry.register_with(how, blocks).unwrap();
+        for _ in 0..3 {
+            let report = registry.report(&Context::timeout(10 * SECOND)).await;
+            let health = |name: &str| report.checks().iter().find(|c| c.name == name).unwrap().health.clone();
+            assert_eq!(health("good"), Health::Up);
+            assert_ne!(health("blocks"), Health::Up);
+        }
+    });
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    drop(end);
+}

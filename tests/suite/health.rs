@@ -151,3 +151,25 @@ async fn liveness_stays_up_while_every_broker_is_silent() {
     assert!(started.elapsed() < SECOND / 2, "{:?}", started.elapsed());
     assert!(cluster.seen().len() <= seen + 1, "liveness asks nobody anything");
 }
+
+/// `Liveness::check` ignored its context: asked directly, without a registry's time limit, it never came back where a task
+/// does not run.
+#[test]
+fn liveness_ends_with_its_context_where_tasks_do_not_run() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (driven, brokers) = (runtime(), tokio::runtime::Runtime::new().unwrap());
+    let cluster = brokers.block_on(FakeCluster::with_topic("t", 1)).unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").runtime(driven.handle().clone());
+    let producer = Producer::new(config).unwrap();
+    let liveness = producer.liveness();
+    let health = driven.block_on(async {
+        producer.send(&ctx(10 * SECOND), Message::new("v")).await.unwrap();
+        liveness.check(&ctx(10 * SECOND)).await
+    });
+    assert_eq!(health, Health::Up);
+    // Nobody drives that runtime now.
+    let started = std::time::Instant::now();
+    let health = runtime().block_on(liveness.check(&ctx(SECOND / 5)));
+    assert!(matches!(&health, Health::Down { reason, .. } if reason.contains("do not run")), "{health:?}");
+    assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
+}

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
-use rskafka_producer::{BulkheadConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig};
+use rskafka_producer::{
+    BatchConfig, BufferConfig, BulkheadConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig,
+};
 use tokio::time::Instant;
 
 fn ctx() -> Context {
@@ -112,4 +114,32 @@ async fn an_idle_producer_sets_no_timer() {
         minute.max(hour) <= without,
         "{minute} and {hour} wake-ups, where the timer of this test makes {without}"
     );
+}
+
+/// Whoever waited in a topic's share, or for the metadata of a topic, learned of `close` when their own time was over.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_to_hand_over_a_message_learns_at_once_that_the_producer_is_closed() {
+    let cluster = FakeCluster::builder().topic("t", 1).topic("other", 1).start().await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap())
+        .topic("t")
+        .batch(BatchConfig::default().max_bytes(10_000))
+        .buffer(BufferConfig::default().max_bytes(200_000))
+        .bulkhead(BulkheadConfig::default().topic_share(0.5));
+    let producer = Producer::connect(&ctx(), config).await.unwrap();
+    producer.send(&ctx(), Message::new("warm")).await.unwrap();
+    cluster.black_hole(0);
+    let large = || Message::new(vec![0; 90_000]);
+    drop(producer.enqueue(&Context::background(), large()).await.unwrap());
+    let waits = [large(), Message::new("unknown").to("other")].map(|message| {
+        let producer = producer.clone();
+        tokio::spawn(async move { producer.enqueue(&Context::background(), message).await.map(drop) })
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(waits.iter().all(|wait| !wait.is_finished()));
+    let closed = Instant::now();
+    drop(producer.close(&ctx()));
+    for wait in waits {
+        assert_eq!(wait.await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    }
+    assert!(closed.elapsed() < Duration::from_millis(50), "{:?}", closed.elapsed());
 }
