@@ -197,7 +197,14 @@ impl Run {
             }
             // A batch alone in its request may always go: validation saw to its size.
             let space = if parcels.is_empty() { usize::MAX } else { room };
-            match partition.take(now, idle, space, &policy) {
+            let mut taken = partition.take(now, idle, space, &policy);
+            if let Some(Take::NeedsId(spent)) = taken {
+                if let Some(id) = self.core.identities.current(spent) {
+                    partition.adopt(id);
+                    taken = partition.take(now, idle, space, &policy);
+                }
+            }
+            match taken {
                 None => {
                     again.push(partition);
                     break;
@@ -301,11 +308,6 @@ impl Run {
     }
 
     fn ask_id(&mut self, partition: Arc<Partition>, spent: Option<i64>) {
-        if let Some(id) = self.core.identities.current(spent) {
-            partition.adopt(id);
-            self.ready.push_back(partition);
-            return;
-        }
         match &mut self.asking {
             Some((_, waiting)) => waiting.push(partition),
             None => {

@@ -569,3 +569,19 @@ async fn few_messages_without_a_key_do_not_all_go_to_one_partition() {
     assert!(shares.iter().all(|share| *share < 1_000), "{shares:?}");
     assert!(shares.iter().filter(|share| **share > 0).count() >= 2, "{shares:?}");
 }
+
+/// A partition that took a producer id which was at hand was forgotten until something else woke its broker's task.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_waited_for_a_producer_id_which_is_at_hand_leaves_at_once() {
+    let cluster = FakeCluster::with_topic("t", 2).await.unwrap();
+    let producer = producer(config(&cluster)).await;
+    for partition in [0, 1] {
+        producer.send(&ctx(SECOND), Message::new("0").partition(partition)).await.unwrap();
+    }
+    // PRODUCER_FENCED: the first partition fetches another id, the second finds it.
+    for partition in [0, 1] {
+        cluster.inject(Rule::on(Api::Produce), Fault::Error(90));
+        producer.send(&ctx(SECOND), Message::new("1").partition(partition)).await.unwrap();
+    }
+    assert_eq!(cluster.requests(Api::InitProducerId), 2);
+}
