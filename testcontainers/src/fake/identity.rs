@@ -1,6 +1,5 @@
 //! Who answers at an address: another cluster, another topic of the same name, another broker, or nobody at the moment.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::FakeCluster;
@@ -19,8 +18,8 @@ impl FakeCluster {
     }
 
     /// Lets two clusters change places, as when one is taken down and another is started at its addresses: everything that
-    /// was stored, granted and configured moves, addresses and faults stay. All brokers are stopped meanwhile, and start
-    /// again with new connections. Both clusters need the same number of brokers.
+    /// was stored, granted and configured moves, addresses and faults stay. All connections are cut. Both clusters need the
+    /// same number of brokers.
     ///
     /// ```
     /// # async fn test() -> std::io::Result<()> {
@@ -29,36 +28,42 @@ impl FakeCluster {
     /// let blue = FakeCluster::with_topic("orders", 1).await?;
     /// let green = FakeCluster::with_topic("orders", 1).await?;
     /// // A producer of `blue` finds another cluster at its address.
-    /// blue.exchange(&green).await?;
+    /// blue.exchange(&green);
     /// # Ok(())
     /// # }
     /// ```
     ///
-    /// # Errors
-    ///
-    /// If a port is taken meanwhile.
-    ///
     /// # Panics
     ///
     /// If the clusters differ in their number of brokers.
-    pub async fn exchange(&self, other: &Self) -> std::io::Result<()> {
+    pub fn exchange(&self, other: &Self) {
         let nodes = self.bootstrap().len() as i32;
         assert_eq!(nodes, other.bootstrap().len() as i32, "the clusters have different numbers of brokers");
-        for cluster in [self, other] {
-            for node in 0..nodes {
-                cluster.stop(node).await;
-            }
+        for node in 0..nodes {
+            self.cut_connections(node);
+            other.cut_connections(node);
         }
         let mut moving = State::default();
         self.change(|state| state.swap_contents(&mut moving));
         other.change(|state| state.swap_contents(&mut moving));
         self.change(|state| state.swap_contents(&mut moving));
-        for cluster in [self, other] {
-            for node in 0..nodes {
-                cluster.start(node)?;
+    }
+
+    /// Lets two brokers change their addresses; their connections are cut.
+    pub fn exchange_addresses(&self, one: i32, other: i32) {
+        let mut nodes = self.nodes.lock();
+        nodes.swap(one as usize, other as usize);
+        for node in [one, other] {
+            if let Some(listening) = &nodes[node as usize] {
+                listening.serve(node);
+                listening.cut();
             }
         }
-        Ok(())
+        self.change(|state| {
+            let address = state.nodes[one as usize].address;
+            state.nodes[one as usize].address = state.nodes[other as usize].address;
+            state.nodes[other as usize].address = address;
+        });
     }
 
     /// Deletes a topic and creates it again in the same instant, empty and with another id; `false` if there is none.
@@ -95,15 +100,6 @@ impl FakeCluster {
     /// Has metadata list a broker again.
     pub fn unfence(&self, node: i32) {
         self.change(|state| state.nodes[node as usize].fenced = false);
-    }
-
-    /// Starts a stopped broker at this address, where another one may have been before.
-    ///
-    /// # Errors
-    ///
-    /// If the port is taken.
-    pub fn start_on(&self, node: i32, address: SocketAddr) -> std::io::Result<()> {
-        self.start_at(node, address)
     }
 }
 

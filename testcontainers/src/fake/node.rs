@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -13,6 +14,8 @@ use super::state::{Mode, Shared};
 #[derive(Debug)]
 pub(super) struct Listening {
     address: SocketAddr,
+    /// Which broker answers here.
+    node: Arc<AtomicI32>,
     cut: watch::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -24,8 +27,9 @@ impl Listening {
         let address = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
         let cut = watch::Sender::new(());
-        let task = tokio::spawn(accept(shared.clone(), node, listener, cut.subscribe()));
-        Ok(Self { address, cut, task })
+        let node = Arc::new(AtomicI32::new(node));
+        let task = tokio::spawn(accept(shared.clone(), node.clone(), listener, cut.subscribe()));
+        Ok(Self { address, node, cut, task })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -39,6 +43,11 @@ impl Listening {
         _ = (&mut self.task).await;
     }
 
+    /// Has another broker answer here, once the connections are cut.
+    pub(super) fn serve(&self, node: i32) {
+        self.node.store(node, Ordering::Release);
+    }
+
     pub(super) fn cut(&self) {
         self.cut.send_replace(());
     }
@@ -50,13 +59,14 @@ impl Drop for Listening {
     }
 }
 
-async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener, cut: watch::Receiver<()>) {
+async fn accept(shared: Arc<Shared>, node: Arc<AtomicI32>, listener: TcpListener, cut: watch::Receiver<()>) {
     // Aborted with the task.
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
         // Where even that fails, the peer is gone.
         _ = socket.set_nodelay(true);
         while connections.try_join_next().is_some() {}
+        let node = node.load(Ordering::Acquire);
         let (mode, number, tls) = {
             let mut state = shared.lock();
             state.next_connection += 1;
@@ -77,9 +87,11 @@ async fn accept(shared: Arc<Shared>, node: i32, listener: TcpListener, cut: watc
         connections.spawn(async move {
             let _open = open;
             tokio::select! {
+                // Nothing is answered once it is cut.
+                biased;
+                _ = cut.changed() => {}
                 // A peer that sends nonsense, or goes away, is done with.
                 _ = tls.serve(socket, &shared, node, number) => {}
-                _ = cut.changed() => {}
             }
         });
     }
