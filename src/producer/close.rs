@@ -16,6 +16,8 @@ pub(crate) enum Closing {
     #[default]
     Open,
     Draining,
+    /// A context ended, and what is left fails. So many messages had failed before.
+    Failing(u64),
     Done(Result<()>),
 }
 
@@ -119,9 +121,22 @@ impl Core {
         let draining = Draining(self.clone());
         self.supervisor.spawn("close", async move {
             draining.0.flush().await;
-            draining.0.stop();
-            draining.0.closed(Ok(()));
+            draining.0.drained_in_time();
         });
+    }
+
+    /// Everything is settled. Not the outcome where it is only so because a context ended meanwhile.
+    fn drained_in_time(&self) {
+        let in_time = self.closing.send_if_modified(|closing| {
+            let draining = matches!(closing, Closing::Draining);
+            if draining {
+                *closing = Closing::Done(Ok(()));
+            }
+            draining
+        });
+        if in_time {
+            self.stop();
+        }
     }
 
     /// Publishes the outcome, unless there is one.
@@ -137,7 +152,16 @@ impl Core {
 
     /// Fails everything that is left, wherever it is, and says how much that was.
     async fn close_now(self: &Arc<Self>, ended: Ended) -> Result<()> {
-        let before = self.stats.lost();
+        let mut before = self.stats.lost();
+        self.closing.send_modify(|closing| match closing {
+            // Several contexts may end at the same time: they count from the same state.
+            Closing::Failing(earlier) => before = *earlier,
+            Closing::Done(_) => {}
+            _ => *closing = Closing::Failing(before),
+        });
+        if let Closing::Done(result) = &*self.closing.borrow() {
+            return result.clone();
+        }
         let unsettled = self.seal();
         // Why is known only while they wait.
         let pending = self.pending();
