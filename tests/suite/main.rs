@@ -16,6 +16,7 @@ mod error_table;
 mod errors_explain;
 mod fake;
 mod faults;
+mod foreign_ends;
 mod freeze;
 mod frozen_leader;
 mod futures_sweep;
