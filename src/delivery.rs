@@ -36,6 +36,10 @@ impl Delivery {
 
     /// The timestamp that Kafka stores, in milliseconds since 1970: the message's own, or the broker's where
     /// the topic has `message.timestamp.type=LogAppendTime`.
+    ///
+    /// Which of the two a topic uses is learned from batches that are stored at their first attempt. A broker that
+    /// confirms a batch which it had stored before says when it did so, whatever the topic uses; that time is taken only
+    /// where the topic is known to use it. Where it is not known yet, or was changed since, this is the message's own.
     #[must_use]
     pub fn timestamp(&self) -> i64 {
         self.timestamp

@@ -16,6 +16,12 @@ use crate::scratch;
 /// What is longer is kept as the user gave it, so that it is copied only once, into its request.
 const LARGE: usize = 512;
 
+#[cfg(test)]
+thread_local! {
+    /// Records that this thread copied from one batch to another.
+    static PICKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 thread_local! {
     /// Records with large parts, put together.
     static WHOLE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -127,6 +133,11 @@ impl Records {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn picked() -> usize {
+        PICKED.get()
+    }
+
     /// The room that these take.
     pub(crate) fn room(&self) -> Room {
         Room { records: self.marks.len(), bytes: self.bytes.len() }
@@ -170,7 +181,7 @@ impl Records {
         self.bytes.len() + self.large_bytes
     }
 
-    pub(super) fn base(&self) -> i64 {
+    pub(crate) fn base(&self) -> i64 {
         self.base
     }
 
@@ -297,6 +308,8 @@ impl Records {
     pub(crate) fn pick(&self, positions: impl Iterator<Item = usize>) -> Self {
         let mut picked = Self::default();
         for position in positions {
+            #[cfg(test)]
+            PICKED.set(PICKED.get() + 1);
             let mut reader = self.reader(position);
             let timestamp = self.base.wrapping_add(reader.head());
             let (contents, end) = (reader.bytes, self.marks[position].end as usize);

@@ -91,3 +91,80 @@ impl Batch {
         std::mem::replace(self, empty)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::Message;
+    use crate::accumulator::batch::Arrival;
+    use crate::accumulator::buffer::Buffer;
+    use crate::accumulator::completion::Completion;
+    use crate::accumulator::waiters::Settlement;
+    use crate::error::{Error, ErrorKind};
+    use crate::logging::Log;
+    use crate::record::message_footprint;
+    use crate::supervisor::Supervisor;
+
+    const RECORDS: u32 = 4_000;
+
+    fn batch(wall: i64, delivery: Duration, records: u32) -> (Batch, Arc<Buffer>) {
+        let buffer = Buffer::new(1 << 30);
+        let completion = Completion::new("t".into(), 0, 1, Supervisor::new(None));
+        let now = Instant::now();
+        let mut batch = Batch::open(completion, [Some(buffer.clone()), None], now, wall, Records::default());
+        for number in 0..records {
+            let message = Message::new(number.to_string());
+            let footprint = message_footprint(&message);
+            assert_eq!(buffer.try_take(footprint), Ok(()));
+            let arrival = Arrival { message: &message, footprint, now, deadline: None };
+            drop(batch.push(&arrival, delivery, usize::MAX).unwrap());
+        }
+        (batch, buffer)
+    }
+
+    /// Calls records off in this order; how many were copied for it.
+    fn copied(order: impl Iterator<Item = u32>) -> usize {
+        let (mut batch, buffer) = batch(0, Duration::from_secs(1), RECORDS);
+        let (log, before) = (Log::ambient(), Records::picked());
+        let mut called_off = 0;
+        for index in order {
+            let mut settlement = Settlement::new(&log);
+            let error = Error::new(ErrorKind::Cancelled, "called off");
+            batch.call_off(index).unwrap().fail(error, &mut settlement);
+            called_off += settlement.carry_out().total();
+        }
+        assert_eq!((called_off, batch.len()), (RECORDS as usize, 0));
+        let mut settlement = Settlement::new(&log);
+        batch.end(&mut settlement);
+        assert_eq!(settlement.carry_out().total(), 0);
+        assert_eq!(buffer.used(), 0);
+        Records::picked() - before
+    }
+
+    #[test]
+    fn to_call_off_every_record_of_a_batch_copies_each_a_few_times_and_not_for_each_other() {
+        let mut random: Vec<u32> = (0..RECORDS).collect();
+        fastrand::Rng::with_seed(7).shuffle(&mut random);
+        let most = (2 * IDLE_PART) * RECORDS as usize;
+        for copied in [copied(0..RECORDS), copied((0..RECORDS).rev()), copied(random.into_iter())] {
+            assert!(copied <= most, "{copied} records were copied");
+        }
+    }
+
+    #[test]
+    fn a_clock_before_1970_and_a_time_without_end_are_no_trouble() {
+        let (mut batch, _buffer) = batch(i64::MIN, Duration::MAX, 1);
+        assert_eq!(batch.records().base(), 0, "a time that Kafka cannot store");
+        assert!(batch.expires > Instant::now() + Duration::from_secs(86_400));
+        let log = Log::ambient();
+        let mut settlement = Settlement::new(&log);
+        batch.replace().fail(Error::new(ErrorKind::Cancelled, "over"), &mut settlement);
+        assert_eq!(settlement.carry_out().total(), 1);
+    }
+}
