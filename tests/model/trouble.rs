@@ -1,0 +1,240 @@
+//! What goes wrong with a cluster, at random.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_testbed::{Api, FakeCluster, Fault, RequestSeen, StoredRecord};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::runner::Watch;
+use crate::settings::{MS, SECOND, Settings};
+
+pub(crate) const TOPICS: [&str; 2] = ["t0", "t1"];
+
+const HAPPENINGS: [&str; 14] = [
+    "move",
+    "move",
+    "cut",
+    "cut",
+    "no leader",
+    "grow",
+    "black hole",
+    "deaf",
+    "reset",
+    "stop",
+    "forget",
+    "recreate",
+    "quiet",
+    "resize",
+];
+
+/// A partition's log from the creation of its topic to its deletion.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Life {
+    pub(crate) records: Vec<StoredRecord>,
+    /// Its broker forgot what it knew of its producers, and may store copies, or what follows nothing.
+    pub(crate) forgot: bool,
+}
+
+/// The cluster, and what is no longer in it.
+pub(crate) struct World {
+    pub(crate) cluster: FakeCluster,
+    settings: Settings,
+    over: Mutex<HashMap<(usize, i32), Vec<Life>>>,
+    forgot: Mutex<HashMap<(usize, i32), bool>>,
+    pub(crate) recreated: Mutex<u64>,
+    watch: Arc<Watch>,
+    began: Instant,
+}
+
+impl World {
+    pub(crate) async fn new(settings: &Settings, seed: u64, watch: Arc<Watch>) -> Arc<Self> {
+        let mut builder = FakeCluster::builder().brokers(settings.brokers as usize);
+        for topic in TOPICS {
+            builder = builder.topic(topic, settings.partitions);
+        }
+        let cluster = builder.start().await.unwrap();
+        if let Some(bytes) = settings.max_message_bytes {
+            cluster.configure_topic(TOPICS[0], "max.message.bytes", &bytes.to_string());
+        }
+        let hook = Mutex::new((fastrand::Rng::with_seed(seed ^ 0xabcd), 40));
+        let (rate, lying) = (settings.fault_rate, settings.lying);
+        cluster.on_request(move |request: &RequestSeen| {
+            let (random, left) = &mut *hook.lock();
+            let produce = request.api == Api::Produce;
+            if *left == 0 || random.f64() >= if produce { rate } else { rate / 3.0 } {
+                return None;
+            }
+            *left -= 1;
+            Some(if produce { produce_fault(random) } else { other_fault(random, lying) })
+        });
+        Arc::new(Self {
+            cluster,
+            settings: settings.clone(),
+            over: Mutex::default(),
+            forgot: Mutex::default(),
+            recreated: Mutex::new(0),
+            watch,
+            began: Instant::now(),
+        })
+    }
+
+    /// Every life of a partition, the present one last.
+    pub(crate) fn lives(&self, topic: usize, partition: i32) -> Vec<Life> {
+        let mut lives = self.over.lock().get(&(topic, partition)).cloned().unwrap_or_default();
+        lives.push(self.present(topic, partition));
+        lives
+    }
+
+    fn present(&self, topic: usize, partition: i32) -> Life {
+        let forgot = self.forgot.lock().get(&(topic, partition)).copied().unwrap_or_default();
+        Life { records: self.cluster.records(TOPICS[topic], partition), forgot }
+    }
+
+    pub(crate) fn partitions(&self) -> i32 {
+        // Grown by two at most.
+        self.settings.partitions + 2
+    }
+
+    /// One thing that happens, and what comes of it.
+    pub(crate) async fn happen(self: &Arc<Self>, r: &mut fastrand::Rng) {
+        let node = r.i32(0..self.settings.brokers);
+        let (topic, partition) = (r.usize(..2), r.i32(0..self.settings.partitions));
+        let name = TOPICS[topic];
+        let cluster = &self.cluster;
+        let what = r.usize(..HAPPENINGS.len());
+        self.say(&format!("{} {name}/{partition} node {node}", HAPPENINGS[what]));
+        match what {
+            0 | 1 => cluster.move_leader(name, partition, node),
+            2 | 3 => cluster.cut_connections(node),
+            4 => {
+                cluster.remove_leader(name, partition);
+                self.later(r, move |world| world.cluster.move_leader(name, partition, node));
+            }
+            5 => cluster.grow_topic(name, r.i32(0..self.partitions() + 1).max(self.settings.partitions)),
+            6 => {
+                cluster.black_hole(node);
+                self.later(r, move |world| world.cluster.behave(node));
+            }
+            7 => {
+                cluster.stop_reading(node);
+                self.later(r, move |world| world.cluster.behave(node));
+            }
+            8 => {
+                cluster.reset_connections(node);
+                self.later(r, move |world| world.cluster.behave(node));
+            }
+            9 => {
+                cluster.stop(node).await;
+                tokio::time::sleep(MS * r.u32(..2_000)).await;
+                // The first one stays where the producer looks for it.
+                match node > 0 && r.bool() {
+                    true => cluster.start_elsewhere(node).unwrap(),
+                    false => cluster.start(node).unwrap(),
+                }
+            }
+            10 => {
+                self.forgot.lock().insert((topic, partition), true);
+                cluster.forget_producers(name, partition);
+            }
+            11 => self.recreate(topic, r).await,
+            12 => tokio::time::sleep(MS * r.u32(..6_000)).await,
+            _ => {
+                let bytes = if r.bool() { "700" } else { "1048588" };
+                cluster.configure_topic(name, "max.message.bytes", bytes);
+            }
+        }
+    }
+
+    /// Deletes a topic, and creates it again at once or a little later.
+    async fn recreate(&self, topic: usize, r: &mut fastrand::Rng) {
+        for partition in 0..self.partitions() {
+            let life = self.present(topic, partition);
+            self.over.lock().entry((topic, partition)).or_default().push(life);
+            self.forgot.lock().remove(&(topic, partition));
+        }
+        self.cluster.delete_topic(TOPICS[topic]);
+        if r.bool() {
+            tokio::time::sleep(MS * r.u32(..1_500)).await;
+        }
+        *self.recreated.lock() += 1;
+        self.say("created again");
+        self.cluster.create_topic(TOPICS[topic], self.settings.partitions);
+    }
+
+    fn say(&self, what: &str) {
+        self.watch.happened(self.began.elapsed(), what);
+    }
+
+    fn later(self: &Arc<Self>, r: &mut fastrand::Rng, act: impl FnOnce(&Self) + Send + 'static) {
+        let (world, after) = (self.clone(), MS * r.u32(..4_000));
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            world.say("better again");
+            act(&world);
+        });
+    }
+
+    /// From now on nothing goes wrong.
+    pub(crate) async fn heal(&self) {
+        // What was interrupted has stopped by then.
+        tokio::time::sleep(MS).await;
+        self.say("healed");
+        self.cluster.heal();
+        for node in 0..self.settings.brokers {
+            self.cluster.behave(node);
+            // Refused if it runs.
+            _ = self.cluster.start(node);
+        }
+        for topic in TOPICS {
+            self.cluster.create_topic(topic, self.settings.partitions);
+            self.cluster.configure_topic(topic, "max.message.bytes", "1048588");
+            for partition in 0..self.partitions() {
+                if self.cluster.high_watermark(topic, partition).is_some()
+                    && self.cluster.leader(topic, partition).is_none()
+                {
+                    self.cluster.move_leader(topic, partition, 0);
+                }
+            }
+        }
+    }
+}
+
+fn produce_fault(r: &mut fastrand::Rng) -> Fault {
+    const CODES: [i16; 25] =
+        [6, 7, 10, 19, 20, 29, 56, 87, 2, 3, 5, 9, 13, 89, 45, 47, 59, 90, 74, 8, 14, -1, 1_000, 18, 17];
+    match r.u8(..15) {
+        0 => Fault::Disconnect,
+        1 | 2 => Fault::Disconnect.after_apply(),
+        3 => Fault::Silence,
+        4 => Fault::Silence.after_apply(),
+        5 | 6 => Fault::Error(CODES[r.usize(..CODES.len())]),
+        7 => Fault::Error([6, 7, 20, 13, 56][r.usize(..5)]).after_apply(),
+        8 => Fault::Delay(MS * r.u32(..4_000)),
+        9 => Fault::Delay(MS * r.u32(..4_000)).after_apply(),
+        10 => Fault::CutAfter(r.usize(..60)),
+        11 => Fault::CutAfter(r.usize(..60)).after_apply(),
+        12 => Fault::Error(7),
+        // An answer that says it is shorter than any.
+        13 => Fault::Garbage(vec![0, 0, 0, r.u8(..4), 1, 2, 3, 4]).after_apply(),
+        _ => Fault::Throttle(MS * r.u32(..500)),
+    }
+}
+
+fn other_fault(r: &mut fastrand::Rng, lying: bool) -> Fault {
+    match r.u8(..8) {
+        0 => Fault::Disconnect,
+        1 => Fault::Silence,
+        2 | 3 => Fault::Error([3, 5, 14, 15, 41, -1, 35, 31][r.usize(..8)]),
+        4 => Fault::CutAfter(r.usize(..40)),
+        5 if lying => Fault::Mangle(r.u64(..)),
+        5 => Fault::Garbage(vec![0, 0, 0, r.u8(..4), 1, 2, 3, 4]),
+        6 => Fault::Throttle(MS * r.u32(..500)),
+        _ => Fault::Delay(MS * r.u32(..2_000)),
+    }
+}
+
+/// Longer than anything that a schedule brings about by itself.
+pub(crate) const AGES: Duration = SECOND.saturating_mul(200);

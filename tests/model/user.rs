@@ -1,0 +1,329 @@
+//! A user's calls, at random, and what each one answered.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::poll;
+use parking_lot::Mutex;
+use rskafka_producer::{Context, Delivery, Error, Fate, Message, Producer};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::hostile::{Whim, value};
+use crate::runner::Watch;
+use crate::settings::{MS, SECOND, Settings};
+use crate::trouble::TOPICS;
+
+/// A call may be late by so much.
+pub(crate) const LATE: Duration = Duration::from_millis(250);
+/// What a kept value is longer than.
+const LARGE: usize = 600;
+
+/// What is known of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Stored {
+        topic: usize,
+        partition: i32,
+        offset: Option<i64>,
+        attempts: u32,
+    },
+    NotPersisted,
+    PossiblyPersisted,
+    /// Nobody waited for the answer.
+    Unknown,
+}
+
+/// What every message came to, by number.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    next: AtomicU64,
+    pub(crate) told: Mutex<HashMap<u64, Told>>,
+    /// User and place in the order in which the producer accepted that user's messages.
+    pub(crate) accepted: Mutex<HashMap<u64, (usize, usize)>>,
+    armed: Mutex<HashMap<u64, Arc<AtomicBool>>>,
+    /// Promises that were broken.
+    pub(crate) broken: Mutex<Vec<String>>,
+}
+
+impl Ledger {
+    fn accept(&self, user: usize, number: u64) {
+        let mut accepted = self.accepted.lock();
+        let place = accepted.len();
+        accepted.insert(number, (user, place));
+    }
+
+    fn tell(&self, number: u64, result: Result<Delivery, Error>) {
+        // From here on the message is ours.
+        if let Some(armed) = self.armed.lock().remove(&number) {
+            armed.store(false, Ordering::SeqCst);
+        }
+        let told = match result {
+            Ok(delivery) => Told::Stored {
+                topic: TOPICS.iter().position(|topic| *topic == delivery.topic()).unwrap(),
+                partition: delivery.partition(),
+                offset: delivery.offset(),
+                attempts: delivery.attempts(),
+            },
+            Err(error) => {
+                let (fate, text) = (error.fate(), error.to_string());
+                if error.into_message().is_none() {
+                    self.broken(format!("{number} was not handed back: {text}"));
+                }
+                match fate {
+                    Fate::NotPersisted => Told::NotPersisted,
+                    Fate::PossiblyPersisted => Told::PossiblyPersisted,
+                }
+            }
+        };
+        self.told.lock().insert(number, told);
+    }
+
+    pub(crate) fn broken(&self, what: String) {
+        self.broken.lock().push(what);
+    }
+
+    /// A call that took longer than it may.
+    fn check(&self, what: &str, started: Instant, bound: Duration) {
+        let took = started.elapsed();
+        if took > bound + LATE {
+            self.broken(format!("{what} took {took:?} of {bound:?}"));
+        }
+    }
+}
+
+pub(crate) struct User {
+    pub(crate) id: usize,
+    pub(crate) random: fastrand::Rng,
+    pub(crate) settings: Settings,
+    pub(crate) producer: Producer,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) watch: Arc<Watch>,
+}
+
+/// What is left of a user: calls that go on, and calls that nobody polls.
+#[derive(Default)]
+pub(crate) struct Remains {
+    pub(crate) calls: Vec<JoinHandle<()>>,
+    pub(crate) left_alone: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl User {
+    pub(crate) async fn act(mut self) -> Remains {
+        let mut remains = Remains::default();
+        for _ in 0..self.random.usize(15..70) {
+            self.call(&mut remains).await;
+            match self.random.u8(..30) {
+                0..5 => tokio::time::sleep(MS * self.random.u32(..400)).await,
+                5 => tokio::time::sleep(MS * self.random.u32(..5_000)).await,
+                6 => tokio::task::yield_now().await,
+                _ => {}
+            }
+        }
+        remains
+    }
+
+    /// `kept`: whatever fails comes back to be disarmed.
+    fn message(&mut self, number: u64, kept: bool) -> Message {
+        let r = &mut self.random;
+        let mut text = number.to_string();
+        let topic = usize::from(r.u8(..4) == 0);
+        let mut message = Message::new("").to(TOPICS[topic]);
+        if r.u8(..6) > 0 {
+            message = message.partition(r.i32(0..self.settings.partitions));
+        } else if self.settings.hostile {
+            message = message.key(["panics", "strays", "follows"][r.usize(..3)]);
+        } else if r.bool() {
+            message = message.key(vec![r.u8(..)]);
+        }
+        message = message.header("pad", "x".repeat(r.usize(..200)));
+        let owned = kept && self.settings.hostile && r.u8(..3) == 0;
+        if owned || r.u8(..20) == 0 {
+            text = format!("{text:<LARGE$}");
+        }
+        message.value = Some(Bytes::from(text.clone()));
+        if owned {
+            let armed = Arc::new(AtomicBool::new(true));
+            let whim = if r.bool() { Whim::Panics } else { Whim::Reenters(self.producer.clone()) };
+            message.value = Some(value(text.into_bytes(), whim, &armed));
+            self.ledger.armed.lock().insert(number, armed);
+        }
+        message
+    }
+
+    /// A context, and the longest time that a call with it may take.
+    fn context(&mut self) -> (Context, Duration) {
+        let r = &mut self.random;
+        let whole = self.settings.max_wait + self.settings.delivery;
+        let limit = match r.u8(..7) {
+            0 => MS * r.u32(..300),
+            1 => MS * r.u32(..5_000),
+            2 => Duration::ZERO,
+            3 => return (Context::background(), whole),
+            _ => 60 * SECOND,
+        };
+        (Context::timeout(limit), limit.min(whole))
+    }
+
+    async fn call(&mut self, remains: &mut Remains) {
+        let number = self.ledger.next.fetch_add(1, Ordering::Relaxed);
+        match self.random.u8(..24) {
+            0..4 => self.send(number, remains),
+            4 | 5 => self.abandoned_send(number, remains),
+            6 => self.neglected_send(number, remains).await,
+            7..10 => self.enqueue(number, remains, false).await,
+            10..20 => self.enqueue(number, remains, true).await,
+            20 => self.try_enqueue(number, remains),
+            21 => self.flush(remains),
+            22 => self.health(remains),
+            _ => {}
+        }
+    }
+
+    /// A send that may be cancelled by its context, on a task of its own.
+    fn send(&mut self, number: u64, remains: &mut Remains) {
+        let ((ctx, bound), message) = (self.context(), self.message(number, true));
+        let cancelled = self.random.bool().then(|| MS * self.random.u32(..1_500));
+        let (producer, ledger, token) =
+            (self.producer.clone(), self.ledger.clone(), CancellationToken::new());
+        let ctx = ctx.with_cancellation(token.clone());
+        let bound = cancelled.map_or(bound, |after| after.min(bound));
+        let open = self.watch.call(format!("send {number}"));
+        remains.calls.push(tokio::spawn(async move {
+            let (_open, started) = (open, Instant::now());
+            let cancel = async {
+                match cancelled {
+                    Some(after) => tokio::time::sleep(after).await,
+                    None => std::future::pending().await,
+                }
+                token.cancel();
+                std::future::pending::<()>().await;
+            };
+            let result = tokio::select! {
+                biased;
+                result = producer.send(&ctx, message) => result,
+                () = cancel => unreachable!("it never ends"),
+            };
+            ledger.check(&format!("send {number}"), started, bound);
+            ledger.tell(number, result);
+        }));
+    }
+
+    /// A send whose future is dropped.
+    fn abandoned_send(&mut self, number: u64, remains: &mut Remains) {
+        let ((ctx, _), message, after) =
+            (self.context(), self.message(number, false), MS * self.random.u32(..1_000));
+        let producer = self.producer.clone();
+        self.ledger.told.lock().insert(number, Told::Unknown);
+        remains.calls.push(tokio::spawn(async move {
+            // Its answer is of interest to nobody.
+            drop(
+                tokio::time::timeout(after, producer.send(&ctx, message))
+                    .await
+                    .map(|result| result.map_err(drop)),
+            );
+        }));
+    }
+
+    /// A send that is polled a few times, and then left alone or leaked.
+    async fn neglected_send(&mut self, number: u64, remains: &mut Remains) {
+        let ((ctx, _), message) = (self.context(), self.message(number, false));
+        let (producer, ledger) = (self.producer.clone(), self.ledger.clone());
+        self.ledger.told.lock().insert(number, Told::Unknown);
+        let mut send: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            let result = producer.send(&ctx, message).await;
+            ledger.tell(number, result);
+        });
+        for _ in 0..self.random.usize(1..20) {
+            if poll!(&mut send).is_ready() {
+                return;
+            }
+            match self.random.u8(..4) {
+                0 => tokio::time::sleep(MS * self.random.u32(..50)).await,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+        match self.random.u8(..10) {
+            0 => std::mem::forget(send),
+            _ => remains.left_alone.push(send),
+        }
+    }
+
+    async fn enqueue(&mut self, number: u64, remains: &mut Remains, awaited: bool) {
+        let ((ctx, bound), message) = (self.context(), self.message(number, true));
+        let started = Instant::now();
+        let result = {
+            let _open = self.watch.call(format!("enqueue {number}"));
+            self.producer.enqueue(&ctx, message).await
+        };
+        self.ledger.check(&format!("enqueue {number}"), started, bound.min(2 * self.settings.max_wait));
+        match result {
+            Ok(receipt) => self.accepted(number, receipt, started, bound, remains, awaited),
+            Err(error) => self.ledger.tell(number, Err(error)),
+        }
+    }
+
+    fn try_enqueue(&mut self, number: u64, remains: &mut Remains) {
+        let message = self.message(number, true);
+        let awaited = self.random.bool();
+        match self.producer.try_enqueue(message) {
+            Ok(receipt) => {
+                self.accepted(number, receipt, Instant::now(), self.settings.delivery, remains, awaited);
+            }
+            Err(error) => self.ledger.tell(number, Err(error)),
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        number: u64,
+        receipt: rskafka_producer::Receipt,
+        started: Instant,
+        bound: Duration,
+        remains: &mut Remains,
+        awaited: bool,
+    ) {
+        self.ledger.accept(self.id, number);
+        if !awaited {
+            self.ledger.told.lock().insert(number, Told::Unknown);
+            return drop(receipt);
+        }
+        let (ledger, open) = (self.ledger.clone(), self.watch.call(format!("receipt {number}")));
+        remains.calls.push(tokio::spawn(async move {
+            let _open = open;
+            let result = receipt.await;
+            ledger.check(&format!("receipt {number}"), started, bound);
+            ledger.tell(number, result);
+        }));
+    }
+
+    fn flush(&mut self, remains: &mut Remains) {
+        let limit = MS * self.random.u32(..2_000);
+        let (producer, ledger) = (self.producer.clone(), self.ledger.clone());
+        let open = self.watch.call("flush");
+        remains.calls.push(tokio::spawn(async move {
+            let (_open, started) = (open, Instant::now());
+            // Whether it succeeds is up to the brokers.
+            _ = producer.flush(&Context::timeout(limit)).await;
+            ledger.check("flush", started, limit);
+        }));
+    }
+
+    fn health(&mut self, remains: &mut Remains) {
+        let limit = MS * self.random.u32(..2_000);
+        let (producer, ledger) = (self.producer.clone(), self.ledger.clone());
+        let open = self.watch.call("health");
+        remains.calls.push(tokio::spawn(async move {
+            let (_open, started) = (open, Instant::now());
+            // Whether it succeeds is up to the brokers.
+            _ = producer.health(&Context::timeout(limit)).await;
+            ledger.check("health", started, limit);
+        }));
+    }
+}
