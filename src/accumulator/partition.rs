@@ -10,7 +10,7 @@ use super::batch::{Arrival, Batch, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
 use super::failed::Failed;
-use super::queue::{Appended, Policy, Queue, Readiness, Take, overtaken};
+use super::queue::{Appended, Policy, Queue, Readiness, Take, lost_track, overtaken};
 use super::sequencer::ProducerId;
 use super::waiters::{Settlement, Woken};
 use crate::error::Error;
@@ -163,6 +163,11 @@ impl Partition {
         overtaken().with_topic(self.topic.clone()).with_partition(self.index)
     }
 
+    /// The error of messages that a broker may have stored before it lost track of this producer.
+    pub(crate) fn lost_track(&self) -> Error {
+        lost_track().with_topic(self.topic.clone()).with_partition(self.index)
+    }
+
     /// The time of appending, where the topic uses it. To a batch that it had stored already a broker answers the time at
     /// which it did so, whatever the topic uses.
     fn trusted(&self, append_time: Option<i64>, in_doubt: bool) -> Option<i64> {
@@ -181,8 +186,8 @@ impl Partition {
 
     /// Another topic of the same name is in the place of the one that was known: sequence numbers start again under a
     /// higher epoch, one batch at a time, and late copies of what was sent to the former topic are fenced.
-    pub(crate) fn topic_recreated(&self) {
-        self.queue.lock().topic_recreated();
+    pub(crate) fn topic_recreated(&self) -> Failed {
+        self.settle(|queue, settlement| queue.topic_recreated(settlement)).1
     }
 
     /// Another cluster answers. The producer id is somebody else's there: nothing more is sent under it, messages that may

@@ -147,7 +147,8 @@ impl Cluster {
                 if let Some(topic) = recreated {
                     core.log.topic_recreated(&metadata.name);
                     for partition in &topic.partitions.all {
-                        partition.topic_recreated();
+                        let failed = partition.topic_recreated();
+                        core.stats.failed(partition.topic(), failed, &partition.lost_track());
                         partition.lane().schedule(core, partition.clone());
                     }
                 }

@@ -50,7 +50,7 @@ impl Queue {
         for flight in &mut self.in_flight {
             flight.expire(now, error, settlement);
         }
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// When a record's time is over, if that is sooner than was last said. What is in flight comes back by itself before
@@ -113,7 +113,7 @@ impl Queue {
                     batch.end(settlement);
                 }
             }
-            self.after_landing();
+            self.after_landing(settlement);
             return true;
         }
         let flight = self.in_flight.iter_mut().find(|flight| !flight.written && certain(&flight.batch));
@@ -134,7 +134,7 @@ impl Queue {
             let error = because(error, batch.last_error());
             self.give_up(batch, error, settlement);
         }
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
@@ -168,6 +168,7 @@ impl Queue {
     /// it; what was sent *ahead* of it may be.
     pub(super) fn break_behind(&mut self, order: Order, certain: bool) {
         self.sequencer.broken();
+        let certain = certain && !self.lost_track;
         for batch in self.resend.iter_mut().filter(|batch| certain && batch.order() > order) {
             batch.sequence = None;
             batch.in_doubt = false;

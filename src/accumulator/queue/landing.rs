@@ -25,7 +25,7 @@ impl Queue {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
         batch.attempts = batch.attempts.saturating_sub(1);
         self.send_again(batch, None, settlement);
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// A batch in flight is stored, and its messages are settled. Returns what is left of it.
@@ -52,7 +52,7 @@ impl Queue {
                 self.put_back(batch, settlement);
             }
         }
-        self.after_landing();
+        self.after_landing(settlement);
         batch
     }
 
@@ -74,7 +74,7 @@ impl Queue {
         for batch in std::mem::take(&mut self.resend) {
             self.put_back(batch, settlement);
         }
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// Why `batch` cannot be sent again.
@@ -100,7 +100,7 @@ impl Queue {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
         settlement.let_go_error(batch.note(verdict));
         self.give_up(batch, verdict.error.clone(), settlement);
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// A batch in flight is to be sent again at `at`, under the sequence that it has.
@@ -115,7 +115,7 @@ impl Queue {
         settlement.let_go_error(batch.note(verdict));
         self.sequencer.broker_may_have_forgotten();
         self.send_again(batch, Some(at), settlement);
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// The broker refused a batch in flight because of its sequence: it is certainly not stored.
@@ -142,23 +142,9 @@ impl Queue {
         } else if !behind {
             self.sequencer.broken();
         }
-        if !behind {
-            self.fail_doubtful(verdict, settlement);
-        }
+        self.lost_track |= !behind;
         self.send_again(batch, Some(at), settlement);
-        self.after_landing();
-    }
-
-    /// The broker does not know the batch before these, and took them all the same if it has them: under other numbers they
-    /// would be stored again.
-    fn fail_doubtful(&mut self, verdict: &Verdict, settlement: &mut Settlement<'_>) {
-        for batch in std::mem::take(&mut self.resend) {
-            if batch.in_doubt {
-                self.give_up(batch, verdict.error.clone(), settlement);
-            } else {
-                self.resend.push_back(batch);
-            }
-        }
+        self.after_landing(settlement);
     }
 
     /// The broker found a batch in flight too large: its halves are sent instead. A single record fails.
@@ -178,7 +164,7 @@ impl Queue {
             }
             Err(batch) => batch.fail(verdict.error.clone(), settlement),
         }
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// Some records of a batch in flight were refused, and with them the batch: those that are `bad`, by their places, fail
@@ -201,7 +187,7 @@ impl Queue {
         }
         refused.end(settlement);
         self.send_again(batch, at, settlement);
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// Forgets a batch in flight, which is its sender's alone from here on. Takes out what was called off before it was
@@ -217,18 +203,36 @@ impl Queue {
     }
 
     /// Once nothing is in flight, what failed may go again; numbers start again where they have to.
-    pub(super) fn after_landing(&mut self) {
+    pub(super) fn after_landing(&mut self, settlement: &mut Settlement<'_>) {
         if !self.in_flight.is_empty() {
             return;
         }
         self.muted = false;
         if self.sequencer.must_restart() && !self.front_in_doubt() {
+            if std::mem::take(&mut self.lost_track) {
+                self.fail_doubtful(settlement);
+            }
             // The first of them is certainly not stored, so neither are those behind it.
             for batch in &mut self.resend {
                 batch.sequence = None;
                 batch.in_doubt = false;
             }
             self.sequencer.start_again();
+        }
+    }
+
+    /// A broker that lost track may have taken these without the batch before them: under other numbers they would be
+    /// stored again.
+    fn fail_doubtful(&mut self, settlement: &mut Settlement<'_>) {
+        for mut batch in std::mem::take(&mut self.resend) {
+            if !batch.in_doubt {
+                self.resend.push_back(batch);
+                continue;
+            }
+            self.sequencer.left_in_doubt();
+            (batch.sequence, batch.in_doubt) = (None, false);
+            let error = because(&lost_track(), batch.last_error());
+            batch.fail(error, settlement);
         }
     }
 
@@ -250,6 +254,14 @@ impl Queue {
         let place = self.resend.partition_point(|other| other.order() < batch.order());
         self.resend.insert(place, batch);
     }
+}
+
+pub(in crate::accumulator) fn lost_track() -> Error {
+    Error::new(
+        ErrorKind::SequenceLost,
+        "it may be stored, and could be stored twice if it were sent again: the broker had lost track of this producer (the \
+         topic was created again, or its log was truncated)",
+    )
 }
 
 pub(in crate::accumulator) fn overtaken() -> Error {

@@ -18,12 +18,13 @@ use tokio::time::Instant;
 
 use self::giving_up::because;
 use self::in_flight::InFlight;
-pub(super) use self::landing::overtaken;
+pub(super) use self::landing::{lost_track, overtaken};
 use super::batch::{Arrival, Batch, Order, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
 use super::receipt::Receipt;
 use super::sequencer::{ProducerId, Sequencer};
+use super::waiters::Settlement;
 use crate::clock::later;
 use crate::error::Error;
 use crate::record::{Records, Room};
@@ -100,6 +101,8 @@ pub(in crate::accumulator) struct Queue {
     closed: bool,
     /// Why nothing is sent any more.
     abandoned: Option<Error>,
+    /// The broker may have stored batches without those before them. Ends when numbers start again.
+    lost_track: bool,
     /// A producer id of another cluster, and why what is in doubt under it fails.
     foreign: Option<(i64, Error)>,
     /// The newest batch that is stored.
@@ -262,12 +265,13 @@ impl Queue {
     }
 
     /// Another topic of the same name is in the place of the one that was known.
-    pub(in crate::accumulator) fn topic_recreated(&mut self) {
+    pub(in crate::accumulator) fn topic_recreated(&mut self, settlement: &mut Settlement<'_>) {
+        self.lost_track = true;
         self.sequencer.broker_may_have_forgotten();
         self.sequencer.broken();
         // What is not written yet is called back.
         self.muted = true;
-        self.after_landing();
+        self.after_landing(settlement);
     }
 
     /// How many batches were taken, and how many stored.

@@ -350,7 +350,7 @@ impl World {
                 self.broker.recreate_topic();
                 if self.random.bool() {
                     self.known = None;
-                    self.queue.topic_recreated();
+                    self.settle(|queue, settlement| queue.topic_recreated(settlement));
                 }
             }
             3 if self.wire.is_empty() => {
