@@ -1,19 +1,27 @@
 //! The bound of bytes that are accepted but not settled.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::time::Instant;
 
+use super::line::{Line, Place};
 use super::spare::Spare;
+use crate::foreign::guarded;
 use crate::logging::Log;
 use crate::record::{Records, Room};
 
 /// Room for messages, in bytes; waiting for it is first come, first served.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    room: Semaphore,
+    free: AtomicUsize,
     capacity: usize,
+    line: Mutex<Line>,
+    /// Whether somebody stands in line, or the buffer is closed: then the line has to be looked at.
+    guarded: AtomicBool,
     spare: Mutex<Spare>,
 }
 
@@ -31,9 +39,9 @@ pub(crate) enum NoRoom {
 
 impl Buffer {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
-        let capacity = capacity.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
         let spare = Mutex::new(Spare::up_to(capacity / SPARE));
-        Arc::new(Self { room: Semaphore::new(capacity), capacity, spare })
+        let (free, line) = (AtomicUsize::new(capacity), Mutex::default());
+        Arc::new(Self { free, capacity, line, guarded: AtomicBool::new(false), spare })
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -41,39 +49,86 @@ impl Buffer {
     }
 
     pub(crate) fn used(&self) -> usize {
-        self.capacity - self.room.available_permits().min(self.capacity)
+        self.capacity - self.free.load(Ordering::SeqCst).min(self.capacity)
     }
 
     /// Takes `bytes` if they are free and nobody waits.
+    #[inline]
     pub(crate) fn try_take(&self, bytes: usize) -> Result<(), NoRoom> {
-        match self.room.try_acquire_many(permits(bytes)) {
-            Ok(permit) => {
-                permit.forget();
-                Ok(())
+        if self.guarded.load(Ordering::SeqCst) {
+            let mut line = self.line.lock();
+            line.prune(Instant::now());
+            if line.closed {
+                return Err(NoRoom::Closed);
             }
-            Err(TryAcquireError::NoPermits) => Err(NoRoom::Full),
-            Err(TryAcquireError::Closed) => Err(NoRoom::Closed),
+            if !line.is_empty() {
+                return Err(NoRoom::Full);
+            }
+            self.guarded.store(false, Ordering::SeqCst);
         }
+        if self.subtract(bytes) { Ok(()) } else { Err(NoRoom::Full) }
     }
 
-    /// Waits in line for `bytes`. Cancel safe: what did not resolve took nothing.
+    fn subtract(&self, bytes: usize) -> bool {
+        let less = |free: usize| free.checked_sub(bytes);
+        self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+
+    /// Waits in line for `bytes`. One that is polled no more holds up no other for longer than
+    /// [`LEFT_ALONE`](super::line::LEFT_ALONE), where the others are polled now and then.
+    ///
+    /// Cancel safe: what did not resolve took nothing.
     pub(crate) async fn take(&self, bytes: usize) -> Result<(), NoRoom> {
-        match self.room.acquire_many(permits(bytes)).await {
-            Ok(permit) => {
-                permit.forget();
-                Ok(())
+        let mut standing = Standing { buffer: self, place: None };
+        poll_fn(|cx| self.poll_take(bytes, &mut standing.place, cx)).await
+    }
+
+    fn poll_take(
+        &self,
+        bytes: usize,
+        place: &mut Option<Place>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), NoRoom>> {
+        // Cloned, and dropped, without the lock: a waker is the user's.
+        let waker = cx.waker().clone();
+        let mut former = None;
+        let polled = {
+            let mut line = self.line.lock();
+            line.prune(Instant::now());
+            if line.closed {
+                Poll::Ready(Err(NoRoom::Closed))
+            } else {
+                former = line.stand(place, bytes, waker);
+                // Before the room is looked at: who gives some back from here on sees who waits.
+                self.guarded.store(true, Ordering::SeqCst);
+                if line.is_first(*place) && self.subtract(bytes) {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                }
             }
-            Err(_) => Err(NoRoom::Closed),
-        }
+        };
+        drop(former);
+        polled
+    }
+
+    /// Calls those who may come.
+    fn call(&self) {
+        let woken = self.line.lock().call(self.free.load(Ordering::SeqCst), Instant::now());
+        wake(woken);
     }
 
     pub(crate) fn give_back(&self, bytes: usize) {
-        if bytes > 0 {
-            self.room.add_permits(bytes);
-            if self.used() == 0 {
-                // An idle producer holds no memory for batches.
-                self.spare.lock().clear();
-            }
+        if bytes == 0 {
+            return;
+        }
+        self.free.fetch_add(bytes, Ordering::SeqCst);
+        if self.guarded.load(Ordering::SeqCst) {
+            self.call();
+        }
+        if self.used() == 0 {
+            // An idle producer holds no memory for batches.
+            self.spare.lock().clear();
         }
     }
 
@@ -95,12 +150,37 @@ impl Buffer {
 
     /// Turns away everyone who waits and whoever comes.
     pub(crate) fn close(&self) {
-        self.room.close();
+        let woken = {
+            let mut line = self.line.lock();
+            self.guarded.store(true, Ordering::SeqCst);
+            line.close()
+        };
+        wake(woken);
     }
 }
 
-fn permits(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+/// A call that stands in line, and leaves it however it ends.
+struct Standing<'a> {
+    buffer: &'a Buffer,
+    place: Option<Place>,
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let waker = self.buffer.line.lock().leave(place);
+            drop(waker);
+            // Who stood behind may come now.
+            self.buffer.call();
+        }
+    }
+}
+
+fn wake(woken: Vec<Waker>) {
+    for waker in woken {
+        // A panic concerns nobody else, and the panic hook has reported it.
+        drop(guarded("a waker", || waker.wake()));
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +218,115 @@ mod tests {
         assert_eq!(buffer.try_take(1), Ok(()));
         buffer.recycle(records, &Log::ambient());
         assert_eq!(was_free.recv(), Ok(true));
+    }
+
+    fn poll(
+        buffer: &Buffer,
+        bytes: usize,
+    ) -> (Poll<Result<(), NoRoom>>, std::pin::Pin<Box<dyn Future<Output = Result<(), NoRoom>> + '_>>) {
+        let mut take = Box::pin(buffer.take(bytes));
+        (again(&mut take), take)
+    }
+
+    fn again<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_served_in_order_and_nobody_passes() {
+        let buffer = Buffer::new(100);
+        assert_eq!(buffer.try_take(100), Ok(()));
+        let (first, mut large) = poll(&buffer, 60);
+        let (second, mut small) = poll(&buffer, 10);
+        assert!(first.is_pending() && second.is_pending());
+        buffer.give_back(50);
+        assert_eq!(again(&mut small), Poll::Pending, "the large one is first");
+        assert_eq!(buffer.try_take(1), Err(NoRoom::Full), "nobody passes who waits");
+        buffer.give_back(10);
+        assert_eq!(again(&mut large), Poll::Ready(Ok(())));
+        assert_eq!(again(&mut small), Poll::Pending);
+        drop(large);
+        buffer.give_back(60);
+        assert_eq!(again(&mut small), Poll::Ready(Ok(())));
+        drop(small);
+        assert_eq!(buffer.try_take(90 - 40), Ok(()));
+        buffer.give_back(100);
+        assert_eq!(buffer.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_left_alone_keeps_no_room_and_holds_up_no_other() {
+        let buffer = Buffer::new(100);
+        assert_eq!(buffer.try_take(100), Ok(()));
+        let (_, mut alone) = poll(&buffer, 100);
+        let (_, mut behind) = poll(&buffer, 100);
+        buffer.give_back(100);
+        assert_eq!(buffer.used(), 0, "nothing is set aside");
+        assert_eq!(again(&mut behind), Poll::Pending, "the first one was called just now");
+        tokio::time::advance(super::super::line::LEFT_ALONE * 2).await;
+        assert_eq!(again(&mut behind), Poll::Ready(Ok(())));
+        assert_eq!(again(&mut alone), Poll::Pending, "it comes too late");
+        drop(behind);
+        buffer.give_back(100);
+        assert_eq!(again(&mut alone), Poll::Ready(Ok(())));
+        drop(alone);
+        buffer.give_back(100);
+        let (taken, leaked) = poll(&buffer, 70);
+        assert_eq!(taken, Poll::Ready(Ok(())));
+        let (_, waiting) = poll(&buffer, 70);
+        std::mem::forget((leaked, waiting));
+        buffer.give_back(70);
+        tokio::time::advance(super::super::line::LEFT_ALONE * 2).await;
+        assert_eq!(buffer.try_take(100), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_is_neither_lost_nor_made_whoever_comes_and_goes() {
+        for seed in 0..3_000 {
+            let (mut random, buffer) = (fastrand::Rng::with_seed(seed), Buffer::new(100));
+            let (mut waiting, mut held) = (Vec::new(), Vec::new());
+            for _ in 0..200 {
+                let bytes = random.usize(1..=100);
+                match random.u8(..6) {
+                    0 if buffer.try_take(bytes).is_ok() => held.push(bytes),
+                    1 | 2 => {
+                        let (polled, take) = poll(&buffer, bytes);
+                        if polled.is_ready() { held.push(bytes) } else { waiting.push((bytes, take)) }
+                    }
+                    3 if !held.is_empty() => buffer.give_back(held.swap_remove(random.usize(..held.len()))),
+                    4 if !waiting.is_empty() => {
+                        let at = random.usize(..waiting.len());
+                        if again(&mut waiting[at].1).is_ready() {
+                            held.push(waiting.remove(at).0);
+                        }
+                    }
+                    5 if !waiting.is_empty() => drop(waiting.remove(random.usize(..waiting.len()))),
+                    _ => {}
+                }
+                assert_eq!(buffer.used(), held.iter().sum::<usize>(), "seed {seed}");
+            }
+            held.drain(..).for_each(|bytes| buffer.give_back(bytes));
+            // All who still wait are served one after the other.
+            while !waiting.is_empty() {
+                let (bytes, mut take) = waiting.remove(0);
+                assert_eq!(again(&mut take), Poll::Ready(Ok(())), "seed {seed}");
+                drop(take);
+                buffer.give_back(bytes);
+            }
+            assert_eq!(buffer.try_take(100), Ok(()), "seed {seed}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_turns_everyone_away() {
+        let buffer = Buffer::new(10);
+        assert_eq!(buffer.try_take(10), Ok(()));
+        let (_, mut waiting) = poll(&buffer, 5);
+        buffer.close();
+        assert_eq!(again(&mut waiting), Poll::Ready(Err(NoRoom::Closed)));
+        buffer.give_back(10);
+        assert_eq!(buffer.try_take(1), Err(NoRoom::Closed));
+        assert_eq!(poll(&buffer, 1).0, Poll::Ready(Err(NoRoom::Closed)));
     }
 
     #[test]

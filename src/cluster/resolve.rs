@@ -48,6 +48,11 @@ impl Cluster {
         asking.flight.join(&core.supervisor, "resolve a topic", last, begin).await?
     }
 
+    /// Whether somebody asks for this topic.
+    pub(crate) fn is_resolving(&self, name: &Arc<str>) -> bool {
+        self.resolving.lock().contains_key(name)
+    }
+
     async fn ask_until_known(
         &self,
         core: &Arc<Core>,

@@ -29,13 +29,34 @@ impl<'a> Room<'a> {
         Ok(Self { whole, topic, bytes })
     }
 
-    /// Waits in line, first for the topic's share: who waits there holds nothing of the whole buffer.
+    /// Waits in line for the topic's share, and for the whole buffer. Who waits holds nothing of either.
     ///
     /// Cancel safe: what did not resolve took nothing.
     pub(super) async fn take(whole: &'a Buffer, topic: &'a Topic, bytes: usize) -> Result<Self, NoRoom> {
-        let share = Share::take(topic.share(), bytes).await?;
-        whole.take(bytes).await?;
-        share.keep();
+        let Some(share) = topic.share() else {
+            whole.take(bytes).await?;
+            return Ok(Self { whole, topic, bytes });
+        };
+        loop {
+            share.take(bytes).await?;
+            match whole.try_take(bytes) {
+                Ok(()) => break,
+                Err(NoRoom::Closed) => {
+                    share.give_back(bytes);
+                    return Err(NoRoom::Closed);
+                }
+                Err(NoRoom::Full) => share.give_back(bytes),
+            }
+            whole.take(bytes).await?;
+            match share.try_take(bytes) {
+                Ok(()) => break,
+                Err(NoRoom::Closed) => {
+                    whole.give_back(bytes);
+                    return Err(NoRoom::Closed);
+                }
+                Err(NoRoom::Full) => whole.give_back(bytes),
+            }
+        }
         Ok(Self { whole, topic, bytes })
     }
 
@@ -69,13 +90,6 @@ impl<'a> Share<'a> {
     fn try_take(buffer: Option<&'a Arc<Buffer>>, bytes: usize) -> Result<Self, NoRoom> {
         if let Some(buffer) = buffer {
             buffer.try_take(bytes)?;
-        }
-        Ok(Self { buffer, bytes })
-    }
-
-    async fn take(buffer: Option<&'a Arc<Buffer>>, bytes: usize) -> Result<Self, NoRoom> {
-        if let Some(buffer) = buffer {
-            buffer.take(bytes).await?;
         }
         Ok(Self { buffer, bytes })
     }

@@ -1,5 +1,6 @@
 //! The ways to send a message.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -11,7 +12,8 @@ use super::accept::{Offer, closed};
 use super::core::{ended_error, why};
 use super::room::Room;
 use super::{Core, Producer};
-use crate::accumulator::Receipt;
+use crate::accumulator::{LEFT_ALONE, Receipt};
+use crate::clock::later;
 use crate::context::{Context, Ended};
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Fate, Result};
@@ -256,7 +258,13 @@ impl Core {
                 Offer::Accepted(receipt) => return Ok(receipt),
                 Offer::UnknownTopic(name) => {
                     let mut last = None;
-                    match self.unless_closed(&bounded, self.cluster.resolve(self, &name, &mut last)).await? {
+                    let mut goes_on = GoesOn { core: self, topic: Some(name.clone()) };
+                    let resolved =
+                        self.unless_closed(&bounded, self.cluster.resolve(self, &name, &mut last)).await;
+                    if matches!(resolved, Ok(Ok(_)) | Err(_)) {
+                        goes_on.topic = None;
+                    }
+                    match resolved? {
                         Ok(resolved) => resolved.map(drop)?,
                         Err(ended) => {
                             let what = format!("could not fetch the metadata of topic {name:?}");
@@ -269,7 +277,16 @@ impl Core {
                     let started = Moment::now();
                     let room = async {
                         let _attending = self.supervisor.wait_here();
-                        Room::take(&self.buffer, &topic, bytes).await
+                        let mut room = pin!(Room::take(&self.buffer, &topic, bytes));
+                        loop {
+                            let now_and_then = later(Moment::now(), LEFT_ALONE);
+                            tokio::select! {
+                                biased;
+                                room = &mut room => break room,
+                                // Whoever stood before it may have been left alone.
+                                () = self.supervisor.sleep_until(now_and_then) => {}
+                            }
+                        }
                     };
                     let waited = self.unless_closed(&bounded, room).await;
                     self.tell_backpressure(started);
@@ -323,13 +340,31 @@ impl Core {
         Waiting::of_any(self, Moment::now()).explain(&what, ended_error(ended))
     }
 
-    /// Asks for a topic's metadata in the background.
+    /// Asks for a topic's metadata in the background, unless that is under way.
     fn ask_for(self: &Arc<Self>, topic: Arc<str>) {
+        if self.cluster.is_resolving(&topic) {
+            return;
+        }
         let core = self.clone();
         self.supervisor.spawn("fetch a topic's metadata", async move {
             let limit = core.config.timeouts.request;
             // What goes wrong here is told to the next who asks.
             _ = timeout(limit, core.cluster.resolve(&core, &topic, &mut None)).await;
         });
+    }
+}
+
+/// However briefly callers wait for a topic's metadata, it is fetched: once the last of them has gone, in the background.
+struct GoesOn<'a> {
+    core: &'a Arc<Core>,
+    /// `None` once there is an answer.
+    topic: Option<Arc<str>>,
+}
+
+impl Drop for GoesOn<'_> {
+    fn drop(&mut self) {
+        if let Some(topic) = self.topic.take() {
+            self.core.ask_for(topic);
+        }
     }
 }

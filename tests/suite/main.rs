@@ -5,6 +5,7 @@
 mod answers_sweep;
 mod bad_input;
 mod breaker;
+mod brief_waits;
 mod busy_pool;
 mod callbacks_sweep;
 mod cluster;
