@@ -102,6 +102,11 @@ impl Log<'_> {
             let Some((user, place)) = accepted.get(&number) else {
                 continue;
             };
+            // Where there may be copies, an acknowledged message stands where it was reported to be.
+            let elsewhere = matches!(told, Some(Told::Stored { offset: Some(at), .. }) if *at != offset);
+            if !strict && elsewhere {
+                continue;
+            }
             // Acknowledged messages stay in order, and no copy of another one comes late.
             if let Some((_, behind)) = last.get(user).filter(|(newest, _)| newest > place) {
                 if first && (strict || acked) {

@@ -1,7 +1,7 @@
 //! A second random model, independent of the suite's schedules: several users, each with calls of every kind, against a
 //! cluster to which everything happens, and callbacks that misbehave.
 //!
-//! `SCHEDULES=100000 cargo test --release --test model -- --ignored --nocapture` looks further, on every core; `FROM=17 SCHEDULES=1`
+//! `SCHEDULES=100000 cargo test --release --test model -- --nocapture` looks further, on every core; `FROM=17 SCHEDULES=1`
 //! repeats one. Sockets are real, so that a seed alone does not always reproduce a run.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -30,7 +30,6 @@ use crate::user::{LATE, Ledger, Remains, User};
 const MOST_TURNS: u64 = 2_000;
 
 #[test]
-#[ignore = "takes minutes; by hand, in a release build: see above"]
 fn whatever_users_and_brokers_do_every_promise_holds() {
     if std::env::var_os("TRACE").is_some() {
         let events = tracing_subscriber::fmt()

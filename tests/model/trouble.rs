@@ -126,13 +126,14 @@ impl World {
                 cluster.reset_connections(node);
                 self.later(r, move |world| world.cluster.behave(node));
             }
+            // The first one stays where the producer looks for it.
+            9 if node == 0 => cluster.cut_connections(node),
             9 => {
                 cluster.stop(node).await;
                 tokio::time::sleep(MS * r.u32(..2_000)).await;
-                // The first one stays where the producer looks for it.
-                match node > 0 && r.bool() {
-                    true => cluster.start_elsewhere(node).unwrap(),
-                    false => cluster.start(node).unwrap(),
+                // Somebody else may have its port meanwhile.
+                if r.bool() || cluster.start(node).is_err() {
+                    cluster.start_elsewhere(node).unwrap();
                 }
             }
             10 => {
@@ -177,6 +178,10 @@ impl World {
         });
     }
 
+    async fn answers(&self, node: i32) -> bool {
+        tokio::net::TcpStream::connect(self.cluster.address(node)).await.is_ok()
+    }
+
     /// From now on nothing goes wrong.
     pub(crate) async fn heal(&self) {
         // What was interrupted has stopped by then.
@@ -186,7 +191,9 @@ impl World {
         for node in 0..self.settings.brokers {
             self.cluster.behave(node);
             // Refused if it runs.
-            _ = self.cluster.start(node);
+            if self.cluster.start(node).is_err() && !self.answers(node).await {
+                self.cluster.start_elsewhere(node).unwrap();
+            }
         }
         for topic in TOPICS {
             self.cluster.create_topic(topic, self.settings.partitions);
