@@ -45,6 +45,7 @@ pub(crate) struct World {
     over: Mutex<HashMap<(usize, i32), Vec<Life>>>,
     forgot: Mutex<HashMap<(usize, i32), bool>>,
     pub(crate) recreated: Mutex<u64>,
+    stopped: Mutex<Option<i32>>,
     watch: Arc<Watch>,
     began: Instant,
 }
@@ -76,6 +77,7 @@ impl World {
             over: Mutex::default(),
             forgot: Mutex::default(),
             recreated: Mutex::new(0),
+            stopped: Mutex::default(),
             watch,
             began: Instant::now(),
         })
@@ -129,12 +131,10 @@ impl World {
             // The first one stays where the producer looks for it.
             9 if node == 0 => cluster.cut_connections(node),
             9 => {
+                *self.stopped.lock() = Some(node);
                 cluster.stop(node).await;
                 tokio::time::sleep(MS * r.u32(..2_000)).await;
-                // Somebody else may have its port meanwhile.
-                if r.bool() || cluster.start(node).is_err() {
-                    cluster.start_elsewhere(node).unwrap();
-                }
+                self.start(node, r.bool());
             }
             10 => {
                 self.forgot.lock().insert((topic, partition), true);
@@ -178,8 +178,13 @@ impl World {
         });
     }
 
-    async fn answers(&self, node: i32) -> bool {
-        tokio::net::TcpStream::connect(self.cluster.address(node)).await.is_ok()
+    /// Starts the broker that was stopped.
+    fn start(&self, node: i32, elsewhere: bool) {
+        // Somebody else may have its port meanwhile.
+        if elsewhere || self.cluster.start(node).is_err() {
+            self.cluster.start_elsewhere(node).unwrap();
+        }
+        *self.stopped.lock() = None;
     }
 
     /// From now on nothing goes wrong.
@@ -190,10 +195,10 @@ impl World {
         self.cluster.heal();
         for node in 0..self.settings.brokers {
             self.cluster.behave(node);
-            // Refused if it runs.
-            if self.cluster.start(node).is_err() && !self.answers(node).await {
-                self.cluster.start_elsewhere(node).unwrap();
-            }
+        }
+        let stopped = *self.stopped.lock();
+        if let Some(node) = stopped {
+            self.start(node, false);
         }
         for topic in TOPICS {
             self.cluster.create_topic(topic, self.settings.partitions);

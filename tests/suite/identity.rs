@@ -413,3 +413,32 @@ async fn real_topics_that_are_created_again_under_load_keep_their_order() {
     eprintln!("60 topics created again: {acknowledged} messages acknowledged, {failed} failed");
     producer.close(&limit()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_once_named_itself_wrongly_is_used_again() {
+    // Every answer to Metadata is mangled for a while, node ids too; then all is well.
+    for seed in 0..300 {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let producer = Producer::new(config(&cluster)).unwrap();
+        cluster.inject(Rule::on(Api::Metadata).times(1), Fault::Mangle(seed));
+        // Whether these are stored depends on what was changed.
+        _ = producer.send(&Context::timeout(Duration::from_secs(3)), Message::new("early")).await;
+        cluster.heal();
+        let sent = async {
+            while producer
+                .send(&Context::timeout(Duration::from_secs(20)), Message::new("late"))
+                .await
+                .is_err()
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let limit = Duration::from_secs(60);
+        assert!(
+            tokio::time::timeout(limit, sent).await.is_ok(),
+            "seed {seed}: {:?}",
+            producer.stats().brokers
+        );
+        producer.close(&Context::timeout(limit)).await.unwrap();
+    }
+}

@@ -150,6 +150,8 @@ impl MessengerEngine {
         match peer.is_other_than(node) {
             None => Ok(()),
             Some(other) => {
+                // Who answered wrongly may be asked anew, and answer otherwise.
+                connection.retire();
                 let text = format!("it is the address of broker {} now, not of broker {}", other.0, node.0);
                 Err(unreachable(address, &text))
             }
