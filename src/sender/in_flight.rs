@@ -151,6 +151,8 @@ impl Drop for InFlight {
                 _ => partition.retry(batch, &verdict, Instant::now()),
             };
             self.core.stats.failed(partition.topic(), failed, &verdict.error);
+            // Another task may serve the broker already, and have taken the batch for one in flight.
+            partition.lane().schedule(&self.core, partition);
         }
     }
 }

@@ -24,7 +24,6 @@ async fn every_promise_holds_on_kfake() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a login at kfake sometimes hangs on a busy machine, for a reason that is not found yet"]
 async fn every_mechanism_logs_in_to_kfake() {
     if !KfakeCluster::available_or_skip("every_mechanism_logs_in_to_kfake") {
         return;

@@ -258,3 +258,35 @@ fn a_secret_on_an_open_line_has_to_be_asked_for_by_name() {
     let mixed = SaslConfig::password(SaslMechanism::OauthBearer, Credentials::new(USER, PASSWORD));
     assert!(config.sasl(mixed.allow_plaintext(true)).validate().is_err());
 }
+
+/// Keeps its thread busy as often as it is told to.
+struct Busy(Arc<AtomicUsize>);
+
+#[async_trait]
+impl CredentialsProvider for Busy {
+    async fn credentials(&self, _: &str) -> Result<Credentials, ProviderError> {
+        if self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            std::thread::sleep(3 * SECOND);
+        }
+        Ok(Credentials::new(USER, PASSWORD))
+    }
+}
+
+/// The broker's task is replaced meanwhile; the batch that it held is sent by its successor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_login_that_keeps_a_thread_busy_strands_no_message() {
+    let cluster = cluster(Sasl::new(&Mechanism::ALL)).await;
+    let blocks = Arc::new(AtomicUsize::new(0));
+    let sasl = SaslConfig::password(SaslMechanism::Plain, Busy(blocks.clone()));
+    let producer = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap();
+    producer.send(&ctx(), number(0)).await.unwrap();
+    blocks.store(1, Relaxed);
+    cluster.cut_connections(0);
+    cluster.wait_until(|cluster| cluster.connections_open(0) == 0).await;
+    let started = Instant::now();
+    producer.send(&ctx(), number(1)).await.unwrap();
+    producer.send(&ctx(), number(2)).await.unwrap();
+    assert!(started.elapsed() < 30 * SECOND, "{:?}", started.elapsed());
+    assert_numbers_in_order(&cluster.all_records("t"), 3);
+    producer.close(&ctx()).await.unwrap();
+}
