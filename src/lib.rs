@@ -17,7 +17,7 @@ macro_rules! setters {
 
 mod accumulator;
 mod clock;
-mod cluster;
+mod metadata;
 mod compression;
 mod config;
 mod context;

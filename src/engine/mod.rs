@@ -103,7 +103,7 @@ pub(crate) struct TopicMetadata {
 
 /// What the cluster says of itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Metadata {
+pub(crate) struct ClusterMetadata {
     /// `None` where it does not say, as old brokers do.
     pub(crate) cluster_id: Option<Arc<str>>,
     pub(crate) topics: Vec<TopicMetadata>,
@@ -139,7 +139,7 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     async fn connect(&self) -> Result<()>;
 
     /// Asks for partitions and leaders of these topics.
-    async fn metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<Metadata>;
+    async fn metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<ClusterMetadata>;
 
     /// Asks for a new producer id.
     async fn producer_id(&self) -> Result<ProducerId>;

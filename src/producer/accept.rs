@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Core;
 use super::room::Room;
 use crate::accumulator::{Appended, Arrival, NoRoom, Partition, Receipt};
-use crate::cluster::{Partitions, Topic};
+use crate::metadata::{Partitions, Topic};
 use crate::config::OpenCircuit;
 use crate::engine::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,10 +44,10 @@ impl Core {
         };
         if self.calls_out {
             // The user's code may call the producer, or block: no lock is held meanwhile.
-            let found = self.cluster.topic(name);
+            let found = self.metadata.topic(name);
             return self.offer_to(found.as_ref(), name, message, deadline, waited);
         }
-        self.cluster.with_topic(name, |found| self.offer_to(found, name, message, deadline, waited))
+        self.metadata.with_topic(name, |found| self.offer_to(found, name, message, deadline, waited))
     }
 
     #[inline]
@@ -131,7 +131,7 @@ impl Core {
         let lane = partition.lane();
         let now = Instant::now();
         let Some(node) = lane.node() else {
-            return self.cluster.fail_fast(self, now).map_or(Ok(()), Err);
+            return self.metadata.fail_fast(self, now).map_or(Ok(()), Err);
         };
         match lane.breaker_state(now) {
             BreakerState::Open => {

@@ -79,7 +79,7 @@ impl Core {
         });
         if first {
             self.buffer.close();
-            for partition in self.cluster.partitions() {
+            for partition in self.metadata.partitions() {
                 partition.close();
             }
         }

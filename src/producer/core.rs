@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::health::Evidence;
 use crate::accumulator::{Buffer, Partition, Policy};
 use crate::clock::{Clock, scaled};
-use crate::cluster::{Cluster, TopicSettings};
+use crate::metadata::{Metadata, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
 use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer, Parcel};
@@ -31,7 +31,7 @@ pub(crate) struct Core {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) policy: Policy,
     pub(crate) buffer: Arc<Buffer>,
-    pub(crate) cluster: Cluster,
+    pub(crate) metadata: Metadata,
     pub(crate) lanes: Lanes,
     pub(crate) identities: Identities,
     pub(crate) stats: Arc<Counters>,
@@ -90,7 +90,7 @@ impl Core {
                 encodes_aside: encodes_aside(&config),
             },
             buffer,
-            cluster: Cluster::new(topics, config.circuit_breaker.clone()),
+            metadata: Metadata::new(topics, config.circuit_breaker.clone()),
             lanes: Lanes::new(config.circuit_breaker.clone()),
             identities: Identities::default(),
             stats,
@@ -133,7 +133,7 @@ impl Core {
             reached.await??;
             last = None;
             if let Some(topic) = &self.default_topic {
-                self.cluster.resolve(self, topic, &mut last).await?;
+                self.metadata.resolve(self, topic, &mut last).await?;
             }
             Ok(())
         };
@@ -165,7 +165,7 @@ impl Core {
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was stored");
-        for partition in self.cluster.partitions() {
+        for partition in self.metadata.partitions() {
             self.stats.failed(partition.topic(), partition.abandon(&error), &error);
         }
         for lane in self.lanes.all() {
@@ -313,7 +313,7 @@ impl Core {
 
     /// Gives up what waits for one broker.
     pub(crate) fn fail_lane(&self, lane: &Arc<Lane>, error: &Error) {
-        for partition in self.cluster.partitions_of(lane) {
+        for partition in self.metadata.partitions_of(lane) {
             self.fail_waiting(&partition, error);
         }
     }
@@ -325,8 +325,8 @@ impl Core {
             buffer_bytes: self.buffer.used(),
             buffer_max_bytes: self.buffer.capacity(),
             in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),
-            metadata_age: self.cluster.metadata_age(),
-            cluster_breaker: self.cluster.breaker_state(now),
+            metadata_age: self.metadata.metadata_age(),
+            cluster_breaker: self.metadata.breaker_state(now),
             last_success: self.evidence.age(now),
             brokers: self.broker_stats(now),
             ..self.stats.snapshot()

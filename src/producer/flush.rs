@@ -43,7 +43,7 @@ impl Core {
     /// Closes every open batch, so that nothing lingers; what is unsettled.
     pub(super) fn seal(self: &Arc<Self>) -> Vec<Arc<Completion>> {
         let mut unsettled = Vec::new();
-        for partition in self.cluster.partitions() {
+        for partition in self.metadata.partitions() {
             let batches = partition.seal();
             if !batches.is_empty() {
                 partition.lane().schedule(self, partition.clone());

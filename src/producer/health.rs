@@ -119,8 +119,8 @@ impl Core {
         let mut open = 0;
         let lanes = self.lanes.all();
         let mut leading = lanes.iter().filter(|lane| lane.node().is_some()).peekable();
-        if self.cluster.breaker_state(now) == BreakerState::Open {
-            return Some(self.cluster.circuit_open(now));
+        if self.metadata.breaker_state(now) == BreakerState::Open {
+            return Some(self.metadata.circuit_open(now));
         }
         leading.peek()?;
         for lane in leading {
@@ -168,7 +168,7 @@ impl Core {
                 .status(warn(used > BUSY)),
             HealthDetail::new("unsettledMessages", self.stats.unsettled() as f64),
         ];
-        details.extend(self.cluster.metadata_age().map(|age| HealthDetail::time("metadataAge", age)));
+        details.extend(self.metadata.metadata_age().map(|age| HealthDetail::time("metadataAge", age)));
         details.extend(self.evidence.age(now).map(|age| HealthDetail::time("lastSuccess", age)));
         for broker in self.broker_stats(now) {
             let name = broker.broker;

@@ -47,7 +47,7 @@ impl Owner for Core {
     fn settle_overdue(self: Arc<Self>) {
         let now = Instant::now();
         let Some(overdue) = now.checked_sub(OVERDUE) else { return };
-        for partition in self.cluster.partitions() {
+        for partition in self.metadata.partitions() {
             if partition.is_overdue(overdue) {
                 let error = self.expired(&partition, now);
                 let expired = partition.expire(now, &error);
@@ -64,13 +64,13 @@ impl Owner for Core {
     }
 
     fn home_ended(&self) {
-        for partition in self.cluster.partitions() {
+        for partition in self.metadata.partitions() {
             partition.wake();
         }
     }
 
     fn strand(&self, error: &Error) {
-        for partition in self.cluster.partitions() {
+        for partition in self.metadata.partitions() {
             self.fail_waiting(&partition, error);
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Pending {
 
 impl Core {
     pub(super) fn pending(&self) -> Pending {
-        let mut partitions = self.cluster.partitions();
+        let mut partitions = self.metadata.partitions();
         partitions.retain(|partition| !partition.is_idle());
         Pending {
             messages: self.stats.unsettled() as u64,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::accumulator::{Buffer, NoRoom};
-use crate::cluster::Topic;
+use crate::metadata::Topic;
 
 /// Bytes taken of the whole buffer and of a topic's share, given back unless they are [kept](Self::keep): whatever
 /// happens between taking and appending, no byte is lost.

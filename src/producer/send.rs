@@ -206,7 +206,7 @@ impl Core {
         mut receipt: Receipt,
         message: Message,
     ) -> Result<Delivery> {
-        let partition = self.cluster.with_topic(receipt.topic(), |topic| {
+        let partition = self.metadata.with_topic(receipt.topic(), |topic| {
             topic?.partitions.all.get(receipt.partition() as usize).cloned()
         });
         let now = Moment::now();
@@ -260,7 +260,7 @@ impl Core {
                     let mut last = None;
                     let mut goes_on = GoesOn { core: self, topic: Some(name.clone()) };
                     let resolved =
-                        self.unless_closed(&bounded, self.cluster.resolve(self, &name, &mut last)).await;
+                        self.unless_closed(&bounded, self.metadata.resolve(self, &name, &mut last)).await;
                     if matches!(resolved, Ok(Ok(_)) | Err(_)) {
                         goes_on.topic = None;
                     }
@@ -342,14 +342,14 @@ impl Core {
 
     /// Asks for a topic's metadata in the background, unless that is under way.
     fn ask_for(self: &Arc<Self>, topic: Arc<str>) {
-        if self.cluster.is_resolving(&topic) {
+        if self.metadata.is_resolving(&topic) {
             return;
         }
         let core = self.clone();
         self.supervisor.spawn("fetch a topic's metadata", async move {
             let limit = core.config.timeouts.request;
             // What goes wrong here is told to the next who asks.
-            _ = timeout(limit, core.cluster.resolve(&core, &topic, &mut None)).await;
+            _ = timeout(limit, core.metadata.resolve(&core, &topic, &mut None)).await;
         });
     }
 }

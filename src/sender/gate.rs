@@ -43,7 +43,7 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
             let left = breaker.retry_after(now);
             drop(breaker);
             // Nothing is sent that would show that another broker leads by now.
-            core.cluster.refresh_soon(core);
+            core.metadata.refresh_soon(core);
             if core.config.circuit_breaker.when_open == OpenCircuit::FailFast {
                 return Gate::FailFast(circuit_open(lane, &core.engine.name_of(node), left));
             }

@@ -43,12 +43,12 @@ impl Identities {
             if let Some(id) = self.current(spent) {
                 return Ok(id);
             }
-            if let Some(error) = core.cluster.fail_fast(core, Instant::now()) {
+            if let Some(error) = core.metadata.fail_fast(core, Instant::now()) {
                 return Err(error);
             }
             let asked = Instant::now();
             let answer = core.engine.producer_id().await;
-            core.cluster.heard(core, asked, &answer);
+            core.metadata.heard(core, asked, &answer);
             match answer {
                 Ok(id) => *self.current.lock() = Some(id),
                 Err(error) if error.row().retry == Retry::No => {

@@ -108,7 +108,7 @@ impl InFlight {
         let spans = self.departs(node, started);
         let (core, parcels) = (&self.core, &self.parcels);
         let late =
-            |stage| core.cluster.late(core, node, stage, parcels.iter().map(|parcel| &parcel.partition));
+            |stage| core.metadata.late(core, node, stage, parcels.iter().map(|parcel| &parcel.partition));
         let result = engine.produce(node, parcels, &late).await;
         let parcels = std::mem::take(&mut self.parcels);
         Landed { sent: started, parcels, result, took: started.elapsed(), spans }

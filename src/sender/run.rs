@@ -31,7 +31,7 @@ const PARCEL_OVERHEAD: usize = 16;
 
 /// Serves `lane` until the producer stops.
 pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
-    let partitions = core.cluster.partitions_of(lane);
+    let partitions = core.metadata.partitions_of(lane);
     // A task before this one may have ended with its runtime, and with it its timers and its probe.
     partitions.iter().for_each(|partition| partition.disarm());
     lane.breaker().probe_abandoned();
@@ -132,7 +132,7 @@ impl Run {
         let Some(node) = self.lane.node() else {
             // Without a leader there is nothing to send to; the partitions' expiries are kept in mind.
             if !self.ready.is_empty() {
-                self.core.cluster.refresh_soon(&self.core);
+                self.core.metadata.refresh_soon(&self.core);
                 self.ready.clear();
             }
             return;
@@ -298,13 +298,13 @@ impl Run {
     fn land(&mut self, landed: Landed) {
         let mut touched = std::mem::take(&mut self.landed);
         let throttle = settle(&self.core, &self.lane, landed, &mut touched);
-        self.core.stats.levels(self.core.buffer.used(), || self.core.cluster.metadata_age());
+        self.core.stats.levels(self.core.buffer.used(), || self.core.metadata.metadata_age());
         touched.drain(..).for_each(|partition| self.receive(partition));
         self.landed = touched;
         if !throttle.is_zero() {
             self.lane.throttle(later(Instant::now(), throttle));
         }
-        self.core.cluster.refresh_if_old(&self.core);
+        self.core.metadata.refresh_if_old(&self.core);
     }
 
     fn ask_id(&mut self, partition: Arc<Partition>, spent: Option<i64>) {
@@ -342,7 +342,7 @@ impl Run {
     fn probed(&mut self, result: &Result<()>) {
         if result.is_err() {
             // Nothing else notices, while the breaker is open, that the broker has another address.
-            self.core.cluster.refresh_soon(&self.core);
+            self.core.metadata.refresh_soon(&self.core);
         }
         self.probing = None;
         let now = Instant::now();

@@ -68,7 +68,7 @@ fn judge(core: &Arc<Core>, lane: &Lane, good: Option<bool>, sent: Instant, now: 
     let change = match good {
         Some(true) => {
             core.succeeded(now);
-            core.cluster.delivered(core, now);
+            core.metadata.delivered(core, now);
             lane.breaker().on_success(now)
         }
         Some(false) => lane.breaker().on_failure(sent, now),
@@ -177,7 +177,7 @@ fn retry_at(
 fn failed(core: &Arc<Core>, parcel: Parcel, error: &Error, row: Row, broker: &Arc<str>, now: Instant) {
     let Parcel { partition, batch, .. } = parcel;
     if row.refresh {
-        core.cluster.refresh_soon(core);
+        core.metadata.refresh_soon(core);
     }
     let verdict = Verdict { fate: error.fate(), error: error.clone() };
     let spent = core.config.retry.max_attempts.is_some_and(|most| batch.attempts >= most);

@@ -60,13 +60,13 @@ impl Waiting {
         }
         let since = now.saturating_duration_since(partition.led_since());
         let reason = Reason::Leader { partition: partition.index(), since };
-        Self { reason, cause: core.cluster.failure() }
+        Self { reason, cause: core.metadata.failure() }
     }
 
     /// What messages for one broker wait for.
     fn of_lane(core: &Core, lane: &Lane, now: Instant) -> Self {
         let Some(node) = lane.node() else {
-            return Self { reason: Reason::Nothing, cause: core.cluster.failure() };
+            return Self { reason: Reason::Nothing, cause: core.metadata.failure() };
         };
         let broker = || core.engine.name_of(node);
         let link = core.engine.link(Some(node), now);
@@ -82,7 +82,7 @@ impl Waiting {
         } else if let Some(since) = lane.rate_limited_since() {
             (Reason::RateLimit { since: now.saturating_duration_since(since) }, None)
         } else if core.policy.idempotent && core.identities.current(None).is_none() {
-            (Reason::ProducerId, core.cluster.failure())
+            (Reason::ProducerId, core.metadata.failure())
         } else {
             (Reason::Queue { broker: broker() }, None)
         };
@@ -110,16 +110,16 @@ impl Waiting {
             Some(Link::Failed { last, .. }) => (Reason::Nothing, Some(last)),
             Some(link) => Reason::of_link(link),
             None if matches!(
-                core.cluster.breaker_state(now),
+                core.metadata.breaker_state(now),
                 BreakerState::Open | BreakerState::HalfOpen
             ) =>
             {
-                let left = core.cluster.breaker_retry_after(now);
+                let left = core.metadata.breaker_retry_after(now);
                 (Reason::Breaker { broker: "the cluster".into(), left }, None)
             }
             None => (Reason::Nothing, None),
         };
-        Self { reason, cause: cause.or_else(|| core.cluster.failure()) }
+        Self { reason, cause: cause.or_else(|| core.metadata.failure()) }
     }
 
     /// `error` with this as its reason and cause, and the broker that it is about.

@@ -41,7 +41,7 @@ pub(crate) use self::tls::check as check_tls;
 use self::versions::Needs;
 pub(crate) use self::watch::Observer;
 use super::{
-    Answer, Ask, CONNECTING, Engine, Late, Leadership, Link, Metadata, NodeId, Parcel, Produced, Stage,
+    Answer, Ask, CONNECTING, Engine, Late, Leadership, Link, ClusterMetadata, NodeId, Parcel, Produced, Stage,
     TopicMetadata,
 };
 use crate::Compression;
@@ -200,14 +200,14 @@ impl Engine for MessengerEngine {
         self.tell_metadata(&[], Ask::Refresh).await.map(drop)
     }
 
-    async fn metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<Metadata> {
+    async fn metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<ClusterMetadata> {
         let asked: HashSet<&str> = topics.iter().map(|topic| &**topic).collect();
         let answered = self.tell_metadata(topics, ask).await?;
         // Of other topics nothing was asked, and nothing is kept.
         let topics = answered.topics.into_iter().filter(|topic| asked.contains(topic.name.as_str()));
         let is_listed = |node| self.brokers.address(node).is_some();
         let topics = topics.map(|topic| topic_metadata(topic, is_listed)).collect();
-        Ok(Metadata { cluster_id: answered.cluster_id.map(Into::into), topics })
+        Ok(ClusterMetadata { cluster_id: answered.cluster_id.map(Into::into), topics })
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use self::classify::classify;
 use super::{
-    Answer, Ask, Engine, Late, Leadership, Metadata, NodeId, Parcel, Produced, Stage, TopicMetadata,
+    Answer, Ask, Engine, Late, Leadership, ClusterMetadata, NodeId, Parcel, Produced, Stage, TopicMetadata,
 };
 use crate::Compression;
 use crate::accumulator::ProducerId;
@@ -270,7 +270,7 @@ impl Engine for PartitionClientEngine {
         self.client().await.map(drop)
     }
 
-    async fn metadata(&self, topics: &[Arc<str>], _: Ask) -> Result<Metadata> {
+    async fn metadata(&self, topics: &[Arc<str>], _: Ask) -> Result<ClusterMetadata> {
         let client = self.client().await?;
         let all = self.bounded(self.request_timeout, client.list_topics()).await.map_err(unsent)?;
         let found = topics.iter().map(|name| {
@@ -284,7 +284,7 @@ impl Engine for PartitionClientEngine {
             };
             TopicMetadata { name: name.clone(), id: None, leaders }
         });
-        Ok(Metadata { cluster_id: None, topics: found.collect() })
+        Ok(ClusterMetadata { cluster_id: None, topics: found.collect() })
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {

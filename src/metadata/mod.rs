@@ -20,7 +20,7 @@ use self::history::Incarnation;
 use self::overdue::Overdue;
 use self::refresh::Refresher;
 use crate::accumulator::Partition;
-use crate::engine::{Leadership, Metadata, TopicMetadata};
+use crate::engine::{Leadership, ClusterMetadata, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState, CircuitBreakerConfig};
@@ -31,7 +31,7 @@ use crate::supervisor::Flight;
 type Resolving = Flight<Result<Arc<Topic>>>;
 
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub(crate) struct Metadata {
     /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,
     /// Held while metadata is taken over: two at a time would make a partition twice.
@@ -52,7 +52,7 @@ pub(crate) struct Cluster {
     failure: Mutex<Option<Error>>,
 }
 
-impl Cluster {
+impl Metadata {
     pub(crate) fn new(settings: TopicSettings, breaker: CircuitBreakerConfig) -> Self {
         Self {
             breaker: Mutex::new(Breaker::new(breaker)),
@@ -115,7 +115,7 @@ impl Cluster {
     }
 
     /// Takes over what the cluster says of itself.
-    pub(crate) fn take_over(&self, core: &Arc<Core>, metadata: &Metadata) {
+    pub(crate) fn take_over(&self, core: &Arc<Core>, metadata: &ClusterMetadata) {
         self.identify(core, metadata.cluster_id.as_ref());
         metadata.topics.iter().for_each(|topic| self.learn(core, topic));
     }

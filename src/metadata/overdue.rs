@@ -46,11 +46,11 @@ struct Noted {
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        self.core.cluster.overdue.state.lock().attempts.remove(&self.number);
+        self.core.metadata.overdue.state.lock().attempts.remove(&self.number);
     }
 }
 
-impl super::Cluster {
+impl super::Metadata {
     /// An attempt to send to `node` takes much longer than usual; what is returned is dropped when it ends.
     ///
     /// Without idempotence nothing is done once the request has left: what is sent twice may be stored twice.
@@ -77,7 +77,7 @@ impl super::Cluster {
                 let core = core_of_task.upgrade();
                 async move {
                     if let Some(core) = core {
-                        core.cluster.overdue.watch(&core).await;
+                        core.metadata.overdue.watch(&core).await;
                     }
                 }
             });
@@ -100,7 +100,7 @@ impl Overdue {
             if !topics.is_empty() {
                 // Where nobody else answers, there is nothing to learn.
                 if let Ok(metadata) = core.engine.metadata(&topics, Ask::Elsewhere).await {
-                    core.cluster.take_over(core, &metadata);
+                    core.metadata.take_over(core, &metadata);
                 }
                 self.abandon_replaced(core);
             }

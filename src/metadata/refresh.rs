@@ -79,7 +79,7 @@ impl Refresher {
             let core = core_of_task.upgrade();
             async move {
                 if let Some(core) = core {
-                    core.cluster.refresher.run(&core).await;
+                    core.metadata.refresher.run(&core).await;
                 }
             }
         });
@@ -91,7 +91,7 @@ impl Refresher {
             self.state.lock().wanted = false;
             let slowest = match self.ask(core).await {
                 Ok(()) => {
-                    if core.cluster.lacks_leaders() {
+                    if core.metadata.lacks_leaders() {
                         self.state.lock().wanted = true;
                     }
                     SLOWEST_PACE
@@ -116,14 +116,14 @@ impl Refresher {
     }
 
     async fn ask(&self, core: &Arc<Core>) -> Result<(), Error> {
-        core.cluster.forget_unused(core, Instant::now());
-        let names: Vec<_> = core.cluster.topics().iter().map(|topic| topic.name().clone()).collect();
+        core.metadata.forget_unused(core, Instant::now());
+        let names: Vec<_> = core.metadata.topics().iter().map(|topic| topic.name().clone()).collect();
         let asked = Instant::now();
         let answer = core.engine.metadata(&names, Ask::Refresh).await;
-        core.cluster.heard(core, asked, &answer);
+        core.metadata.heard(core, asked, &answer);
         let metadata = answer?;
         self.answered();
-        core.cluster.take_over(core, &metadata);
+        core.metadata.take_over(core, &metadata);
         Ok(())
     }
 }

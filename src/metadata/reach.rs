@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Cluster;
+use super::Metadata;
 use crate::config::OpenCircuit;
 use crate::error::{Blame, Error, ErrorKind};
 use crate::producer::Core;
 use crate::resilience::BreakerState;
 
-impl Cluster {
+impl Metadata {
     /// Counts what came of a question that was asked at `asked`.
     pub(crate) fn heard<T>(&self, core: &Arc<Core>, asked: Instant, answer: &Result<T, Error>) {
         let before = std::mem::replace(&mut *self.failure.lock(), answer.as_ref().err().cloned());

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Cluster, Topic};
-use crate::engine::{Ask, Metadata};
+use super::{Metadata, Topic};
+use crate::engine::{Ask, ClusterMetadata};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::producer::Core;
 use crate::supervisor::{Flight, Progress};
@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// For so long an unknown topic is not asked for again.
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
-impl Cluster {
+impl Metadata {
     /// The topic, requested if need be, once for all who wait for it.
     ///
     /// Retries what may change for as long as somebody waits; `last` holds why it had to.
@@ -37,13 +37,13 @@ impl Cluster {
         last: &mut Option<Error>,
     ) -> Result<Arc<Topic>> {
         let asking = Asking {
-            cluster: self,
+            metadata: self,
             name,
             flight: self.resolving.lock().entry(name.clone()).or_default().clone(),
         };
         let begin = |progress| {
             let (core, name) = (core.clone(), name.clone());
-            async move { core.cluster.ask_until_known(&core, &name, &progress).await }
+            async move { core.metadata.ask_until_known(&core, &name, &progress).await }
         };
         asking.flight.join(&core.supervisor, "resolve a topic", last, begin).await?
     }
@@ -106,7 +106,7 @@ impl Cluster {
         }
     }
 
-    fn take_in(&self, core: &Arc<Core>, name: &Arc<str>, metadata: &Metadata) -> Result<Arc<Topic>> {
+    fn take_in(&self, core: &Arc<Core>, name: &Arc<str>, metadata: &ClusterMetadata) -> Result<Arc<Topic>> {
         let about = metadata.topics.iter().find(|topic| topic.name == *name);
         let Some(about) = about else {
             return Err(unknown(name, Error::from_broker(3, None)));
@@ -129,14 +129,14 @@ impl Cluster {
 
 /// Someone who asks for a topic, or waits for their turn; however that ends, nothing of it stays.
 struct Asking<'a> {
-    cluster: &'a Cluster,
+    metadata: &'a Metadata,
     name: &'a Arc<str>,
     flight: Arc<Flight<Result<Arc<Topic>>>>,
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        let mut resolving = self.cluster.resolving.lock();
+        let mut resolving = self.metadata.resolving.lock();
         // The map has one, and this; others wait still.
         if Arc::strong_count(&self.flight) <= 2 {
             resolving.remove(self.name);
