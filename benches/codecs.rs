@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 #[path = "../src/compression/mod.rs"]
 mod compression;
-#[path = "../src/scratch.rs"]
-mod scratch;
 
 use compression::Compression;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::logging::Log;
+use crate::telemetry::Log;
 
 /// Where the time of day comes from: the system, or a function of the user's. The monotonic clock is tokio's, which
 /// tests can pause.

@@ -17,31 +17,25 @@ macro_rules! setters {
 
 mod accumulator;
 mod clock;
-mod metadata;
 mod compression;
 mod config;
 mod context;
-mod delivery;
 pub mod docs;
 mod engine;
 mod error;
-mod foreign;
 mod health;
-mod logging;
 mod message;
-mod metrics;
+mod metadata;
 mod partitioner;
 mod producer;
-mod propagation;
 mod record;
 mod resilience;
-mod routing;
-mod scratch;
 mod sender;
-mod stats;
 mod supervisor;
+mod telemetry;
+mod topic_name;
 
-pub use accumulator::Receipt;
+pub use accumulator::{Delivery, Receipt};
 pub use compression::Compression;
 pub use config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, Credentials, CredentialsProvider, EngineKind,
@@ -49,7 +43,6 @@ pub use config::{
     TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;
-pub use delivery::Delivery;
 pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result};
 pub use health::{
     CheckReport, Health, HealthCheck, HealthDetail, HealthKind, HealthRegistry, HealthReport, HealthValue,
@@ -60,9 +53,8 @@ pub use partitioner::{PartitionInput, Partitioner, Partitioning};
 #[doc(hidden)]
 pub use producer::TaskState;
 pub use producer::{Liveness, Producer};
-pub use propagation::{Propagator, TraceHeaders};
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
-pub use stats::{BrokerStats, Distribution, Stats, TopicStats};
+pub use telemetry::{BrokerStats, Distribution, Propagator, Stats, TopicStats, TraceHeaders};
 
 #[cfg(test)]
 mod tests {

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::line::{Line, Place};
 use super::spare::Spare;
-use crate::foreign::guarded;
-use crate::logging::Log;
+use crate::error::callback::guarded;
 use crate::record::{Records, Room};
+use crate::telemetry::Log;
 
 /// Room for messages, in bytes; waiting for it is first come, first served.
 #[derive(Debug)]

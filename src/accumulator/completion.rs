@@ -17,11 +17,11 @@ use parking_lot::Mutex;
 
 use super::charge::Charge;
 use super::waiters::{Waiters, Woken};
+use crate::error::callback::WAKER;
 use crate::error::{Error, ErrorKind};
-use crate::foreign::WAKER;
-use crate::logging::Log;
 use crate::record::Records;
 use crate::supervisor::Supervisor;
+use crate::telemetry::Log;
 
 /// Where one record was stored, or why not.
 pub(crate) type Settled = Result<Stored, Error>;

@@ -9,14 +9,14 @@ use tokio::time::Instant;
 use super::batch::{Arrival, Batch, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
-use super::failed::Failed;
 use super::queue::{Appended, Policy, Queue, Readiness, Take, lost_track, overtaken};
-use super::sequencer::ProducerId;
 use super::waiters::{Settlement, Woken};
 use crate::error::Error;
-use crate::logging::Log;
+use crate::error::Failed;
+use crate::record::ProducerId;
 use crate::sender::Lane;
 use crate::supervisor::Supervisor;
+use crate::telemetry::Log;
 
 /// A partition's queue behind its lock, and the lane that serves it.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Completion;
-use crate::delivery::Delivery;
+use crate::accumulator::Delivery;
 use crate::error::Result;
 
 /// Resolves when an accepted message is stored or given up.

@@ -19,27 +19,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::record::Sequence;
+use crate::record::{ProducerId, Sequence};
 
 /// A broker that acknowledged a batch within this time still knows its producer. Brokers look for idle producers
 /// every ten minutes, and forget them after a day (`producer.id.expiration.ms`) unless they are set to do so sooner.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// A broker that refuses so many epochs in a row has one that is higher by far.
 const RAISES: u32 = 3;
-
-/// What `InitProducerId` answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ProducerId {
-    pub(crate) id: i64,
-    pub(crate) epoch: i16,
-}
-
-impl ProducerId {
-    /// The same id under the next epoch, which fences this one; `None` where epochs are used up.
-    pub(crate) fn raised(self) -> Option<Self> {
-        Some(Self { epoch: self.epoch.checked_add(1)?, ..self })
-    }
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Sequencer {

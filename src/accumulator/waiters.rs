@@ -6,11 +6,11 @@ use std::task::Waker;
 use super::batch::Batch;
 use super::buffer::Buffer;
 use super::completion::Lost;
-use super::failed::Failed;
 use crate::error::Error;
-use crate::foreign::{OWNER, WAKER};
-use crate::logging::Log;
+use crate::error::Failed;
+use crate::error::callback::{OWNER, WAKER};
 use crate::record::Records;
+use crate::telemetry::Log;
 
 /// Tasks that wait for one record, by its index, or for all.
 #[derive(Default)]

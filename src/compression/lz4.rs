@@ -3,7 +3,7 @@ use std::io::{self, Write};
 
 use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 
-use crate::scratch;
+use super::scratch;
 
 /// Larger than the 64 kB that a match can reach back, so that each block has more to refer to than it lacks. A reader needs
 /// that much room too.

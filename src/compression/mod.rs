@@ -5,6 +5,7 @@ mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
 #[cfg(feature = "snappy")]
+pub(crate) mod scratch;
 mod snappy;
 #[cfg(feature = "zstd")]
 mod zstd;

@@ -3,7 +3,7 @@ use std::io;
 
 use snap::raw::{Encoder, max_compress_len};
 
-use crate::scratch;
+use super::scratch;
 
 thread_local! {
     /// With room for what comes out, which the encoder wants to be as large as the worst case.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Secret;
+use crate::error::callback::guarded_async;
 use crate::error::{Error, ErrorKind, Result};
-use crate::foreign::guarded_async;
 
 /// How a producer authenticates (Kafka: `sasl.mechanism` and what belongs to it).
 ///

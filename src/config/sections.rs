@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Compression;
-use crate::propagation::{Propagator, TraceHeaders};
+use crate::telemetry::{Propagator, TraceHeaders};
 
 /// How messages are gathered into record batches.
 ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Acks, Address, EngineKind, Idempotence, ProducerConfig};
 use crate::engine::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
-use crate::routing::topic_name;
+use crate::topic_name;
 
 /// What the protocol's signed 32-bit sizes can hold, with room for a request's header.
 const MAX_BATCH_BYTES: usize = (1 << 30) - 1_024;

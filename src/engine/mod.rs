@@ -25,8 +25,9 @@ pub(crate) use messenger::{MessengerEngine, Observer};
 #[cfg(feature = "partition-client")]
 pub(crate) use partition_client::PartitionClientEngine;
 
-use crate::accumulator::{Batch, Partition, ProducerId};
+use crate::accumulator::{Batch, Partition};
 use crate::error::Result;
+use crate::record::ProducerId;
 
 /// One waits for the connection that another makes in vain, and then makes its own; the baseline has two to make.
 pub(crate) const CONNECTING: u32 = 3;

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use super::{Error, printable};
-use crate::foreign::guarded;
+use crate::error::callback::guarded;
 
 /// Longest line, in bytes: an error about a hundred brokers still fits a terminal.
 const LONGEST: usize = 1_000;

@@ -1,8 +1,10 @@
 //! One error type for the whole crate, made for the person who has to act.
 
 mod broker;
+pub(crate) mod callback;
 mod chain;
 mod code;
+mod failed;
 mod kind;
 mod table;
 
@@ -13,10 +15,11 @@ use std::time::Duration;
 pub use broker::BrokerError;
 pub(crate) use chain::{list, with_causes};
 pub use code::ErrorCode;
+pub(crate) use failed::Failed;
 pub use kind::{ErrorKind, Fate};
 pub(crate) use table::{Blame, Retry, Row, connection_row, row};
 
-use crate::Message;
+use crate::message::Message;
 
 /// A `Result` of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -14,8 +14,8 @@ use super::registry::{Registration, Settings};
 use super::report::{CheckReport, HealthReport};
 use super::{Health, HealthCheck};
 use crate::context::Context;
-use crate::foreign::guarded_async;
-use crate::logging::Log;
+use crate::error::callback::guarded_async;
+use crate::telemetry::Log;
 
 /// For so long a report is good for someone who cannot wait for the next.
 const STALE: Duration = Duration::from_secs(10);

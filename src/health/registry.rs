@@ -13,9 +13,9 @@ use super::group::{Group, Registered};
 use super::report::HealthReport;
 use super::{Health, HealthCheck};
 use crate::context::Context;
+use crate::error::callback::guarded;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::foreign::guarded;
-use crate::logging::Log;
+use crate::telemetry::Log;
 
 /// Longest time for one check, unless said otherwise. Kubernetes gives a probe one second by default: raise its
 /// `timeoutSeconds`, or lower this.

@@ -20,7 +20,7 @@ use self::history::Incarnation;
 use self::overdue::Overdue;
 use self::refresh::Refresher;
 use crate::accumulator::Partition;
-use crate::engine::{Leadership, ClusterMetadata, TopicMetadata};
+use crate::engine::{ClusterMetadata, Leadership, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState, CircuitBreakerConfig};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use self::round_robin::RoundRobin;
 use self::sticky::Sticky;
 use crate::error::Result;
-use crate::foreign::guarded;
+use crate::error::callback::guarded;
 
 /// How a message that names no partition gets one (Kafka: `partitioner.class`).
 ///

@@ -8,15 +8,15 @@ use tokio::time::Instant;
 use super::Core;
 use super::room::Room;
 use crate::accumulator::{Appended, Arrival, NoRoom, Partition, Receipt};
-use crate::metadata::{Partitions, Topic};
 use crate::config::OpenCircuit;
 use crate::engine::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
+use crate::metadata::{Partitions, Topic};
 use crate::partitioner::PartitionInput;
 use crate::record::{max_encoded_len, message_footprint};
 use crate::resilience::BreakerState;
-use crate::routing::topic_name;
+use crate::topic_name;
 
 /// What came of offering a message.
 pub(super) enum Offer {

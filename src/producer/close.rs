@@ -8,7 +8,7 @@ use crate::context::{Context, Ended};
 use tokio::runtime::Handle;
 
 use crate::error::Result;
-use crate::logging::Operation;
+use crate::telemetry::Operation;
 
 /// How far closing has come.
 #[derive(Clone, Debug, Default)]

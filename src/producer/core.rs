@@ -11,19 +11,19 @@ use tokio::time::Instant;
 use super::health::Evidence;
 use crate::accumulator::{Buffer, Partition, Policy};
 use crate::clock::{Clock, scaled};
-use crate::metadata::{Metadata, TopicSettings};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
 use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer, Parcel};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::logging::Log;
 use crate::message::millis;
-use crate::metrics::Meters;
+use crate::metadata::{Metadata, TopicSettings};
 use crate::partitioner::Partitioning;
 use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
 use crate::sender::{Identities, Lane, Lanes, Waiting};
-use crate::stats::{BrokerStats, Counters, Stats};
 use crate::supervisor::{Flight, Progress, Supervisor};
+use crate::telemetry::Log;
+use crate::telemetry::Meters;
+use crate::telemetry::{BrokerStats, Counters, Stats};
 
 #[derive(Debug)]
 pub(crate) struct Core {

@@ -7,7 +7,7 @@ use super::{Core, Producer};
 use crate::accumulator::Completion;
 use crate::context::Context;
 use crate::error::Result;
-use crate::logging::Operation;
+use crate::telemetry::Operation;
 
 impl Producer {
     /// Waits until every message that was accepted before this call is settled: stored, or failed and answered

@@ -11,9 +11,9 @@ use super::{Core, Producer, at_startup};
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::health::{Health, HealthCheck, HealthDetail, Status};
-use crate::logging::Operation;
 use crate::resilience::BreakerState;
 use crate::supervisor::Flight;
+use crate::telemetry::Operation;
 
 /// A delivery so recent makes a probe unnecessary.
 const RECENT: Duration = Duration::from_secs(30);

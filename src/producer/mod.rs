@@ -20,8 +20,8 @@ pub use self::owner::TaskState;
 use crate::config::ProducerConfig;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::logging::Operation;
-use crate::stats::Stats;
+use crate::telemetry::Operation;
+use crate::telemetry::Stats;
 
 /// A Kafka producer: a handle that is cheap to clone and safe to share.
 ///

@@ -12,15 +12,15 @@ use super::accept::{Offer, closed};
 use super::core::{ended_error, why};
 use super::room::Room;
 use super::{Core, Producer};
+use crate::accumulator::Delivery;
 use crate::accumulator::{LEFT_ALONE, Receipt};
 use crate::clock::later;
 use crate::context::{Context, Ended};
-use crate::delivery::Delivery;
+use crate::error::callback::let_go;
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::foreign::let_go;
-use crate::logging::Operation;
 use crate::message::Message;
 use crate::sender::Waiting;
+use crate::telemetry::Operation;
 
 impl Producer {
     /// Sends a key and a value to the default topic and waits until they are stored.

@@ -7,6 +7,7 @@
 
 mod encode;
 mod records;
+mod sequence;
 mod varint;
 
 use bytes::Bytes;
@@ -14,20 +15,13 @@ use bytes::Bytes;
 pub(crate) use encode::{BATCH_OVERHEAD, encode_batch};
 use records::contents_len;
 pub(crate) use records::{Records, Room, Stamp};
+pub(crate) use sequence::{ProducerId, Sequence};
 
-use crate::Message;
 use crate::message::Header;
+use crate::message::Message;
 
 /// Bytes of a produce request beyond its batches, for one batch: header, client id, topic, sizes.
 pub(crate) const REQUEST_OVERHEAD: usize = 1_024;
-
-/// Producer id, epoch and the first record's sequence number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sequence {
-    pub(crate) producer_id: i64,
-    pub(crate) epoch: i16,
-    pub(crate) first: i32,
-}
 
 /// Bytes of memory that one record takes beside its payload.
 pub(crate) const RECORD_OVERHEAD: usize = 64;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{BATCH_OVERHEAD, RECORD_OVERHEAD, varint};
-use crate::Message;
-use crate::foreign::{OWNER, guarded};
-use crate::logging::Log;
+use crate::compression::scratch;
+use crate::error::callback::{OWNER, guarded};
 use crate::message::Header;
-use crate::scratch;
+use crate::message::Message;
+use crate::telemetry::Log;
 
 /// What is longer is kept as the user gave it, so that it is copied only once, into its request.
 const LARGE: usize = 512;

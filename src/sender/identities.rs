@@ -5,9 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::accumulator::ProducerId;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::producer::Core;
+use crate::record::ProducerId;
 
 /// One id for all partitions, until a broker refuses it.
 #[derive(Debug, Default)]

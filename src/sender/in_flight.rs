@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use crate::accumulator::{Partition, Verdict};
 use crate::engine::{NodeId, Parcel, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::logging::{Sending, Spans};
 use crate::producer::Core;
 use crate::record::encode_batch;
-use crate::stats::Sent;
+use crate::telemetry::Sent;
+use crate::telemetry::{Sending, Spans};
 
 /// How long a request waits for a thread to encode it. A pool whose threads are all busy must not stop sending.
 const PATIENCE: Duration = Duration::from_millis(5);

@@ -14,7 +14,7 @@ use crate::engine::NodeId;
 use crate::error::Error;
 use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState};
-use crate::stats::BrokerStats;
+use crate::telemetry::BrokerStats;
 
 /// See the [module](self). Partitions without a leader share a lane that leads nowhere: there they only wait
 /// for one, or for their deadline.

@@ -18,11 +18,12 @@ use super::in_flight::{InFlight, Landed};
 use super::lane::Lane;
 use super::settle::settle;
 use super::timers::Timers;
-use crate::accumulator::{Partition, Policy, ProducerId, Readiness, Take};
+use crate::accumulator::{Partition, Policy, Readiness, Take};
 use crate::clock::{earliest, later, until};
 use crate::engine::{NodeId, Parcel};
 use crate::error::Result;
 use crate::producer::Core;
+use crate::record::ProducerId;
 use crate::record::REQUEST_OVERHEAD;
 use crate::resilience::BreakerState;
 

@@ -14,7 +14,7 @@ use crate::clock::later;
 use crate::engine::{Answer, Parcel, Produced};
 use crate::error::{Blame, Error, Fate, Retry, Row};
 use crate::producer::Core;
-use crate::stats::Acked;
+use crate::telemetry::Acked;
 
 /// Applies what came back. The partitions that it was about are added to `touched`. Returns how long the broker wants
 /// no further request.
@@ -28,7 +28,7 @@ pub(super) fn settle(
     let Landed { sent, parcels, result, took, spans } = landed;
     let broker = lane.node().map_or_else(Arc::default, |node| core.engine.name_of(node));
     core.stats.request(&broker, result.is_ok(), took);
-    spans.end(&result);
+    spans.end(result.as_ref().map(|produced| produced.answers.iter().map(|a| (a.error_code, a.base_offset))));
     lane.note(result.as_ref().err());
     match result {
         Ok(Produced { answers, throttle }) => {

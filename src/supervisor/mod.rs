@@ -24,8 +24,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::flight::{Flight, Progress};
 use self::task::{End, Make, Task};
+use crate::error::callback::{guarded, message_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::foreign::{guarded, message_of};
 
 /// Whom the tasks serve.
 pub(crate) trait Owner: Send + Sync {

@@ -3,11 +3,11 @@
 use super::Batch;
 use crate::accumulator::charge::Charge;
 use crate::accumulator::completion::{Lost, Stored};
-use crate::accumulator::failed::Failed;
 use crate::accumulator::waiters::{Settlement, Woken};
+use crate::error::Failed;
+use crate::error::callback::WAKER;
 use crate::error::{Error, ErrorKind, Fate};
-use crate::foreign::WAKER;
-use crate::logging::Log;
+use crate::telemetry::Log;
 
 impl Batch {
     /// Settles all records as stored, the first at `offset`; how many were not settled before. What is left of the batch

@@ -107,9 +107,9 @@ mod tests {
     use crate::accumulator::completion::Completion;
     use crate::accumulator::waiters::Settlement;
     use crate::error::{Error, ErrorKind};
-    use crate::logging::Log;
     use crate::record::message_footprint;
     use crate::supervisor::Supervisor;
+    use crate::telemetry::Log;
 
     const RECORDS: u32 = 4_000;
 

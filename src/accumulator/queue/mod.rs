@@ -23,10 +23,11 @@ use super::batch::{Arrival, Batch, Order, Verdict};
 use super::buffer::Buffer;
 use super::completion::Completion;
 use super::receipt::Receipt;
-use super::sequencer::{ProducerId, Sequencer};
+use super::sequencer::Sequencer;
 use super::waiters::Settlement;
 use crate::clock::later;
 use crate::error::Error;
+use crate::record::ProducerId;
 use crate::record::{Records, Room};
 
 /// The settings that decide when a batch may go.

@@ -20,11 +20,12 @@ use super::{Policy, Queue, Readiness, Take};
 use crate::Message;
 use crate::accumulator::batch::{Arrival, Batch, Verdict};
 use crate::accumulator::waiters::{Settlement, Woken};
-use crate::accumulator::{Buffer, Completion, ProducerId, Receipt};
+use crate::accumulator::{Buffer, Completion, Receipt};
 use crate::error::{Error, ErrorKind, Fate};
-use crate::logging::Log;
+use crate::record::ProducerId;
 use crate::record::message_footprint;
 use crate::supervisor::Supervisor;
+use crate::telemetry::Log;
 
 const MS: Duration = Duration::from_millis(1);
 const DELIVERY: Duration = Duration::from_secs(30);

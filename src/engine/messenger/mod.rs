@@ -7,6 +7,7 @@ mod dial;
 mod handshake;
 mod identity;
 mod listener;
+mod observe;
 mod pace;
 mod questions;
 mod rotation;
@@ -17,7 +18,6 @@ mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 mod versions;
-mod watch;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
@@ -33,22 +33,22 @@ use self::api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceRespon
 use self::brokers::Brokers;
 use self::connection::{Connection, Settings, unreachable};
 use self::identity::Peer;
+pub(crate) use self::observe::Observer;
 use self::pace::LATE;
 use self::questions::FirstId;
 use self::rotation::Rotation;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::check as check_tls;
 use self::versions::Needs;
-pub(crate) use self::watch::Observer;
 use super::{
-    Answer, Ask, CONNECTING, Engine, Late, Leadership, Link, ClusterMetadata, NodeId, Parcel, Produced, Stage,
-    TopicMetadata,
+    Answer, Ask, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId, Parcel, Produced,
+    Stage, TopicMetadata,
 };
 use crate::Compression;
-use crate::accumulator::ProducerId;
 use crate::clock::Clock;
 use crate::config::{Acks, Address, ProducerConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::record::ProducerId;
 
 /// Longest wait for an answer that carries no records.
 const SMALL_REQUEST: Duration = Duration::from_secs(10);

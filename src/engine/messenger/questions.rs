@@ -13,10 +13,10 @@ use super::api::{InitProducerIdRequest, InitProducerIdResponse, MetadataResponse
 use super::connection::Connection;
 use super::handshake::Wanted;
 use super::identity::Peer;
-use crate::accumulator::ProducerId;
 use crate::config::Address;
 use crate::engine::{Ask, NodeId};
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::record::ProducerId;
 
 /// For so long one broker may keep a question to itself; then another one is asked as well.
 const HEDGE: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watch::Watch;
+use super::observe::Watch;
 use super::wire::MAX_ANSWER;
 
 /// The outside end: cuts the stream, and knows whether it has ended.

@@ -15,8 +15,8 @@ use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersioned
 use tokio::io::{AsyncRead, AsyncWrite, BufStream};
 use tokio::sync::Mutex;
 
+use super::observe::Watch;
 use super::stream::{Cut, Stream};
-use super::watch::Watch;
 
 /// Largest answer that is read, in bytes; a peer that announces more does not speak Kafka.
 pub(super) const MAX_ANSWER: usize = 16 << 20;

@@ -24,13 +24,13 @@ use tokio::task::JoinSet;
 
 use self::classify::classify;
 use super::{
-    Answer, Ask, Engine, Late, Leadership, ClusterMetadata, NodeId, Parcel, Produced, Stage, TopicMetadata,
+    Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, Parcel, Produced, Stage, TopicMetadata,
 };
 use crate::Compression;
-use crate::accumulator::ProducerId;
 use crate::config::{Address, ProducerConfig, SaslConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::message::Message;
+use crate::record::ProducerId;
 
 /// Head start of each bootstrap broker over the next.
 const HEAD_START: Duration = Duration::from_millis(250);

@@ -12,8 +12,8 @@ use super::{Reader, Writer, request_body, version};
 use crate::Compression;
 use crate::engine::Answer;
 use crate::engine::Parcel;
-use crate::logging::Log;
 use crate::record::{BATCH_OVERHEAD, encode_batch};
+use crate::telemetry::Log;
 
 const FLEXIBLE: ApiVersion = version(9);
 

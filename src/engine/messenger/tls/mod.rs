@@ -17,7 +17,7 @@ use self::client_config::Material;
 pub(crate) use self::client_config::check;
 use crate::config::{Address, TlsConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::logging::Log;
+use crate::telemetry::Log;
 
 /// Makes encrypted connections.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::Result;
-use crate::foreign::guarded;
+use crate::error::callback::guarded;
 use crate::message::{Header, Message};
 
 /// Adds the headers of the current trace to each message; see

@@ -1,13 +1,8 @@
 //! What the producer counts.
 
-mod counters;
-mod distribution;
-
 use std::time::Duration;
 
-pub(crate) use counters::{Acked, Counters, Sent};
-pub use distribution::Distribution;
-
+use super::distribution::Distribution;
 use crate::resilience::BreakerState;
 
 /// A snapshot of the producer's counters since it was made, and of what it holds. Java's names of the same are given

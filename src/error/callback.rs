@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::Message;
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::message::Message;
 
 /// The waker of a task that waits.
 pub(crate) const WAKER: &str = "a waker";

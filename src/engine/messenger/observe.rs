@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::logging::Log;
-use crate::stats::Counters;
+use crate::telemetry::Counters;
+use crate::telemetry::Log;
 
 /// Where connections are told of and counted.
 #[derive(Clone, Debug)]

@@ -9,10 +9,10 @@ use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 
 use super::distribution::Histogram;
-use super::{Stats, TopicStats};
-use crate::accumulator::Failed;
+use super::metrics::{self, Meters, Text};
+use super::stats::{Stats, TopicStats};
+use crate::error::Failed;
 use crate::error::{Error, Fate};
-use crate::metrics::{self, Meters, Text};
 use crate::resilience::BreakerState;
 
 /// A batch that leaves.

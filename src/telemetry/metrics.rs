@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::logging::Log;
+use super::log::Log;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -186,7 +186,7 @@ mod tests {
             format!("| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help)
         });
         let code: Vec<_> = rows.collect();
-        let docs = include_str!("docs/telemetry.md");
+        let docs = include_str!("../docs/telemetry.md");
         let told: Vec<_> = docs.lines().filter(|line| line.starts_with("| `kafka_producer_")).collect();
         assert_eq!(told, code);
     }

@@ -8,10 +8,10 @@ use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 
-use super::Log;
-use crate::engine::{Answer, Produced};
-use crate::error::{BrokerError, Result};
-use crate::foreign::guarded;
+use super::log::Log;
+
+use crate::error::callback::guarded;
+use crate::error::{BrokerError, Error};
 
 /// Spans have a target of their own, so that they can be filtered apart from events.
 const TARGET: &str = "rskafka_producer::span";
@@ -80,24 +80,22 @@ fn open(client_id: &str, host: &str, port: &str, batch: &Sending<'_>) -> Span {
 }
 
 impl Spans {
-    /// Records how the request ended, and closes the spans.
-    pub(crate) fn end(self, result: &Result<Produced>) {
+    /// Records how the request ended, and closes the spans. `answers` has the broker's error code and the base offset of
+    /// each batch, in the order of the batches.
+    pub(crate) fn end(self, answers: Result<impl Iterator<Item = (i16, Option<i64>)>, &Error>) {
         if self.0.is_empty() {
             return;
         }
-        _ = guarded("the logger", || {
-            for (place, span) in self.0.iter().enumerate() {
-                match result {
-                    Ok(produced) => match produced.answers.get(place) {
-                        Some(Answer { error_code: 0, base_offset, .. }) => {
-                            span.record("messaging.kafka.offset", *base_offset);
-                        }
-                        Some(answer) => failed(span, BrokerError::new(answer.error_code).name()),
-                        None => {}
-                    },
-                    Err(error) => failed(span, error.kind().as_str()),
+        _ = guarded("the logger", || match answers {
+            Ok(answers) => {
+                for (span, (error_code, base_offset)) in self.0.iter().zip(answers) {
+                    match error_code {
+                        0 => _ = span.record("messaging.kafka.offset", base_offset),
+                        code => failed(span, BrokerError::new(code).name()),
+                    }
                 }
             }
+            Err(error) => self.0.iter().for_each(|span| failed(span, error.kind().as_str())),
         });
     }
 }

@@ -1,9 +1,6 @@
 //! The events that this crate emits: facts with fields, through the configured logger or the ambient subscriber.
 //! Nothing is logged per message of the hot path.
 
-mod event;
-mod span;
-
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,12 +9,10 @@ use tracing::level_filters::LevelFilter;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Level};
 
-pub(crate) use self::event::Operation;
-use self::event::{Pace, TARGET};
-pub(crate) use self::span::{Sending, Spans};
+use super::event::{self, Operation, Pace, TARGET};
 use crate::compression::CompressError;
+use crate::error::callback::guarded;
 use crate::error::{Error, Fate, printable, with_causes};
-use crate::foreign::guarded;
 
 /// Emits events with the fields that all of them share.
 #[derive(Clone, Default)]
@@ -61,7 +56,7 @@ impl Log {
         Self { dispatch, brokers: brokers.into(), pace: Arc::default() }
     }
 
-    fn emit(&self, event: impl FnOnce(&[String])) {
+    pub(super) fn emit(&self, event: impl FnOnce(&[String])) {
         // A subscriber that panics has lost an event. There is nowhere to say so but where every panic is reported.
         _ = guarded("the logger", || match &self.dispatch {
             Some(dispatch) => tracing::dispatcher::with_default(dispatch, || event(&self.brokers)),

@@ -1,3 +1,0 @@
-//! Where a message may go.
-
-pub(crate) mod topic_name;

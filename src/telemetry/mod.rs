@@ -1,0 +1,19 @@
+//! Everything that is emitted: events, spans, counters, metrics, and the headers that carry a trace.
+
+mod counters;
+mod distribution;
+mod event;
+mod log;
+mod metrics;
+mod propagation;
+mod span;
+mod stats;
+
+pub(crate) use counters::{Acked, Counters, Sent};
+pub use distribution::Distribution;
+pub(crate) use event::Operation;
+pub(crate) use log::Log;
+pub(crate) use metrics::Meters;
+pub use propagation::{Propagator, TraceHeaders};
+pub(crate) use span::{Sending, Spans};
+pub use stats::{BrokerStats, Stats, TopicStats};
