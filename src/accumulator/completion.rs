@@ -50,7 +50,7 @@ enum Whole {
 
 /// Messages that failed with the same error. They wait here to be handed back, each to its own receipt: only then is one
 /// read back, so that a batch that fails costs next to nothing where nobody asks.
-pub(super) struct Lost {
+pub(crate) struct Lost {
     error: Error,
     records: Records,
     /// The room that they take until they were handed back, or the whole batch is settled: from then on they are their
@@ -241,7 +241,7 @@ impl Completion {
     }
 
     /// Who waits, to be woken without an outcome.
-    pub(super) fn waiting(&self, woken: &mut Woken) {
+    pub(crate) fn waiting(&self, woken: &mut Woken) {
         let mut apart = self.apart.lock();
         apart.waiters.take_all(woken);
         apart.waiters.take_for_all(woken);

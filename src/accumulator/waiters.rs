@@ -6,22 +6,21 @@ use std::task::Waker;
 use super::batch::Batch;
 use super::buffer::Buffer;
 use super::completion::Lost;
-use crate::error::Error;
-use crate::error::Failed;
 use crate::error::callback::{OWNER, WAKER};
+use crate::error::{Error, Failed};
 use crate::record::Records;
 use crate::telemetry::Log;
 
 /// Tasks that wait for one record, by its index, or for all.
 #[derive(Default)]
-pub(super) struct Waiters {
+pub(crate) struct Waiters {
     of_one: Vec<Option<Waker>>,
     of_all: Vec<Waker>,
 }
 
 impl Waiters {
     /// Puts a waker in the place of the record's last one, which is returned.
-    pub(super) fn wait(&mut self, index: u32, waker: Waker) -> Option<Waker> {
+    pub(crate) fn wait(&mut self, index: u32, waker: Waker) -> Option<Waker> {
         let place = index as usize;
         if self.of_one.len() <= place {
             self.of_one.resize_with(place + 1, || None);
@@ -31,7 +30,7 @@ impl Waiters {
 
     /// Adds a waker for all records; it is returned where it is there already. The list is emptied when its wakers are woken,
     /// so that a slot may since belong to another.
-    pub(super) fn wait_for_all(&mut self, slot: &mut Option<usize>, waker: Waker) -> Option<Waker> {
+    pub(crate) fn wait_for_all(&mut self, slot: &mut Option<usize>, waker: Waker) -> Option<Waker> {
         if slot.and_then(|slot| self.of_all.get(slot)).is_some_and(|mine| mine.will_wake(&waker)) {
             return Some(waker);
         }
@@ -40,11 +39,11 @@ impl Waiters {
         None
     }
 
-    pub(super) fn take(&mut self, index: u32) -> Option<Waker> {
+    pub(crate) fn take(&mut self, index: u32) -> Option<Waker> {
         self.of_one.get_mut(index as usize)?.take()
     }
 
-    pub(super) fn take_all(&mut self, woken: &mut Woken) {
+    pub(crate) fn take_all(&mut self, woken: &mut Woken) {
         if woken.wakers.is_empty() {
             std::mem::swap(&mut woken.wakers, &mut self.of_one);
         } else {
@@ -52,38 +51,38 @@ impl Waiters {
         }
     }
 
-    pub(super) fn take_for_all(&mut self, woken: &mut Woken) {
+    pub(crate) fn take_for_all(&mut self, woken: &mut Woken) {
         woken.wakers.extend(std::mem::take(&mut self.of_all).into_iter().map(Some));
     }
 }
 
 /// Tasks to be woken and what is to be let go of, once no lock is held: both run the user's code.
 #[derive(Default)]
-pub(super) struct Woken {
+pub(crate) struct Woken {
     wakers: Vec<Option<Waker>>,
     released: Vec<Arc<Lost>>,
     lost: Vec<Arc<Lost>>,
 }
 
 impl Woken {
-    pub(super) fn add(&mut self, waker: Option<Waker>) {
+    pub(crate) fn add(&mut self, waker: Option<Waker>) {
         if waker.is_some() {
             self.wakers.push(waker);
         }
     }
 
     /// Messages that failed: they are let go of here, and give back their room unless that is done.
-    pub(super) fn release(&mut self, lost: Arc<Lost>) {
+    pub(crate) fn release(&mut self, lost: Arc<Lost>) {
         self.released.push(lost);
     }
 
     /// Messages that failed, of which this may be the last that is known.
-    pub(super) fn let_go(&mut self, lost: Arc<Lost>) {
+    pub(crate) fn let_go(&mut self, lost: Arc<Lost>) {
         self.lost.push(lost);
     }
 
     /// Wakes and lets go. A panic of the user's code concerns nobody else.
-    pub(super) fn wake(self, log: &Log) {
+    pub(crate) fn wake(self, log: &Log) {
         self.released.iter().for_each(|lost| lost.release());
         for waker in self.wakers.into_iter().flatten() {
             log.contain(WAKER, || waker.wake());
@@ -96,7 +95,7 @@ impl Woken {
 
 /// What a queue decided under its lock, to be carried out once that is released.
 #[must_use]
-pub(super) struct Settlement<'a> {
+pub(crate) struct Settlement<'a> {
     pub(super) log: &'a Log,
     pub(super) failed: Failed,
     pub(super) woken: Woken,
@@ -107,7 +106,7 @@ pub(super) struct Settlement<'a> {
 }
 
 impl<'a> Settlement<'a> {
-    pub(super) fn new(log: &'a Log) -> Self {
+    pub(crate) fn new(log: &'a Log) -> Self {
         Self {
             log,
             failed: Failed::default(),
@@ -119,28 +118,28 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    pub(super) fn give_back(&mut self, buffer: &Arc<Buffer>, bytes: usize) {
+    pub(crate) fn give_back(&mut self, buffer: &Arc<Buffer>, bytes: usize) {
         if bytes > 0 {
             self.room.push((buffer.clone(), bytes));
         }
     }
 
     /// What is left of a batch that is settled.
-    pub(super) fn let_go(&mut self, batch: Batch) {
+    pub(crate) fn let_go(&mut self, batch: Batch) {
         self.batches.push(batch);
     }
 
-    pub(super) fn let_go_records(&mut self, records: Records) {
+    pub(crate) fn let_go_records(&mut self, records: Records) {
         self.records.push(records);
     }
 
     /// An error may have one of the user's as its source.
-    pub(super) fn let_go_error(&mut self, error: Option<Error>) {
+    pub(crate) fn let_go_error(&mut self, error: Option<Error>) {
         self.errors.extend(error);
     }
 
     /// Gives back room, wakes who waits, lets go of what is the user's. Returns what failed.
-    pub(super) fn carry_out(self) -> Failed {
+    pub(crate) fn carry_out(self) -> Failed {
         for (buffer, bytes) in self.room {
             // Whoever waits for room is woken.
             self.log.contain(WAKER, || buffer.give_back(bytes));

@@ -25,9 +25,8 @@ pub(crate) use messenger::{MessengerEngine, Observer};
 #[cfg(feature = "partition-client")]
 pub(crate) use partition_client::PartitionClientEngine;
 
-use crate::accumulator::{Batch, Partition};
 use crate::error::Result;
-use crate::record::ProducerId;
+use crate::record::{ProducerId, Records, Sequence};
 
 /// One waits for the connection that another makes in vain, and then makes its own; the baseline has two to make.
 pub(crate) const CONNECTING: u32 = 3;
@@ -37,19 +36,22 @@ pub(crate) const CONNECTING: u32 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeId(pub(crate) i64);
 
-/// A batch and where it belongs.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    pub(crate) partition: Arc<Partition>,
-    pub(crate) batch: Arc<Batch>,
-    /// The batch in Kafka's format, where it was encoded ahead of its request.
-    pub(crate) encoded: Option<Vec<u8>>,
+/// A batch for one partition, as it goes into a produce request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartitionBatch<'a> {
+    pub(crate) topic: &'a Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) records: &'a Records,
+    /// `None` without idempotence.
+    pub(crate) sequence: Option<Sequence>,
+    /// The batch in Kafka's format, where it was encoded before its request.
+    pub(crate) encoded: Option<&'a [u8]>,
 }
 
 /// What a broker answered to a produce request.
 #[derive(Debug)]
 pub(crate) struct Produced {
-    /// One answer for each parcel, in their order.
+    /// One answer for each batch, in their order.
     pub(crate) answers: Vec<Answer>,
     /// How long the broker wants no further request.
     pub(crate) throttle: Duration,
@@ -151,7 +153,8 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// An error's fate says whether the request may have reached the broker.
     ///
     /// Calls `late` at most once, where the attempt takes much longer than usual.
-    async fn produce(&self, node: NodeId, parcels: &[Parcel], late: Late<'_>) -> Result<Produced>;
+    async fn produce(&self, node: NodeId, batches: &[PartitionBatch<'_>], late: Late<'_>)
+    -> Result<Produced>;
 
     /// Ends the attempts to a node that have not come further than this.
     fn abandon(&self, node: NodeId, stage: Stage);

@@ -1,4 +1,4 @@
-//! The topics in use: their partitions, who leads them, and the lane that each is sent by.
+//! The topics in use: their partitions, who leads them, and the broker that each is sent by.
 
 mod history;
 mod overdue;
@@ -19,12 +19,12 @@ pub(crate) use topic::{Partitions, Topic, TopicSettings};
 use self::history::Incarnation;
 use self::overdue::Overdue;
 use self::refresh::Refresher;
-use crate::accumulator::Partition;
+use crate::accumulator::Queue;
 use crate::engine::{ClusterMetadata, Leadership, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState, CircuitBreakerConfig};
-use crate::sender::Lane;
+use crate::sender::{Broker, Partition};
 use crate::supervisor::Flight;
 
 /// A question for one topic, which all who need it wait for.
@@ -91,9 +91,9 @@ impl Metadata {
         topics.iter().flat_map(|topic| topic.partitions.all.clone()).chain(leaving.iter().cloned()).collect()
     }
 
-    pub(crate) fn partitions_of(&self, lane: &Arc<Lane>) -> Vec<Arc<Partition>> {
+    pub(crate) fn partitions_of(&self, broker: &Arc<Broker>) -> Vec<Arc<Partition>> {
         let mut partitions = self.partitions();
-        partitions.retain(|partition| Arc::ptr_eq(&partition.lane(), lane));
+        partitions.retain(|partition| Arc::ptr_eq(&partition.broker(), broker));
         partitions
     }
 
@@ -127,14 +127,14 @@ impl Metadata {
         if former.is_none_or(|former| former.as_ref() == id) {
             return;
         }
-        core.identities.retire();
+        core.producer_id.retire();
         self.topics().iter().for_each(|topic| topic.history().forget());
         let text = "another cluster answers at the addresses of the brokers; the message may be stored in the former one";
         let error = Error::new(ErrorKind::SequenceLost, text).with_fate(Fate::PossiblyPersisted);
         for partition in self.partitions() {
-            let failed = partition.cluster_changed(&error);
+            let failed = partition.settle(|queue, settlement| queue.cluster_changed(&error, settlement));
             core.stats.failed(partition.topic(), failed, &error);
-            partition.lane().schedule(core, partition.clone());
+            partition.broker().schedule(core, partition.clone());
         }
     }
 
@@ -147,9 +147,9 @@ impl Metadata {
                 if let Some(topic) = recreated {
                     core.log.topic_recreated(&metadata.name);
                     for partition in &topic.partitions.all {
-                        let failed = partition.topic_recreated();
+                        let failed = partition.settle(Queue::topic_recreated);
                         core.stats.failed(partition.topic(), failed, &partition.lost_track());
-                        partition.lane().schedule(core, partition.clone());
+                        partition.broker().schedule(core, partition.clone());
                     }
                 }
             }
@@ -201,10 +201,14 @@ impl Metadata {
         let partitions = &topic.partitions;
         self.leaving.lock().extend(partitions.all.iter().cloned());
         for partition in &partitions.all {
-            core.stats.failed(&metadata.name, partition.abandon(&error), &error);
+            core.stats.failed(
+                &metadata.name,
+                partition.settle(|queue, settlement| queue.abandon(&error, settlement)),
+                &error,
+            );
             // Should the topic come back, its sequence numbers begin again above those of what is still on its way.
-            if let Some(used) = partition.producer_id() {
-                core.identities.outgrow(used);
+            if let Some(used) = partition.queue(|queue| queue.producer_id()) {
+                core.producer_id.outgrow(used);
             }
         }
     }
@@ -221,10 +225,10 @@ impl Metadata {
             self.topics.write().remove(topic.name());
             self.leaving.lock().extend(topic.partitions.all.iter().cloned());
             for partition in &topic.partitions.all {
-                partition.close();
+                partition.queue(Queue::close);
                 // Should it be used again, its sequence numbers begin again above those that brokers remember.
-                if let Some(used) = partition.producer_id() {
-                    core.identities.outgrow(used);
+                if let Some(used) = partition.queue(|queue| queue.producer_id()) {
+                    core.producer_id.outgrow(used);
                 }
             }
             core.stats.forget_topic(topic.name());
@@ -235,10 +239,10 @@ impl Metadata {
     /// elected at any time, and nothing is sent that would show it while the circuit breaker is open.
     fn lacks_leaders(&self) -> bool {
         let now = Instant::now();
-        let lacks = |lane: &Lane| {
-            let shut = matches!(lane.breaker_state(now), BreakerState::Open | BreakerState::HalfOpen);
-            lane.node().is_none() || shut
+        let lacks = |broker: &Broker| {
+            let shut = matches!(broker.breaker_state(now), BreakerState::Open | BreakerState::HalfOpen);
+            broker.node().is_none() || shut
         };
-        self.partitions().iter().any(|partition| lacks(&partition.lane()) && !partition.is_idle())
+        self.partitions().iter().any(|partition| lacks(&partition.broker()) && !partition.is_idle())
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::accumulator::Partition;
 use crate::engine::{Ask, NodeId, Stage};
 use crate::producer::Core;
+use crate::sender::Partition;
 
 /// Between two questions; an election ends when it likes.
 const PACE: Duration = Duration::from_millis(400);
@@ -127,7 +127,7 @@ impl Overdue {
 impl Attempt {
     fn is_replaced(&self) -> bool {
         let led_by_another =
-            |partition: &Arc<Partition>| partition.lane().node().is_some_and(|leader| leader != self.node);
+            |partition: &Arc<Partition>| partition.broker().node().is_some_and(|leader| leader != self.node);
         self.partitions.iter().any(led_by_another)
     }
 }

@@ -7,10 +7,11 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::history::History;
-use crate::accumulator::{Buffer, Partition};
+use crate::accumulator::{Buffer, Queue};
 use crate::engine::Leadership;
 use crate::partitioner::{Chooser, Partitioning};
 use crate::producer::Core;
+use crate::sender::Partition;
 
 /// What every topic is made with.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Topic {
 
     /// How many batches were taken, and how many stored.
     pub(super) fn progress(&self) -> (u64, u64) {
-        let each = self.partitions.all.iter().map(|partition| partition.progress());
+        let each = self.partitions.all.iter().map(|partition| partition.queue(|queue| queue.progress()));
         each.fold((0, 0), |(taken, stored), (more, also)| (taken + more, stored + also))
     }
 
@@ -88,31 +89,31 @@ impl Topic {
     }
 
     /// This topic with these leaders, where that is something new: partitions that were not there before are added,
-    /// those that moved change their lane.
+    /// those that moved change their broker.
     pub(super) fn led_by(&self, core: &Arc<Core>, leaders: &[Leadership]) -> Option<Self> {
         let now = Instant::now();
         let before = &self.partitions;
         let mut all = before.all.clone();
         for index in all.len()..leaders.len() {
             let buffers = [Some(self.buffer.clone()), self.share.clone()];
-            let lane = core.lanes.to(None);
+            let broker = core.brokers.to(None);
             let (supervisor, log) = (core.supervisor.clone(), core.log.clone());
-            all.push(Partition::new(self.name.clone(), index as i32, buffers, lane, supervisor, log));
+            all.push(Partition::new(self.name.clone(), index as i32, buffers, broker, supervisor, log));
         }
         let mut led = Vec::with_capacity(leaders.len());
         for (index, partition) in all.iter().enumerate() {
             let told = leaders.get(index).copied().unwrap_or(Leadership { node: None, epoch: -1 });
             let leader = match self.history().is_current(index, told.epoch, now) {
                 true => told.node,
-                false => partition.lane().node(),
+                false => partition.broker().node(),
             };
             if leader.is_some() {
                 led.push(index as u32);
             }
-            let lane = core.lanes.to(leader);
-            if partition.move_to(&lane) && !partition.is_idle() {
-                partition.leader_changed();
-                lane.schedule(core, partition.clone());
+            let broker = core.brokers.to(leader);
+            if partition.move_to(&broker) && !partition.is_idle() {
+                partition.queue(Queue::leader_changed);
+                broker.schedule(core, partition.clone());
             }
         }
         let same = all.len() == before.all.len() && leaders.len() == before.count && led == before.led;

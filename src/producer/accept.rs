@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Core;
 use super::room::Room;
-use crate::accumulator::{Appended, Arrival, NoRoom, Partition, Receipt};
+use crate::accumulator::{Appended, Arrival, NoRoom, Receipt};
 use crate::config::OpenCircuit;
 use crate::engine::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,6 +16,7 @@ use crate::metadata::{Partitions, Topic};
 use crate::partitioner::PartitionInput;
 use crate::record::{max_encoded_len, message_footprint};
 use crate::resilience::BreakerState;
+use crate::sender::Partition;
 use crate::topic_name;
 
 /// What came of offering a message.
@@ -122,20 +123,20 @@ impl Core {
             self.batch_full.store(true, Ordering::Relaxed);
         }
         if wake {
-            partition.lane().schedule(self, partition.clone());
+            partition.broker().schedule(self, partition.clone());
         }
         Ok(Some(Offer::Accepted(receipt)))
     }
 
     fn check_circuit(&self, partition: &Partition) -> Result<()> {
-        let lane = partition.lane();
+        let broker = partition.broker();
         let now = Instant::now();
-        let Some(node) = lane.node() else {
+        let Some(node) = broker.node() else {
             return self.metadata.fail_fast(self, now).map_or(Ok(()), Err);
         };
-        match lane.breaker_state(now) {
+        match broker.breaker_state(now) {
             BreakerState::Open => {
-                Err(crate::sender::circuit_open(&lane, &self.engine.name_of(node), lane.retry_after(now)))
+                Err(crate::sender::circuit_open(&broker, &self.engine.name_of(node), broker.retry_after(now)))
             }
             _ => Ok(()),
         }
@@ -198,7 +199,7 @@ impl Core {
             partitions: count as u32,
         };
         let chosen = topic.chooser.choose(&input, led, footprint, |index| {
-            all.get(index as usize).map_or(0, |partition| partition.queued_bytes())
+            all.get(index as usize).map_or(0, |partition| partition.queue(|queue| queue.queued_bytes()))
         })?;
         let index = Some(chosen as usize).filter(|index| *index < count);
         index.and_then(|index| all.get(index)).ok_or_else(|| {

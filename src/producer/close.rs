@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Core, Producer, Shared};
+use crate::accumulator::Queue;
 use crate::context::{Context, Ended};
 use tokio::runtime::Handle;
 
@@ -80,7 +81,7 @@ impl Core {
         if first {
             self.buffer.close();
             for partition in self.metadata.partitions() {
-                partition.close();
+                partition.queue(Queue::close);
             }
         }
         first

@@ -9,21 +9,19 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::health::Evidence;
-use crate::accumulator::{Buffer, Partition, Policy};
+use crate::accumulator::{Buffer, Policy};
 use crate::clock::{Clock, scaled};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
-use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer, Parcel};
+use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::message::millis;
 use crate::metadata::{Metadata, TopicSettings};
 use crate::partitioner::Partitioning;
 use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
-use crate::sender::{Identities, Lane, Lanes, Waiting};
+use crate::sender::{Broker, Brokers, Partition, ProducerBatch, SharedProducerId, Waiting};
 use crate::supervisor::{Flight, Progress, Supervisor};
-use crate::telemetry::Log;
-use crate::telemetry::Meters;
-use crate::telemetry::{BrokerStats, Counters, Stats};
+use crate::telemetry::{BrokerStats, Counters, Log, Meters, Stats};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -32,8 +30,8 @@ pub(crate) struct Core {
     pub(crate) policy: Policy,
     pub(crate) buffer: Arc<Buffer>,
     pub(crate) metadata: Metadata,
-    pub(crate) lanes: Lanes,
-    pub(crate) identities: Identities,
+    pub(crate) brokers: Brokers,
+    pub(crate) producer_id: SharedProducerId,
     pub(crate) stats: Arc<Counters>,
     pub(crate) log: Log,
     pub(crate) evidence: Evidence,
@@ -91,8 +89,8 @@ impl Core {
             },
             buffer,
             metadata: Metadata::new(topics, config.circuit_breaker.clone()),
-            lanes: Lanes::new(config.circuit_breaker.clone()),
-            identities: Identities::default(),
+            brokers: Brokers::new(config.circuit_breaker.clone()),
+            producer_id: SharedProducerId::default(),
             stats,
             log,
             evidence: Evidence::default(),
@@ -161,15 +159,19 @@ impl Core {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Ends every task and connection, and gives up what waits. What is in flight is given up by its lane.
+    /// Ends every task and connection, and gives up what waits. What is in flight is given up by its broker.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was stored");
         for partition in self.metadata.partitions() {
-            self.stats.failed(partition.topic(), partition.abandon(&error), &error);
+            self.stats.failed(
+                partition.topic(),
+                partition.settle(|queue, settlement| queue.abandon(&error, settlement)),
+                &error,
+            );
         }
-        for lane in self.lanes.all() {
-            lane.notify();
+        for broker in self.brokers.all() {
+            broker.notify();
         }
         self.engine.close();
     }
@@ -225,10 +227,10 @@ impl Core {
     }
 
     /// Counts a request against the limits; retries pay again, as the broker's quota sees them too.
-    pub(crate) fn charge(&self, parcels: &[Parcel], now: Instant) {
+    pub(crate) fn charge(&self, batches: &[ProducerBatch], now: Instant) {
         if let Some(limiter) = &self.limiter {
-            let records: usize = parcels.iter().map(|p| p.batch.len()).sum();
-            let bytes: usize = parcels.iter().map(|p| p.batch.wire_bytes()).sum();
+            let records: usize = batches.iter().map(|p| p.batch.len()).sum();
+            let bytes: usize = batches.iter().map(|p| p.batch.wire_bytes()).sum();
             limiter.lock().charge(records, bytes, now);
         }
     }
@@ -251,12 +253,12 @@ impl Core {
         self.budget.lock().deposit(now);
     }
 
-    pub(crate) fn lane_breaker_changed(&self, lane: &Lane, change: Option<Change>) {
-        let (Some(_), Some(node)) = (change, lane.node()) else {
+    pub(crate) fn broker_breaker_changed(&self, broker: &Broker, change: Option<Change>) {
+        let (Some(_), Some(node)) = (change, broker.node()) else {
             return;
         };
-        let (broker, now) = (self.engine.name_of(node), Instant::now());
-        self.breaker_changed(&broker, lane.breaker_state(now), lane.retry_after(now), change);
+        let (name, now) = (self.engine.name_of(node), Instant::now());
+        self.breaker_changed(&name, broker.breaker_state(now), broker.retry_after(now), change);
     }
 
     /// `broker`: its name, or what stands for the whole cluster.
@@ -303,7 +305,7 @@ impl Core {
 
     /// Gives up what waits in a partition.
     pub(crate) fn fail_waiting(&self, partition: &Partition, error: &Error) {
-        let failed = partition.fail_waiting(error);
+        let failed = partition.settle(|queue, settlement| queue.fail_waiting(error, settlement));
         if failed.total() > 0 {
             self.stats.failed(partition.topic(), failed, error);
             let told = error.clone().with_topic(partition.topic().clone()).with_partition(partition.index());
@@ -312,8 +314,8 @@ impl Core {
     }
 
     /// Gives up what waits for one broker.
-    pub(crate) fn fail_lane(&self, lane: &Arc<Lane>, error: &Error) {
-        for partition in self.metadata.partitions_of(lane) {
+    pub(crate) fn fail_broker(&self, broker: &Arc<Broker>, error: &Error) {
+        for partition in self.metadata.partitions_of(broker) {
             self.fail_waiting(&partition, error);
         }
     }
@@ -324,7 +326,7 @@ impl Core {
             task_restarts: self.supervisor.restarts(),
             buffer_bytes: self.buffer.used(),
             buffer_max_bytes: self.buffer.capacity(),
-            in_flight: self.lanes.all().iter().map(|lane| lane.in_flight()).sum(),
+            in_flight: self.brokers.all().iter().map(|broker| broker.in_flight()).sum(),
             metadata_age: self.metadata.metadata_age(),
             cluster_breaker: self.metadata.breaker_state(now),
             last_success: self.evidence.age(now),
@@ -335,10 +337,10 @@ impl Core {
 
     /// Each broker that leads a partition in use, by name.
     pub(super) fn broker_stats(&self, now: Instant) -> Vec<BrokerStats> {
-        let lanes = self.lanes.all();
-        let mut brokers: Vec<_> = lanes
+        let brokers = self.brokers.all();
+        let mut brokers: Vec<_> = brokers
             .iter()
-            .filter_map(|lane| Some(lane.told(self.engine.name_of(lane.node()?).to_string(), now)))
+            .filter_map(|broker| Some(broker.told(self.engine.name_of(broker.node()?).to_string(), now)))
             .collect();
         brokers.sort_unstable_by(|a, b| a.broker.cmp(&b.broker));
         brokers

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Core, Producer};
-use crate::accumulator::Completion;
+use crate::accumulator::{Completion, Queue};
 use crate::context::Context;
 use crate::error::Result;
 use crate::telemetry::Operation;
@@ -44,9 +44,9 @@ impl Core {
     pub(super) fn seal(self: &Arc<Self>) -> Vec<Arc<Completion>> {
         let mut unsettled = Vec::new();
         for partition in self.metadata.partitions() {
-            let batches = partition.seal();
+            let batches = partition.queue(Queue::seal);
             if !batches.is_empty() {
-                partition.lane().schedule(self, partition.clone());
+                partition.broker().schedule(self, partition.clone());
             }
             unsettled.extend(batches);
         }

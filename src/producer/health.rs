@@ -112,42 +112,42 @@ impl Core {
 
     /// Old evidence says nothing while requests are failing.
     fn is_moving(&self, now: Moment) -> bool {
-        self.lanes.all().iter().all(|lane| lane.is_well(now))
+        self.brokers.all().iter().all(|broker| broker.is_well(now))
     }
 
     fn all_circuits_open(&self, now: Moment) -> Option<Error> {
         let mut open = 0;
-        let lanes = self.lanes.all();
-        let mut leading = lanes.iter().filter(|lane| lane.node().is_some()).peekable();
+        let brokers = self.brokers.all();
+        let mut leading = brokers.iter().filter(|broker| broker.node().is_some()).peekable();
         if self.metadata.breaker_state(now) == BreakerState::Open {
             return Some(self.metadata.circuit_open(now));
         }
         leading.peek()?;
-        for lane in leading {
-            match lane.breaker_state(now) {
+        for broker in leading {
+            match broker.breaker_state(now) {
                 BreakerState::Open => open += 1,
                 _ => return None,
             }
         }
         let text = format!("the circuit breakers of all {open} brokers are open after repeated failures");
         let error = Error::new(ErrorKind::CircuitOpen, text);
-        Some(match lanes.iter().find_map(|lane| lane.failure()) {
+        Some(match brokers.iter().find_map(|broker| broker.failure()) {
             Some(failure) => error.with_cause(failure),
             None => error,
         })
     }
 
     fn degraded(&self, now: Moment) -> Option<String> {
-        for lane in self.lanes.all() {
-            if let (Some(node), false) = (lane.node(), lane.is_well(now)) {
-                let broker = self.engine.name_of(node);
-                return Some(match lane.breaker_state(now) {
-                    BreakerState::Open => format!("the circuit breaker of {broker} is open"),
-                    BreakerState::HalfOpen => format!("the circuit breaker of {broker} is half open"),
-                    _ => format!("{broker} is failing"),
+        for broker in self.brokers.all() {
+            if let (Some(node), false) = (broker.node(), broker.is_well(now)) {
+                let name = self.engine.name_of(node);
+                return Some(match broker.breaker_state(now) {
+                    BreakerState::Open => format!("the circuit breaker of {name} is open"),
+                    BreakerState::HalfOpen => format!("the circuit breaker of {name} is half open"),
+                    _ => format!("{name} is failing"),
                 });
             }
-            if let (Some(node), Some(_)) = (lane.node(), lane.throttled_until(now)) {
+            if let (Some(node), Some(_)) = (broker.node(), broker.throttled_until(now)) {
                 return Some(format!("{} throttles this producer", self.engine.name_of(node)));
             }
         }
@@ -232,11 +232,11 @@ impl HealthCheck for Liveness {
     async fn check(&self, ctx: &Context) -> Health {
         let core = self.producer.core();
         let mut asleep: Vec<_> =
-            core.lanes.all().into_iter().filter_map(|lane| Some((lane.rouse()?, lane))).collect();
+            core.brokers.all().into_iter().filter_map(|broker| Some((broker.rouse()?, broker))).collect();
         let all = asleep.len();
         let turned = async {
             loop {
-                asleep.retain(|(turn, lane)| !lane.has_turned(*turn));
+                asleep.retain(|(turn, broker)| !broker.has_turned(*turn));
                 if asleep.is_empty() || core.is_stopped() {
                     return;
                 }

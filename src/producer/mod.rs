@@ -20,8 +20,7 @@ pub use self::owner::TaskState;
 use crate::config::ProducerConfig;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::telemetry::Operation;
-use crate::telemetry::Stats;
+use crate::telemetry::{Operation, Stats};
 
 /// A Kafka producer: a handle that is cheap to clone and safe to share.
 ///
@@ -99,7 +98,7 @@ impl Producer {
     pub fn panic_task(&self, name: &str) {
         let core = self.core();
         core.supervisor.panic_task(name);
-        core.lanes.all().iter().for_each(|lane| lane.notify());
+        core.brokers.all().iter().for_each(|broker| broker.notify());
     }
 
     fn core(&self) -> &Arc<Core> {

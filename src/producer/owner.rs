@@ -30,7 +30,8 @@ pub struct TaskState {
 
 impl Core {
     pub(super) fn tasks(&self) -> Vec<TaskState> {
-        let turns: HashMap<_, _> = self.lanes.all().iter().map(|lane| (lane.name(), lane.turns())).collect();
+        let turns: HashMap<_, _> =
+            self.brokers.all().iter().map(|broker| (broker.name(), broker.turns())).collect();
         let state = |(name, polls, busy): (Arc<str>, u64, bool)| {
             let turns = turns.get(&*name).copied().unwrap_or(polls);
             TaskState { name: name.to_string(), polls, turns, busy }
@@ -48,12 +49,12 @@ impl Owner for Core {
         let now = Instant::now();
         let Some(overdue) = now.checked_sub(OVERDUE) else { return };
         for partition in self.metadata.partitions() {
-            if partition.is_overdue(overdue) {
+            if partition.queue(|queue| queue.is_overdue(overdue)) {
                 let error = self.expired(&partition, now);
-                let expired = partition.expire(now, &error);
+                let expired = partition.settle(|queue, settlement| queue.expire(now, &error, settlement));
                 self.stats.failed(partition.topic(), expired, &error);
                 // The next deadline is the task's again.
-                partition.lane().schedule(&self, partition.clone());
+                partition.broker().schedule(&self, partition.clone());
             }
         }
     }

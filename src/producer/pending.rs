@@ -6,10 +6,9 @@ use tokio::time::Instant;
 
 use super::Core;
 use super::core::{ended_error, why};
-use crate::accumulator::Partition;
 use crate::context::Ended;
 use crate::error::{Error, Fate};
-use crate::sender::Waiting;
+use crate::sender::{Partition, Waiting};
 
 /// Topics that are named; the others are counted.
 const NAMED: usize = 3;

@@ -12,8 +12,7 @@ use super::accept::{Offer, closed};
 use super::core::{ended_error, why};
 use super::room::Room;
 use super::{Core, Producer};
-use crate::accumulator::Delivery;
-use crate::accumulator::{LEFT_ALONE, Receipt};
+use crate::accumulator::{Delivery, LEFT_ALONE, Receipt};
 use crate::clock::later;
 use crate::context::{Context, Ended};
 use crate::error::callback::let_go;
@@ -211,10 +210,11 @@ impl Core {
         });
         let now = Moment::now();
         let error = ended_error(ended);
-        let error = match partition.as_ref().and_then(|p| p.last_error(receipt.completion())) {
-            Some(last) => error.with_cause(last),
-            None => error,
-        };
+        let error =
+            match partition.as_ref().and_then(|p| p.queue(|queue| queue.last_error(receipt.completion()))) {
+                Some(last) => error.with_cause(last),
+                None => error,
+            };
         let waiting = match &partition {
             Some(partition) => Waiting::of(self, partition, now),
             None => Waiting::of_any(self, now),

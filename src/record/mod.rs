@@ -17,8 +17,7 @@ use records::contents_len;
 pub(crate) use records::{Records, Room, Stamp};
 pub(crate) use sequence::{ProducerId, Sequence};
 
-use crate::message::Header;
-use crate::message::Message;
+use crate::message::{Header, Message};
 
 /// Bytes of a produce request beyond its batches, for one batch: header, client id, topic, sizes.
 pub(crate) const REQUEST_OVERHEAD: usize = 1_024;

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use super::{BATCH_OVERHEAD, RECORD_OVERHEAD, varint};
 use crate::compression::scratch;
 use crate::error::callback::{OWNER, guarded};
-use crate::message::Header;
-use crate::message::Message;
+use crate::message::{Header, Message};
 use crate::telemetry::Log;
 
 /// What is longer is kept as the user gave it, so that it is copied only once, into its request.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::lane::Lane;
+use super::broker::Broker;
 use crate::clock::later;
 use crate::config::OpenCircuit;
 use crate::engine::NodeId;
@@ -24,18 +24,18 @@ pub(super) enum Gate {
     FailFast(Error),
 }
 
-pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) -> Gate {
-    if let Some(at) = lane.throttled_until(now) {
+pub(super) fn gate(core: &Arc<Core>, broker: &Broker, node: NodeId, now: Instant) -> Gate {
+    if let Some(at) = broker.throttled_until(now) {
         return Gate::Until(at);
     }
     let wait = core.rate_wait(now);
-    if let Some(held) = lane.rate_limited(!wait.is_zero(), now) {
+    if let Some(held) = broker.rate_limited(!wait.is_zero(), now) {
         core.stats.rate_limited(held);
     }
     if !wait.is_zero() {
         return Gate::Until(later(now, wait));
     }
-    let mut breaker = lane.breaker();
+    let mut breaker = broker.breaker();
     match breaker.state(now) {
         BreakerState::Closed | BreakerState::Disabled => Gate::Open,
         BreakerState::HalfOpen if breaker.try_probe(now) => Gate::Probe,
@@ -45,7 +45,7 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
             // Nothing is sent that would show that another broker leads by now.
             core.metadata.refresh_soon(core);
             if core.config.circuit_breaker.when_open == OpenCircuit::FailFast {
-                return Gate::FailFast(circuit_open(lane, &core.engine.name_of(node), left));
+                return Gate::FailFast(circuit_open(broker, &core.engine.name_of(node), left));
             }
             // A probe is on its way, or its time has not come.
             Gate::Until(later(now, left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT)))
@@ -53,17 +53,17 @@ pub(super) fn gate(core: &Arc<Core>, lane: &Lane, node: NodeId, now: Instant) ->
     }
 }
 
-/// While a probe is out its end wakes the lane; this is only the longest that anything sleeps meanwhile.
+/// While a probe is out its end wakes the broker; this is only the longest that anything sleeps meanwhile.
 const PROBE_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
 
-pub(crate) fn circuit_open(lane: &Lane, broker: &Arc<str>, left: Option<std::time::Duration>) -> Error {
+pub(crate) fn circuit_open(broker: &Broker, name: &Arc<str>, left: Option<std::time::Duration>) -> Error {
     let error = Error::new(
         ErrorKind::CircuitOpen,
-        format!("the circuit breaker of {broker} is open after repeated failures"),
+        format!("the circuit breaker of {name} is open after repeated failures"),
     )
-    .with_broker(broker.clone())
+    .with_broker(name.clone())
     .with_retry_after(left);
-    match lane.failure() {
+    match broker.failure() {
         Some(failure) => error.with_cause(failure),
         None => error,
     }

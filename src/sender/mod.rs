@@ -1,18 +1,20 @@
-//! From queues to brokers: one lane per broker gathers requests, keeps them in flight and settles what comes
-//! back.
+//! From queues to brokers: one task for each broker gathers requests, keeps them in flight and settles the answers.
 
+mod broker;
+mod broker_task;
+mod brokers;
 mod gate;
-mod identities;
-mod in_flight;
-mod lane;
-mod lanes;
-mod run;
+mod partition;
+mod producer_id;
+mod request;
 mod settle;
 mod timers;
 mod waiting;
 
+pub(crate) use broker::Broker;
+pub(crate) use brokers::Brokers;
 pub(crate) use gate::circuit_open;
-pub(crate) use identities::Identities;
-pub(crate) use lane::Lane;
-pub(crate) use lanes::Lanes;
+pub(crate) use partition::Partition;
+pub(crate) use producer_id::SharedProducerId;
+pub(crate) use request::ProducerBatch;
 pub(crate) use waiting::Waiting;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::accumulator::Partition;
+use super::partition::Partition;
 
 /// Partitions by time, soonest first.
 #[derive(Debug, Default)]

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::accumulator::Partition;
+use super::broker::Broker;
+use super::partition::Partition;
 use crate::engine::Link;
 use crate::error::Error;
 use crate::producer::Core;
 use crate::resilience::BreakerState;
-use crate::sender::Lane;
 
 /// What the messages of a partition wait for, or a request to any broker; with the last failure behind it.
 #[derive(Debug)]
@@ -50,10 +50,12 @@ enum Reason {
 impl Waiting {
     /// What the messages of a partition wait for.
     pub(crate) fn of(core: &Core, partition: &Partition, now: Instant) -> Self {
-        let lane = partition.lane();
-        if let Some(node) = lane.node() {
-            let mut waiting = Self::of_lane(core, &lane, now);
-            if let (Reason::Queue { .. }, true) = (&waiting.reason, partition.is_retrying()) {
+        let broker = partition.broker();
+        if let Some(node) = broker.node() {
+            let mut waiting = Self::of_broker(core, &broker, now);
+            if let (Reason::Queue { .. }, true) =
+                (&waiting.reason, partition.queue(|queue| queue.is_retrying()))
+            {
                 waiting.reason = Reason::Retry { broker: core.engine.name_of(node) };
             }
             return waiting;
@@ -64,36 +66,36 @@ impl Waiting {
     }
 
     /// What messages for one broker wait for.
-    fn of_lane(core: &Core, lane: &Lane, now: Instant) -> Self {
-        let Some(node) = lane.node() else {
+    fn of_broker(core: &Core, broker: &Broker, now: Instant) -> Self {
+        let Some(node) = broker.node() else {
             return Self { reason: Reason::Nothing, cause: core.metadata.failure() };
         };
-        let broker = || core.engine.name_of(node);
+        let name = || core.engine.name_of(node);
         let link = core.engine.link(Some(node), now);
-        let state = lane.breaker_state(now);
-        let (reason, cause) = if let Some(until) = lane.throttled_until(now) {
-            (Reason::Throttled { broker: broker(), left: until.saturating_duration_since(now) }, None)
+        let state = broker.breaker_state(now);
+        let (reason, cause) = if let Some(until) = broker.throttled_until(now) {
+            (Reason::Throttled { broker: name(), left: until.saturating_duration_since(now) }, None)
         } else if matches!(state, BreakerState::Open | BreakerState::HalfOpen) {
-            (Reason::Breaker { broker: broker(), left: lane.retry_after(now) }, None)
+            (Reason::Breaker { broker: name(), left: broker.retry_after(now) }, None)
         } else if let Some(link) = link {
             Reason::of_link(link)
-        } else if let Some(since) = lane.unanswered_since() {
-            (Reason::Answer { broker: broker(), since: now.saturating_duration_since(since) }, None)
-        } else if let Some(since) = lane.rate_limited_since() {
+        } else if let Some(since) = broker.unanswered_since() {
+            (Reason::Answer { broker: name(), since: now.saturating_duration_since(since) }, None)
+        } else if let Some(since) = broker.rate_limited_since() {
             (Reason::RateLimit { since: now.saturating_duration_since(since) }, None)
-        } else if core.policy.idempotent && core.identities.current(None).is_none() {
+        } else if core.policy.idempotent && core.producer_id.current(None).is_none() {
             (Reason::ProducerId, core.metadata.failure())
         } else {
-            (Reason::Queue { broker: broker() }, None)
+            (Reason::Queue { broker: name() }, None)
         };
-        Self { reason, cause: cause.or_else(|| lane.failure()) }
+        Self { reason, cause: cause.or_else(|| broker.failure()) }
     }
 
     /// What most explains why messages wait, whichever they are.
     pub(crate) fn of_any(core: &Core, now: Instant) -> Self {
-        let lanes = core.lanes.all();
-        let leading = lanes.iter().filter(|lane| lane.node().is_some());
-        let all = leading.map(|lane| Self::of_lane(core, lane, now));
+        let brokers = core.brokers.all();
+        let leading = brokers.iter().filter(|broker| broker.node().is_some());
+        let all = leading.map(|broker| Self::of_broker(core, broker, now));
         all.max_by_key(|waiting| waiting.reason.rank()).unwrap_or_else(|| Self::of_cluster(core, now))
     }
 

@@ -11,8 +11,7 @@ use parking_lot::RwLock;
 use super::distribution::Histogram;
 use super::metrics::{self, Meters, Text};
 use super::stats::{Stats, TopicStats};
-use crate::error::Failed;
-use crate::error::{Error, Fate};
+use crate::error::{Error, Failed, Fate};
 use crate::resilience::BreakerState;
 
 /// A batch that leaves.

@@ -16,13 +16,6 @@ use crate::error::{Error, Fate};
 use crate::message::Message;
 use crate::record::{Records, Sequence, Stamp};
 
-/// What became of an attempt, for the batch's history.
-#[derive(Clone, Debug)]
-pub(crate) struct Verdict {
-    pub(crate) error: Error,
-    pub(crate) fate: Fate,
-}
-
 /// Longer than any expiry: `Stamp::expires_after` counts milliseconds in 32 bits.
 const FAR: Duration = Duration::from_millis(u32::MAX as u64);
 
@@ -218,16 +211,16 @@ impl Batch {
 
     /// Records what an attempt came to. Returns the error of the one before.
     #[must_use = "an error may hold an error of the user's, which must not be dropped under a lock"]
-    pub(super) fn note(&mut self, verdict: &Verdict) -> Option<Error> {
-        self.fate = self.fate.max(verdict.fate);
-        if verdict.fate == Fate::PossiblyPersisted {
+    pub(super) fn note(&mut self, error: &Error) -> Option<Error> {
+        self.fate = self.fate.max(error.fate());
+        if error.fate() == Fate::PossiblyPersisted {
             self.in_doubt = true;
         }
-        self.last.replace(verdict.error.clone())
+        self.last.replace(error.clone())
     }
 
     /// `error` with what is known of this batch: where it was going, how often it was tried, its fate.
-    pub(crate) fn told(&self, error: Error) -> Error {
+    pub(crate) fn describe(&self, error: Error) -> Error {
         let fate = self.fate.max(error.fate());
         error
             .with_topic(self.completion.topic_arc().clone())

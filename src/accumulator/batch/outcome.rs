@@ -4,9 +4,8 @@ use super::Batch;
 use crate::accumulator::charge::Charge;
 use crate::accumulator::completion::{Lost, Stored};
 use crate::accumulator::waiters::{Settlement, Woken};
-use crate::error::Failed;
 use crate::error::callback::WAKER;
-use crate::error::{Error, ErrorKind, Fate};
+use crate::error::{Error, ErrorKind, Failed, Fate};
 use crate::telemetry::Log;
 
 impl Batch {
@@ -14,7 +13,7 @@ impl Batch {
     /// is only to be [recycled](Self::recycle).
     ///
     /// No lock may be held: whoever waits for room is woken.
-    pub(in crate::accumulator) fn store(
+    pub(crate) fn store(
         &self,
         offset: Option<i64>,
         append_time: Option<i64>,
@@ -37,7 +36,7 @@ impl Batch {
     }
 
     /// Has the memory of a batch that is settled serve another. No lock may be held: values are let go.
-    pub(in crate::accumulator) fn recycle(mut self, log: &Log) {
+    pub(crate) fn recycle(mut self, log: &Log) {
         self.indices = None;
         let mut records = std::mem::take(&mut self.records);
         match &self.buffers[0] {
@@ -47,8 +46,8 @@ impl Batch {
     }
 
     /// Settles all records as failed with `error`, which gets this batch's history.
-    pub(in crate::accumulator) fn fail(mut self, error: Error, settlement: &mut Settlement<'_>) {
-        let error = self.told(error);
+    pub(crate) fn fail(mut self, error: Error, settlement: &mut Settlement<'_>) {
+        let error = self.describe(error);
         let fate = error.fate();
         // What fails apart from its batch waits for its receipts, and takes its room as long.
         let charge = match self.indices {
@@ -75,7 +74,7 @@ impl Batch {
 
 impl Batch {
     /// Ends what is settled already.
-    pub(in crate::accumulator) fn end(mut self, settlement: &mut Settlement<'_>) {
+    pub(crate) fn end(mut self, settlement: &mut Settlement<'_>) {
         for buffer in self.buffers.iter().flatten() {
             settlement.give_back(buffer, self.footprint);
         }

@@ -11,7 +11,7 @@ impl Batch {
     /// Takes some records out, as a batch of their own.
     ///
     /// This one must not be in flight, unless the sequence of what was sent no longer matters.
-    pub(in crate::accumulator) fn split_off(&mut self, positions: &[usize]) -> Self {
+    pub(crate) fn split_off(&mut self, positions: &[usize]) -> Self {
         let mut stays = vec![true; self.records.len()];
         positions.iter().for_each(|position| stays[*position] = false);
         let mut part = self.copy_of(positions);
@@ -23,7 +23,7 @@ impl Batch {
 
     /// Some records as a batch of their own, while they stay in this one as well: what was sent still counts for its
     /// sequence, and may yet be stored.
-    pub(in crate::accumulator) fn copy_of(&self, positions: &[usize]) -> Self {
+    pub(crate) fn copy_of(&self, positions: &[usize]) -> Self {
         let records = self.records.pick(positions.iter().copied());
         let (completion, buffers) = (self.completion.clone(), self.buffers.clone());
         let mut copy = Self::open(completion, buffers, self.opened, self.opened_wall, records);
@@ -36,7 +36,7 @@ impl Batch {
     }
 
     /// The record of one receipt, if it is here, which is not sent any more. It is taken out later.
-    pub(in crate::accumulator) fn call_off(&mut self, index: u32) -> Option<Self> {
+    pub(crate) fn call_off(&mut self, index: u32) -> Option<Self> {
         let position = self.position_of(index)?;
         let mut part = self.copy_of(&[position]);
         part.footprint = part.records.footprint();
@@ -50,7 +50,7 @@ impl Batch {
     }
 
     /// Takes out what was called off.
-    pub(in crate::accumulator) fn take_out_called_off(&mut self) {
+    pub(crate) fn take_out_called_off(&mut self) {
         if self.called_off.is_empty() {
             return;
         }
@@ -70,7 +70,7 @@ impl Batch {
 
     /// Two halves of a batch that the broker found too large; `Err` if it has one record.
     #[expect(clippy::result_large_err, reason = "a batch is moved once in its life, not through layers")]
-    pub(in crate::accumulator) fn divide(mut self) -> Result<(Self, Self), Self> {
+    pub(crate) fn divide(mut self) -> Result<(Self, Self), Self> {
         let records = self.records.len();
         if records < 2 {
             return Err(self);
@@ -85,7 +85,7 @@ impl Batch {
     }
 
     /// Leaves an empty batch in the place of this one.
-    pub(in crate::accumulator) fn replace(&mut self) -> Self {
+    pub(crate) fn replace(&mut self) -> Self {
         let (completion, buffers) = (self.completion.clone(), [None, None]);
         let empty = Self::open(completion, buffers, self.opened, self.opened_wall, Records::default());
         std::mem::replace(self, empty)

@@ -11,12 +11,7 @@ use crate::error::{Error, Fate};
 
 impl Queue {
     /// Settles what waits longer than it may, wherever it is.
-    pub(in crate::accumulator) fn expire(
-        &mut self,
-        now: Instant,
-        error: &Error,
-        settlement: &mut Settlement<'_>,
-    ) {
+    pub(crate) fn expire(&mut self, now: Instant, error: &Error, settlement: &mut Settlement<'_>) {
         self.alarm = None;
         for at in 0..self.waiting.len() {
             if expire_unsent(&mut self.waiting[at], now, error, settlement) {
@@ -55,7 +50,7 @@ impl Queue {
 
     /// When a record's time is over, if that is sooner than was last said. What is in flight comes back by itself before
     /// its time is over, as a rule.
-    pub(in crate::accumulator) fn alarm(&mut self) -> Option<Instant> {
+    pub(crate) fn alarm(&mut self) -> Option<Instant> {
         let waits = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires).min();
         let in_flight = self.in_flight.iter().filter_map(|flight| flight.alarm).min();
         let next = earliest(waits, in_flight)?;
@@ -66,17 +61,17 @@ impl Queue {
         self.alarm
     }
 
-    pub(in crate::accumulator) fn is_overdue(&self, then: Instant) -> bool {
+    pub(crate) fn is_overdue(&self, then: Instant) -> bool {
         self.waiting.iter().chain(&self.resend).any(|batch| batch.expires <= then)
             || self.in_flight.iter().any(|flight| flight.expires.is_some_and(|at| at <= then))
     }
 
-    pub(in crate::accumulator) fn disarm(&mut self) {
+    pub(crate) fn disarm(&mut self) {
         self.alarm = None;
     }
 
     /// Settles a record that is certainly not stored, and not on its way, with `error`; whether it is such a one.
-    pub(in crate::accumulator) fn withdraw(
+    pub(crate) fn withdraw(
         &mut self,
         completion: &Arc<Completion>,
         index: u32,
@@ -121,7 +116,7 @@ impl Queue {
     }
 
     /// Settles everything that is not in flight with `error`.
-    pub(in crate::accumulator) fn fail_waiting(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
+    pub(crate) fn fail_waiting(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
         let waiting = std::mem::take(&mut self.waiting);
         let resend = std::mem::take(&mut self.resend);
         (self.open, self.emptied) = (false, 0);
@@ -138,7 +133,7 @@ impl Queue {
     }
 
     /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
-    pub(in crate::accumulator) fn abandon(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
+    pub(crate) fn abandon(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
         self.closed = true;
         self.abandoned.get_or_insert_with(|| error.clone());
         self.fail_waiting(error, settlement);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Batch, Queue, Verdict, because};
+use super::{Batch, Queue, because};
 use crate::accumulator::waiters::Settlement;
 use crate::error::{Error, ErrorKind};
 
 impl Queue {
     /// A batch in flight is about to be written. Returns `false` if it is called back: something in it was called off, or
     /// something before it has failed meanwhile.
-    pub(in crate::accumulator) fn depart(&mut self, batch: &Batch) -> bool {
+    pub(crate) fn depart(&mut self, batch: &Batch) -> bool {
         let muted = self.muted;
         let Some(flight) = self.in_flight.iter_mut().find(|flight| flight.order() == batch.order()) else {
             return true;
@@ -21,7 +21,7 @@ impl Queue {
     }
 
     /// A batch in flight was not written.
-    pub(in crate::accumulator) fn recalled(&mut self, batch: Arc<Batch>, settlement: &mut Settlement<'_>) {
+    pub(crate) fn recalled(&mut self, batch: Arc<Batch>, settlement: &mut Settlement<'_>) {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
         batch.attempts = batch.attempts.saturating_sub(1);
         self.send_again(batch, None, settlement);
@@ -32,7 +32,7 @@ impl Queue {
     ///
     /// What stands before it and is certainly not stored was overtaken: the broker took this batch without knowing what
     /// comes before it. It fails, since it could only be stored behind newer messages.
-    pub(in crate::accumulator) fn stored(
+    pub(crate) fn stored(
         &mut self,
         batch: Arc<Batch>,
         now: Instant,
@@ -62,7 +62,7 @@ impl Queue {
 
     /// Another cluster answers, where the present producer id belongs to somebody else: what may be stored in the former
     /// cluster fails with `error`, and all else waits for a new id.
-    pub(in crate::accumulator) fn cluster_changed(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
+    pub(crate) fn cluster_changed(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
         if let Some(current) = self.sequencer.current() {
             let former = self.foreign.replace((current.id, error.clone()));
             settlement.let_go_error(former.map(|(_, error)| error));
@@ -91,28 +91,23 @@ impl Queue {
     }
 
     /// A batch in flight failed for good.
-    pub(in crate::accumulator) fn failed(
-        &mut self,
-        batch: Arc<Batch>,
-        verdict: &Verdict,
-        settlement: &mut Settlement<'_>,
-    ) {
+    pub(crate) fn failed(&mut self, batch: Arc<Batch>, error: &Error, settlement: &mut Settlement<'_>) {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
-        settlement.let_go_error(batch.note(verdict));
-        self.give_up(batch, verdict.error.clone(), settlement);
+        settlement.let_go_error(batch.note(error));
+        self.give_up(batch, error.clone(), settlement);
         self.after_landing(settlement);
     }
 
     /// A batch in flight is to be sent again at `at`, under the sequence that it has.
-    pub(in crate::accumulator) fn retry(
+    pub(crate) fn retry(
         &mut self,
         batch: Arc<Batch>,
-        verdict: &Verdict,
+        error: &Error,
         at: Instant,
         settlement: &mut Settlement<'_>,
     ) {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
-        settlement.let_go_error(batch.note(verdict));
+        settlement.let_go_error(batch.note(error));
         self.sequencer.broker_may_have_forgotten();
         self.send_again(batch, Some(at), settlement);
         self.after_landing(settlement);
@@ -122,16 +117,16 @@ impl Queue {
     ///
     /// Behind a batch that is itself unsettled that is only to be expected, and the sequence will do. Else the
     /// broker lost track, and numbers start again.
-    pub(in crate::accumulator) fn out_of_sequence(
+    pub(crate) fn out_of_sequence(
         &mut self,
         batch: Arc<Batch>,
-        verdict: &Verdict,
+        error: &Error,
         fenced: bool,
         at: Instant,
         settlement: &mut Settlement<'_>,
     ) {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
-        settlement.let_go_error(batch.note(verdict));
+        settlement.let_go_error(batch.note(error));
         batch.in_doubt = false;
         self.sequencer.broker_may_have_forgotten();
         let order = batch.order();
@@ -148,37 +143,32 @@ impl Queue {
     }
 
     /// The broker found a batch in flight too large: its halves are sent instead. A single record fails.
-    pub(in crate::accumulator) fn divide(
-        &mut self,
-        batch: Arc<Batch>,
-        verdict: &Verdict,
-        settlement: &mut Settlement<'_>,
-    ) {
+    pub(crate) fn divide(&mut self, batch: Arc<Batch>, error: &Error, settlement: &mut Settlement<'_>) {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
-        settlement.let_go_error(batch.note(verdict));
+        settlement.let_go_error(batch.note(error));
         self.unsequence(&mut batch);
         match batch.divide() {
             Ok((left, right)) => {
                 self.send_again(left, None, settlement);
                 self.send_again(right, None, settlement);
             }
-            Err(batch) => batch.fail(verdict.error.clone(), settlement),
+            Err(batch) => batch.fail(error.clone(), settlement),
         }
         self.after_landing(settlement);
     }
 
     /// Some records of a batch in flight were refused, and with them the batch: those that are `bad`, by their places, fail
     /// each with its error, the others are sent again at `at`.
-    pub(in crate::accumulator) fn drop_records(
+    pub(crate) fn drop_records(
         &mut self,
         batch: Arc<Batch>,
-        verdict: &Verdict,
+        error: &Error,
         at: Option<Instant>,
         bad: Vec<(usize, Error)>,
         settlement: &mut Settlement<'_>,
     ) {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
-        settlement.let_go_error(batch.note(verdict));
+        settlement.let_go_error(batch.note(error));
         self.unsequence(&mut batch);
         let (positions, errors): (Vec<_>, Vec<_>) = bad.into_iter().unzip();
         let refused = batch.split_off(&positions);
@@ -256,7 +246,7 @@ impl Queue {
     }
 }
 
-pub(in crate::accumulator) fn lost_track() -> Error {
+pub(crate) fn lost_track() -> Error {
     Error::new(
         ErrorKind::SequenceLost,
         "it may be stored, and could be stored twice if it were sent again: the broker had lost track of this producer (the \
@@ -264,7 +254,7 @@ pub(in crate::accumulator) fn lost_track() -> Error {
     )
 }
 
-pub(in crate::accumulator) fn overtaken() -> Error {
+pub(crate) fn overtaken() -> Error {
     Error::new(
         ErrorKind::SequenceLost,
         "newer messages were stored first, since the broker had lost track of this producer (the topic was created again, \

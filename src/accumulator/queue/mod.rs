@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use self::giving_up::because;
 use self::in_flight::InFlight;
-pub(super) use self::landing::{lost_track, overtaken};
-use super::batch::{Arrival, Batch, Order, Verdict};
+pub(crate) use self::landing::{lost_track, overtaken};
+use super::batch::{Arrival, Batch, Order};
 use super::buffer::Buffer;
 use super::completion::Completion;
 use super::receipt::Receipt;
@@ -27,8 +27,7 @@ use super::sequencer::Sequencer;
 use super::waiters::Settlement;
 use crate::clock::later;
 use crate::error::Error;
-use crate::record::ProducerId;
-use crate::record::{Records, Room};
+use crate::record::{ProducerId, Records, Room};
 
 /// The settings that decide when a batch may go.
 #[derive(Clone, Debug)]
@@ -81,7 +80,7 @@ pub(crate) struct Appended {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::accumulator) struct Queue {
+pub(crate) struct Queue {
     waiting: VecDeque<Batch>,
     /// The last of `waiting` takes more records.
     open: bool,
@@ -118,7 +117,7 @@ impl Queue {
     /// Appends a message to the open batch, or opens one. Its room in the buffers is taken already. `None` where
     /// nothing is taken any more.
     #[inline]
-    pub(in crate::accumulator) fn append(
+    pub(crate) fn append(
         &mut self,
         arrival: &Arrival<'_>,
         policy: &Policy,
@@ -148,7 +147,7 @@ impl Queue {
         Some(Appended { receipt, wake: true, sealed: had_open })
     }
 
-    pub(in crate::accumulator) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
+    pub(crate) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
         if self.waiting.is_empty() && self.resend.is_empty() {
             return Readiness::Empty;
         }
@@ -181,7 +180,7 @@ impl Queue {
     }
 
     /// Takes the next batch if it may go. `idle`: nothing is in flight to its broker, so nothing lingers.
-    pub(in crate::accumulator) fn take(&mut self, now: Instant, idle: bool, policy: &Policy) -> Take {
+    pub(crate) fn take(&mut self, now: Instant, idle: bool, policy: &Policy) -> Take {
         match self.readiness(now, policy) {
             Readiness::Now => {}
             Readiness::LingersUntil(until) if idle || until <= now => {}
@@ -211,7 +210,7 @@ impl Queue {
     }
 
     /// Bytes of the batch that [`take`](Self::take) would return.
-    pub(in crate::accumulator) fn front_bytes(&self) -> usize {
+    pub(crate) fn front_bytes(&self) -> usize {
         let front = self.resend.front().or_else(|| self.waiting.front());
         front.map_or(0, Batch::wire_bytes)
     }
@@ -231,42 +230,41 @@ impl Queue {
         batch
     }
 
-    pub(in crate::accumulator) fn adopt(&mut self, id: ProducerId) {
+    pub(crate) fn adopt(&mut self, id: ProducerId) {
         self.sequencer.adopt(id);
     }
 
     /// Nothing more joins the batches that are here; what they and those in flight wait for.
-    pub(in crate::accumulator) fn seal(&mut self) -> Vec<Arc<Completion>> {
+    pub(crate) fn seal(&mut self) -> Vec<Arc<Completion>> {
         self.open = false;
         self.unsettled()
     }
 
     /// What the batches that are here and those in flight wait for.
-    pub(in crate::accumulator) fn unsettled(&self) -> Vec<Arc<Completion>> {
+    pub(crate) fn unsettled(&self) -> Vec<Arc<Completion>> {
         let here = self.waiting.iter().chain(&self.resend).map(Batch::completion);
         here.chain(self.in_flight.iter().map(|flight| flight.batch.completion())).cloned().collect()
     }
 
-    pub(in crate::accumulator) fn close(&mut self) {
+    /// Accepts nothing any more. What is here is still sent.
+    pub(crate) fn close(&mut self) {
         self.closed = true;
     }
 
-    pub(in crate::accumulator) fn leader_changed(&mut self) {
+    /// Another broker leads: what waits after a failure need not wait longer.
+    pub(crate) fn leader_changed(&mut self) {
         self.retry_at = None;
         self.sequencer.broker_may_have_forgotten();
     }
 
-    pub(in crate::accumulator) fn producer_id(&self) -> Option<ProducerId> {
+    /// The producer id and epoch of what is sent from here; a queue that takes the place of this one has to begin above.
+    pub(crate) fn producer_id(&self) -> Option<ProducerId> {
         self.sequencer.current()
     }
 
-    /// The broker may know less of this producer than it acknowledged.
-    pub(in crate::accumulator) fn broker_may_have_forgotten(&mut self) {
-        self.sequencer.broker_may_have_forgotten();
-    }
-
-    /// Another topic of the same name is in the place of the one that was known.
-    pub(in crate::accumulator) fn topic_recreated(&mut self, settlement: &mut Settlement<'_>) {
+    /// Another topic of the same name took the place of the one that was known: sequence numbers start again under a
+    /// higher epoch, one batch at a time, and late copies of what was sent to the former topic are fenced.
+    pub(crate) fn topic_recreated(&mut self, settlement: &mut Settlement<'_>) {
         self.lost_track = true;
         self.sequencer.broker_may_have_forgotten();
         self.sequencer.broken();
@@ -276,21 +274,21 @@ impl Queue {
     }
 
     /// How many batches were taken, and how many stored.
-    pub(in crate::accumulator) fn progress(&self) -> (u64, u64) {
+    pub(crate) fn progress(&self) -> (u64, u64) {
         (self.ordinal, self.stored)
     }
 
-    pub(in crate::accumulator) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.resend.is_empty() && self.in_flight.is_empty()
     }
 
     /// Whether a batch that failed waits to be sent again.
-    pub(in crate::accumulator) fn is_retrying(&self) -> bool {
+    pub(crate) fn is_retrying(&self) -> bool {
         !self.resend.is_empty()
     }
 
     /// Why the last attempt failed of the batch that this completion belongs to.
-    pub(in crate::accumulator) fn last_error(&self, completion: &Arc<Completion>) -> Option<Error> {
+    pub(crate) fn last_error(&self, completion: &Arc<Completion>) -> Option<Error> {
         let waiting = self.resend.iter().map(|batch| (batch.completion(), batch.last_error()));
         let in_flight =
             self.in_flight.iter().map(|flight| (flight.batch.completion(), flight.batch.last_error()));
@@ -298,7 +296,8 @@ impl Queue {
         mine.find_map(|(_, last)| last).cloned()
     }
 
-    pub(in crate::accumulator) fn queued_bytes(&self) -> usize {
+    /// Bytes that wait to be sent, for the partitioner of keyless messages.
+    pub(crate) fn queued_bytes(&self) -> usize {
         self.waiting.iter().map(Batch::wire_bytes).sum()
     }
 

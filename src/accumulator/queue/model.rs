@@ -18,12 +18,11 @@ use tokio::time::Instant;
 use self::broker::{Broker, Sent};
 use super::{Policy, Queue, Readiness, Take};
 use crate::Message;
-use crate::accumulator::batch::{Arrival, Batch, Verdict};
+use crate::accumulator::batch::{Arrival, Batch};
 use crate::accumulator::waiters::{Settlement, Woken};
 use crate::accumulator::{Buffer, Completion, Receipt};
 use crate::error::{Error, ErrorKind, Fate};
-use crate::record::ProducerId;
-use crate::record::message_footprint;
+use crate::record::{ProducerId, message_footprint};
 use crate::supervisor::Supervisor;
 use crate::telemetry::Log;
 
@@ -96,8 +95,8 @@ fn error(text: &str) -> Error {
     Error::new(ErrorKind::Broker, text)
 }
 
-fn verdict(fate: Fate) -> Verdict {
-    Verdict { error: error("an attempt failed").with_fate(fate), fate }
+fn failure(fate: Fate) -> Error {
+    error("an attempt failed").with_fate(fate)
 }
 
 impl World {
@@ -247,7 +246,7 @@ impl World {
 
     /// As `sender/settle.rs` does.
     fn refused(&mut self, batch: Arc<Batch>, code: i16) {
-        let (no, at) = (verdict(Fate::NotPersisted), self.now + self.random.u32(..500) * MS);
+        let (no, at) = (failure(Fate::NotPersisted), self.now + self.random.u32(..500) * MS);
         let (records, in_doubt) = (batch.len(), batch.in_doubt);
         let bad = self.random.usize(..records);
         self.settle(|queue, settlement| match code {
@@ -276,7 +275,7 @@ impl World {
                 None if self.random.bool() => self.broker.late.push(sent),
                 None => {}
             }
-            let (lost, at) = (verdict(Fate::PossiblyPersisted), self.now + self.random.u32(..500) * MS);
+            let (lost, at) = (failure(Fate::PossiblyPersisted), self.now + self.random.u32(..500) * MS);
             match self.random.u8(..8) {
                 0 => self.settle(|queue, settlement| queue.failed(batch, &lost, settlement)),
                 _ => self.settle(|queue, settlement| queue.retry(batch, &lost, at, settlement)),

@@ -6,13 +6,13 @@ use crate::{Acks, Compression, EngineKind, Idempotence, OpenCircuit, Partitionin
 
 /// Whose name a value was given under. Kafka's names carry their unit, ours do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) enum Spelling {
+pub(crate) enum Spelling {
     Ours,
     Kafka,
 }
 
 /// How values of one kind are read and printed. What `print` says, `read` takes in our spelling.
-pub(in crate::config) struct Codec<T: 'static> {
+pub(crate) struct Codec<T: 'static> {
     pub(super) unit: &'static str,
     pub(super) read: fn(&str, Spelling) -> Result<T, String>,
     pub(super) print: fn(&T) -> String,
@@ -20,7 +20,7 @@ pub(in crate::config) struct Codec<T: 'static> {
 
 #[cfg(feature = "serde")]
 impl<T> Codec<T> {
-    pub(in crate::config) fn read(&self, text: &str) -> Result<T, String> {
+    pub(crate) fn read(&self, text: &str) -> Result<T, String> {
         (self.read)(text, Spelling::Ours)
     }
 }
@@ -124,7 +124,7 @@ pub(super) const ATTEMPTS: Codec<Option<u32>> = Codec {
     print: |attempts| attempts.map_or_else(|| UNLIMITED.to_owned(), |attempts| attempts.to_string()),
 };
 
-pub(in crate::config) const ACKS: Codec<Acks> = Codec {
+pub(crate) const ACKS: Codec<Acks> = Codec {
     unit: "`all`, `leader` (Kafka: `-1`, `1`)",
     read: |text, _| match text {
         "0" => Err("nobody could tell what became of a message: use all, or 1 for the leader alone".into()),
@@ -139,7 +139,7 @@ pub(in crate::config) const ACKS: Codec<Acks> = Codec {
     },
 };
 
-pub(in crate::config) const IDEMPOTENCE: Codec<Idempotence> = Codec {
+pub(crate) const IDEMPOTENCE: Codec<Idempotence> = Codec {
     unit: "`true`, `false`, `where_possible`",
     read: |text, _| {
         let choices = [
@@ -156,7 +156,7 @@ pub(in crate::config) const IDEMPOTENCE: Codec<Idempotence> = Codec {
     },
 };
 
-pub(in crate::config) const ENGINE: Codec<EngineKind> = Codec {
+pub(crate) const ENGINE: Codec<EngineKind> = Codec {
     unit: "`messenger`, `partition_client`",
     read: |text, _| match text {
         "messenger" => Ok(EngineKind::Messenger),
@@ -173,13 +173,13 @@ pub(in crate::config) const ENGINE: Codec<EngineKind> = Codec {
     },
 };
 
-pub(in crate::config) const COMPRESSION: Codec<Compression> = Codec {
+pub(crate) const COMPRESSION: Codec<Compression> = Codec {
     unit: "`none`, `gzip`, `snappy`, `lz4`, `zstd`",
     read: |text, _| choice(text, &Compression::ALL.map(|codec| (codec.as_str(), codec))),
     print: Compression::to_string,
 };
 
-pub(in crate::config) const WHEN_OPEN: Codec<OpenCircuit> = Codec {
+pub(crate) const WHEN_OPEN: Codec<OpenCircuit> = Codec {
     unit: "`wait`, `fail_fast`",
     read: |text, _| choice(text, &[("wait", OpenCircuit::Wait), ("fail_fast", OpenCircuit::FailFast)]),
     print: |when_open| match when_open {
@@ -188,7 +188,7 @@ pub(in crate::config) const WHEN_OPEN: Codec<OpenCircuit> = Codec {
     },
 };
 
-pub(in crate::config) const MECHANISM: Codec<SaslMechanism> = Codec {
+pub(crate) const MECHANISM: Codec<SaslMechanism> = Codec {
     unit: "`PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`",
     read: |text, _| match text {
         "GSSAPI" => Err("Kerberos is not supported: use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512".into()),
@@ -203,7 +203,7 @@ pub(in crate::config) const MECHANISM: Codec<SaslMechanism> = Codec {
     print: SaslMechanism::to_string,
 };
 
-pub(in crate::config) const PARTITIONING: Codec<Partitioning> = Codec {
+pub(crate) const PARTITIONING: Codec<Partitioning> = Codec {
     unit: "`murmur2`, `fnv1a`, `fnv1a_reference`, `crc32`, `round_robin`",
     read: |text, spelling| match spelling {
         Spelling::Ours => choice(text, &PARTITIONINGS),

@@ -26,7 +26,7 @@ fn is_part(name: &str, candidate: &str) -> bool {
 
 /// Whether `found` can hardly be anything but a slip for `known`: one edit, or two of a long name, or a forgotten
 /// `_MS`. Short names are left alone, as too much is one edit away from them.
-pub(in crate::config) fn slips(found: &str, known: &str) -> bool {
+pub(crate) fn slips(found: &str, known: &str) -> bool {
     let edits = match known.len() {
         ..6 => return false,
         6..10 => 1,

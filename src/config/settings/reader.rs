@@ -5,7 +5,7 @@ use super::{Draft, Known, Setting, Verdict, lookup, names, near};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{ProducerConfig, Secret};
 
-pub(in crate::config) struct Reader {
+pub(crate) struct Reader {
     draft: Draft,
     /// Which setting was set under which name, and to what.
     seen: Vec<(&'static str, String, Secret)>,
@@ -16,13 +16,13 @@ pub(in crate::config) struct Reader {
 
 impl Reader {
     /// Starts from `config`; what no text sets stays.
-    pub(in crate::config) fn new(config: ProducerConfig) -> Self {
+    pub(crate) fn new(config: ProducerConfig) -> Self {
         let draft = Draft { config, security: Security::default() };
         Self { draft, seen: Vec::new(), problems: Vec::new(), incomplete: false }
     }
 
     /// Sets what `name` stands for. Problems call it `shown`, which is how it was written.
-    pub(in crate::config) fn set(&mut self, shown: &str, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, shown: &str, name: &str, value: &str) {
         match lookup(name) {
             Some(Known::Setting(setting, spelling)) => {
                 let value = if setting.secret { value } else { value.trim() };
@@ -47,7 +47,7 @@ impl Reader {
     }
 
     /// A name that stands for nothing. Its value is not shown: it may be a misspelt password's.
-    pub(in crate::config) fn unknown(&mut self, shown: &str, near: &[String]) {
+    pub(crate) fn unknown(&mut self, shown: &str, near: &[String]) {
         let shown: String = shown.chars().take(80).collect();
         self.problem(match near {
             [] => format!("{shown:?} is not a setting (docs::configuration lists them)"),
@@ -55,7 +55,7 @@ impl Reader {
         });
     }
 
-    pub(in crate::config) fn problem(&mut self, problem: String) {
+    pub(crate) fn problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
 
@@ -71,7 +71,7 @@ impl Reader {
     }
 
     /// The configuration, not yet validated.
-    pub(in crate::config) fn finish(mut self) -> Result<ProducerConfig> {
+    pub(crate) fn finish(mut self) -> Result<ProducerConfig> {
         if !self.incomplete {
             self.draft.security.apply(&mut self.draft.config, &mut self.problems);
         }

@@ -41,8 +41,8 @@ use self::rotation::Rotation;
 pub(crate) use self::tls::check as check_tls;
 use self::versions::Needs;
 use super::{
-    Answer, Ask, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId, Parcel, Produced,
-    Stage, TopicMetadata,
+    Answer, Ask, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId, PartitionBatch,
+    Produced, Stage, TopicMetadata,
 };
 use crate::Compression;
 use crate::clock::Clock;
@@ -160,15 +160,15 @@ impl MessengerEngine {
 
     /// Answers instead of the broker where a batch has a producer id that another cluster granted: there it may be
     /// somebody else's, and the batch be taken for a duplicate.
-    fn refused_by_another_cluster(&self, peer: &Peer, parcels: &[Parcel]) -> Option<Vec<Answer>> {
-        let foreign = |parcel: &Parcel| {
-            let sequence = parcel.batch.sequence;
+    fn refused_by_another_cluster(&self, peer: &Peer, batches: &[PartitionBatch<'_>]) -> Option<Vec<Answer>> {
+        let foreign = |batch: &PartitionBatch<'_>| {
+            let sequence = batch.sequence;
             sequence.is_some_and(|of| !self.brokers.clusters().knows(of.producer_id, &peer.cluster))
         };
-        if !parcels.iter().any(foreign) {
+        if !batches.iter().any(foreign) {
             return None;
         }
-        let answer = |parcel: &Parcel| match foreign(parcel) {
+        let answer = |batch: &PartitionBatch<'_>| match foreign(batch) {
             true => Answer {
                 error_code: PRODUCER_FENCED,
                 detail: Some("another cluster granted the producer id; nothing was sent".into()),
@@ -180,7 +180,7 @@ impl MessengerEngine {
                 ..Answer::default()
             },
         };
-        Some(parcels.iter().map(answer).collect())
+        Some(batches.iter().map(answer).collect())
     }
 
     fn address(&self, node: NodeId) -> Result<Arc<Address>> {
@@ -214,14 +214,19 @@ impl Engine for MessengerEngine {
         self.ask_producer_id().await
     }
 
-    async fn produce(&self, node: NodeId, parcels: &[Parcel], late: Late<'_>) -> Result<Produced> {
+    async fn produce(
+        &self,
+        node: NodeId,
+        batches: &[PartitionBatch<'_>],
+        late: Late<'_>,
+    ) -> Result<Produced> {
         let address = self.address(node)?;
         // Dropped when the attempt ends.
         let mut doubt = None;
         let connection = self.reach(node, &address, late, &mut doubt).await?;
         let peer = self.peer(&connection).await.map_err(|error| error.with_fate(Fate::NotPersisted))?;
         self.check_peer(peer, node, &connection)?;
-        if let Some(answers) = self.refused_by_another_cluster(peer, parcels) {
+        if let Some(answers) = self.refused_by_another_cluster(peer, batches) {
             return Ok(Produced { answers, throttle: Duration::ZERO });
         }
         let request = ProduceRequest {
@@ -229,7 +234,7 @@ impl Engine for MessengerEngine {
             timeout: self.request_timeout,
             compression: self.compression,
             log: &self.brokers.settings().observer.log,
-            parcels,
+            batches,
         };
         let late = || {
             self.brokers.suspect(node, &connection);
@@ -238,7 +243,7 @@ impl Engine for MessengerEngine {
         };
         let response =
             connection.request_unless_late(request, self.request_timeout, self.clock(), late).await?;
-        Ok(Produced { throttle: response.throttle, answers: in_order(&response, parcels) })
+        Ok(Produced { throttle: response.throttle, answers: in_order(&response, batches) })
     }
 
     fn abandon(&self, node: NodeId, stage: Stage) {
@@ -317,19 +322,18 @@ fn topic_metadata(topic: api::Topic, is_listed: impl Fn(NodeId) -> bool) -> Topi
     TopicMetadata { name: topic.name.into(), id: topic.id, leaders }
 }
 
-/// Answers in the order of the parcels: Kafka re-orders them. A parcel without an answer is possibly stored.
-fn in_order(response: &ProduceResponse, parcels: &[Parcel]) -> Vec<Answer> {
-    let mut found: HashMap<(&str, i32), Answer> = HashMap::with_capacity(parcels.len());
+/// Answers in the order of the batches: Kafka re-orders them. A batch without an answer is possibly stored.
+fn in_order(response: &ProduceResponse, batches: &[PartitionBatch<'_>]) -> Vec<Answer> {
+    let mut found: HashMap<(&str, i32), Answer> = HashMap::with_capacity(batches.len());
     for (topic, partitions) in &response.topics {
         for (index, answer) in partitions {
             found.insert((topic, *index), answer.clone());
         }
     }
-    parcels
+    batches
         .iter()
-        .map(|parcel| {
-            let partition = &parcel.partition;
-            found.remove(&(&**partition.topic(), partition.index())).unwrap_or_else(|| Answer {
+        .map(|batch| {
+            found.remove(&(&**batch.topic, batch.partition)).unwrap_or_else(|| Answer {
                 error_code: -1,
                 detail: Some("the answer does not mention the partition".into()),
                 ..Answer::default()

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::telemetry::Counters;
-use crate::telemetry::Log;
+use crate::telemetry::{Counters, Log};
 
 /// Where connections are told of and counted.
 #[derive(Clone, Debug)]

@@ -24,7 +24,8 @@ use tokio::task::JoinSet;
 
 use self::classify::classify;
 use super::{
-    Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, Parcel, Produced, Stage, TopicMetadata,
+    Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, PartitionBatch, Produced, Stage,
+    TopicMetadata,
 };
 use crate::Compression;
 use crate::config::{Address, ProducerConfig, SaslConfig};
@@ -291,11 +292,11 @@ impl Engine for PartitionClientEngine {
         Err(Error::new(ErrorKind::InvalidConfig, "the PartitionClient engine is not idempotent"))
     }
 
-    async fn produce(&self, node: NodeId, parcels: &[Parcel], _: Late<'_>) -> Result<Produced> {
-        let mut answers = Vec::with_capacity(parcels.len());
-        for parcel in parcels {
+    async fn produce(&self, node: NodeId, batches: &[PartitionBatch<'_>], _: Late<'_>) -> Result<Produced> {
+        let mut answers = Vec::with_capacity(batches.len());
+        for batch in batches {
             let client = self.partition_client(node).await?;
-            let records = parcel.batch.records().iter().map(to_rskafka).collect();
+            let records = batch.records.iter().map(to_rskafka).collect();
             let produced = self.bounded(self.request_timeout, client.produce(records, self.codec)).await;
             answers.push(match produced {
                 Ok(offsets) => Answer { base_offset: offsets.first().copied(), ..Answer::default() },

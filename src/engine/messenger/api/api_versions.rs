@@ -16,17 +16,17 @@ const FLEXIBLE: ApiVersion = version(3);
 
 /// Asks for versions; from version 3 on it also tells name and version of this library.
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct ApiVersionsRequest;
+pub(crate) struct ApiVersionsRequest;
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct ApiVersionsResponse {
+pub(crate) struct ApiVersionsResponse {
     /// 35 where the broker does not know the version in which it was asked. Nothing else can then be relied on: Kafka
     /// answers in version 0 (KIP-511), and other brokers in what resembles neither.
-    pub(in crate::engine::messenger) error_code: i16,
-    pub(in crate::engine::messenger) ranges: HashMap<ApiKey, ApiVersionRange>,
+    pub(crate) error_code: i16,
+    pub(crate) ranges: HashMap<ApiKey, ApiVersionRange>,
 }
 
-pub(in crate::engine::messenger) const UNSUPPORTED_VERSION: i16 = 35;
+pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
 
 impl RequestBody for ApiVersionsRequest {
     type ResponseBody = ApiVersionsResponse;

@@ -13,13 +13,13 @@ const FLEXIBLE: ApiVersion = version(2);
 
 /// Asks for a producer id that belongs to no transaction.
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct InitProducerIdRequest;
+pub(crate) struct InitProducerIdRequest;
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct InitProducerIdResponse {
-    pub(in crate::engine::messenger) error_code: i16,
-    pub(in crate::engine::messenger) producer_id: i64,
-    pub(in crate::engine::messenger) epoch: i16,
+pub(crate) struct InitProducerIdResponse {
+    pub(crate) error_code: i16,
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
 }
 
 request_body!(InitProducerIdRequest => InitProducerIdResponse, InitProducerId, 0..=5, flexible from FLEXIBLE);

@@ -15,42 +15,42 @@ const FLEXIBLE: ApiVersion = version(9);
 
 /// Asks for these topics, and for the brokers.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine::messenger) struct MetadataRequest<'a> {
-    pub(in crate::engine::messenger) topics: &'a [Arc<str>],
-    pub(in crate::engine::messenger) allow_auto_topic_creation: bool,
+pub(crate) struct MetadataRequest<'a> {
+    pub(crate) topics: &'a [Arc<str>],
+    pub(crate) allow_auto_topic_creation: bool,
 }
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct MetadataResponse {
-    pub(in crate::engine::messenger) brokers: Vec<Broker>,
+pub(crate) struct MetadataResponse {
+    pub(crate) brokers: Vec<Broker>,
     /// `None` where the broker does not know it.
-    pub(in crate::engine::messenger) cluster_id: Option<String>,
-    pub(in crate::engine::messenger) topics: Vec<Topic>,
+    pub(crate) cluster_id: Option<String>,
+    pub(crate) topics: Vec<Topic>,
 }
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct Broker {
-    pub(in crate::engine::messenger) id: i32,
-    pub(in crate::engine::messenger) host: String,
-    pub(in crate::engine::messenger) port: i32,
+pub(crate) struct Broker {
+    pub(crate) id: i32,
+    pub(crate) host: String,
+    pub(crate) port: i32,
 }
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct Topic {
-    pub(in crate::engine::messenger) error_code: i16,
-    pub(in crate::engine::messenger) name: String,
+pub(crate) struct Topic {
+    pub(crate) error_code: i16,
+    pub(crate) name: String,
     /// From version 10 on.
-    pub(in crate::engine::messenger) id: Option<TopicId>,
-    pub(in crate::engine::messenger) partitions: Vec<Partition>,
+    pub(crate) id: Option<TopicId>,
+    pub(crate) partitions: Vec<Partition>,
 }
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct Partition {
-    pub(in crate::engine::messenger) index: i32,
+pub(crate) struct Partition {
+    pub(crate) index: i32,
     /// -1 where there is none.
-    pub(in crate::engine::messenger) leader: i32,
+    pub(crate) leader: i32,
     /// -1 where it is not known; from version 7 on.
-    pub(in crate::engine::messenger) leader_epoch: i32,
+    pub(crate) leader_epoch: i32,
 }
 
 request_body!(MetadataRequest<'_> => MetadataResponse, Metadata, 4..=12, flexible from FLEXIBLE);

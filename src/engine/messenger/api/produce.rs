@@ -10,8 +10,7 @@ use rskafka::protocol::messages::{
 
 use super::{Reader, Writer, request_body, version};
 use crate::Compression;
-use crate::engine::Answer;
-use crate::engine::Parcel;
+use crate::engine::{Answer, PartitionBatch};
 use crate::record::{BATCH_OVERHEAD, encode_batch};
 use crate::telemetry::Log;
 
@@ -22,29 +21,29 @@ const MAX_OFFSET: i64 = i64::MAX - u32::MAX as i64;
 
 /// Batches for one broker, at most one per partition.
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct ProduceRequest<'a> {
-    pub(in crate::engine::messenger) acks: i16,
+pub(crate) struct ProduceRequest<'a> {
+    pub(crate) acks: i16,
     /// How long the broker may wait for its replicas.
-    pub(in crate::engine::messenger) timeout: Duration,
-    pub(in crate::engine::messenger) compression: Compression,
-    pub(in crate::engine::messenger) log: &'a Log,
+    pub(crate) timeout: Duration,
+    pub(crate) compression: Compression,
+    pub(crate) log: &'a Log,
     /// Topics stand together.
-    pub(in crate::engine::messenger) parcels: &'a [Parcel],
+    pub(crate) batches: &'a [PartitionBatch<'a>],
 }
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct ProduceResponse {
-    pub(in crate::engine::messenger) topics: Vec<(String, Vec<(i32, Answer)>)>,
-    pub(in crate::engine::messenger) throttle: Duration,
+pub(crate) struct ProduceResponse {
+    pub(crate) topics: Vec<(String, Vec<(i32, Answer)>)>,
+    pub(crate) throttle: Duration,
 }
 
 request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=12, flexible from FLEXIBLE);
 
 impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
     fn write_versioned(&self, out: &mut Vec<u8>, api_version: ApiVersion) -> Result<(), WriteVersionedError> {
-        let topics = || self.parcels.chunk_by(same_topic);
-        let bytes: usize = self.parcels.iter().map(|parcel| self.expected_bytes(parcel) + 8).sum();
-        let names: usize = topics().map(|t| t[0].partition.topic().len() + 6).sum();
+        let topics = || self.batches.chunk_by(same_topic);
+        let bytes: usize = self.batches.iter().map(|batch| self.expected_bytes(batch) + 8).sum();
+        let names: usize = topics().map(|t| t[0].topic.len() + 6).sum();
         out.reserve(bytes + names + 16);
 
         let mut writer = Writer::new(out, api_version >= FLEXIBLE);
@@ -53,15 +52,15 @@ impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
         writer.i32(millis(self.timeout));
         writer.length(topics().count());
         for topic in topics() {
-            writer.string(topic[0].partition.topic());
+            writer.string(topic[0].topic);
             writer.length(topic.len());
-            for parcel in topic {
-                writer.i32(parcel.partition.index());
+            for batch in topic {
+                writer.i32(batch.partition);
                 // Compressed it will mostly have a length of as many bytes.
-                let expected = parcel.encoded.as_ref().map_or_else(|| parcel.batch.wire_bytes(), Vec::len);
-                writer.bytes_in_place(expected, |out| match &parcel.encoded {
+                let expected = batch.encoded.map_or_else(|| batch.records.wire_bytes(), <[u8]>::len);
+                writer.bytes_in_place(expected, |out| match &batch.encoded {
                     Some(encoded) => out.extend_from_slice(encoded),
-                    None => self.encode(parcel, out),
+                    None => self.encode(batch, out),
                 });
                 writer.tagged_fields();
             }
@@ -73,25 +72,25 @@ impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
 }
 
 impl ProduceRequest<'_> {
-    fn encode(&self, parcel: &Parcel, out: &mut Vec<u8>) {
-        let problem = encode_batch(parcel.batch.records(), parcel.batch.sequence, self.compression, out);
+    fn encode(&self, batch: &PartitionBatch<'_>, out: &mut Vec<u8>) {
+        let problem = encode_batch(batch.records, batch.sequence, self.compression, out);
         if let Some(problem) = problem {
-            self.log.compression_failed(parcel.partition.topic(), &problem);
+            self.log.compression_failed(batch.topic, &problem);
         }
     }
 
     /// Bytes of a batch in the request, as far as they can be told.
-    fn expected_bytes(&self, parcel: &Parcel) -> usize {
-        match &parcel.encoded {
+    fn expected_bytes(&self, batch: &PartitionBatch<'_>) -> usize {
+        match &batch.encoded {
             Some(encoded) => encoded.len(),
-            None if self.compression == Compression::None => parcel.batch.wire_bytes(),
+            None if self.compression == Compression::None => batch.records.wire_bytes(),
             None => BATCH_OVERHEAD,
         }
     }
 }
 
-fn same_topic(a: &Parcel, b: &Parcel) -> bool {
-    std::sync::Arc::ptr_eq(a.partition.topic(), b.partition.topic())
+fn same_topic(a: &PartitionBatch<'_>, b: &PartitionBatch<'_>) -> bool {
+    std::sync::Arc::ptr_eq(a.topic, b.topic)
 }
 
 fn millis(duration: Duration) -> i32 {

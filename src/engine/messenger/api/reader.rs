@@ -8,7 +8,7 @@ use rskafka::protocol::traits::ReadError;
 /// What a peer sent does not parse.
 #[derive(Debug, thiserror::Error)]
 #[error("malformed answer: {0}")]
-pub(in crate::engine::messenger) struct Malformed(pub(super) &'static str);
+pub(crate) struct Malformed(pub(super) &'static str);
 
 impl From<Malformed> for ReadVersionedError {
     fn from(malformed: Malformed) -> Self {
@@ -24,7 +24,7 @@ type Result<T> = std::result::Result<T, Malformed>;
 
 /// Reads big-endian fields off an answer. What it returns is never longer than the bytes that are there.
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     cursor: &'a mut Cursor<Vec<u8>>,
     /// Lengths are varints, and each structure ends with tagged fields (KIP-482).
     flexible: bool,
@@ -32,12 +32,12 @@ pub(in crate::engine::messenger) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Of the body of an answer.
-    pub(in crate::engine::messenger) fn of_body(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Self {
+    pub(crate) fn of_body(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Self {
         Self { cursor, flexible }
     }
 
     /// Of an answer whose header, if flexible, has tagged fields too; they are passed over.
-    pub(in crate::engine::messenger) fn new(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Result<Self> {
+    pub(crate) fn new(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Result<Self> {
         let mut reader = Self::of_body(cursor, flexible);
         reader.tagged_fields()?;
         Ok(reader)

@@ -12,15 +12,15 @@ use super::{Reader, Writer, request_body, version};
 
 /// Names the mechanism.
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct SaslHandshakeRequest {
-    pub(in crate::engine::messenger) mechanism: &'static str,
+pub(crate) struct SaslHandshakeRequest {
+    pub(crate) mechanism: &'static str,
 }
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct SaslHandshakeResponse {
-    pub(in crate::engine::messenger) error_code: i16,
+pub(crate) struct SaslHandshakeResponse {
+    pub(crate) error_code: i16,
     /// What the listener offers.
-    pub(in crate::engine::messenger) mechanisms: Vec<String>,
+    pub(crate) mechanisms: Vec<String>,
 }
 
 request_body!(SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake, 1..=1, flexible from version(i16::MAX));
@@ -42,17 +42,17 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for SaslHandshakeResponse {
 const FLEXIBLE: ApiVersion = version(2);
 
 /// Carries one message of the mechanism.
-pub(in crate::engine::messenger) struct SaslAuthenticateRequest {
-    pub(in crate::engine::messenger) message: Zeroizing<Vec<u8>>,
+pub(crate) struct SaslAuthenticateRequest {
+    pub(crate) message: Zeroizing<Vec<u8>>,
 }
 
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct SaslAuthenticateResponse {
-    pub(in crate::engine::messenger) error_code: i16,
-    pub(in crate::engine::messenger) error_message: Option<String>,
-    pub(in crate::engine::messenger) message: Vec<u8>,
+pub(crate) struct SaslAuthenticateResponse {
+    pub(crate) error_code: i16,
+    pub(crate) error_message: Option<String>,
+    pub(crate) message: Vec<u8>,
     /// Zero where the session has no end.
-    pub(in crate::engine::messenger) session_lifetime_ms: i64,
+    pub(crate) session_lifetime_ms: i64,
 }
 
 request_body!(SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate, 0..=2, flexible from FLEXIBLE);

@@ -21,14 +21,14 @@ use crate::telemetry::Log;
 
 /// Makes encrypted connections.
 #[derive(Debug)]
-pub(in crate::engine::messenger) struct Tls {
+pub(crate) struct Tls {
     config: TlsConfig,
     /// What the last connection was made with, so that sessions can be resumed while no file changes.
     last: Mutex<Option<(Material, Arc<ClientConfig>)>>,
 }
 
 /// Why there is no encrypted connection.
-pub(in crate::engine::messenger) enum TlsFailure {
+pub(crate) enum TlsFailure {
     /// It will not go away by itself.
     Known(Error),
     /// The peer went away during the handshake: chance, or a port that does not speak TLS.
@@ -36,12 +36,12 @@ pub(in crate::engine::messenger) enum TlsFailure {
 }
 
 impl Tls {
-    pub(in crate::engine::messenger) fn new(config: TlsConfig) -> Self {
+    pub(crate) fn new(config: TlsConfig) -> Self {
         Self { config, last: Mutex::default() }
     }
 
     /// Has no time limit of its own.
-    pub(in crate::engine::messenger) async fn connect(
+    pub(crate) async fn connect(
         &self,
         address: &Address,
         socket: TcpStream,
@@ -96,11 +96,11 @@ impl Tls {
 
 /// What rustls says behind an I/O error; a client certificate is refused only after a TLS 1.3 handshake, at the first
 /// read.
-pub(in crate::engine::messenger) fn told(error: &io::Error) -> Option<&TlsError> {
+pub(crate) fn told(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-pub(in crate::engine::messenger) fn explain(address: &Address, error: &TlsError) -> Error {
+pub(crate) fn explain(address: &Address, error: &TlsError) -> Error {
     let text = match error {
         TlsError::InvalidCertificate(problem) => of_certificate(address, problem),
         TlsError::AlertReceived(alert) => of_alert(address, *alert),

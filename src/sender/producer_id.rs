@@ -11,12 +11,12 @@ use crate::record::ProducerId;
 
 /// One id for all partitions, until a broker refuses it.
 #[derive(Debug, Default)]
-pub(crate) struct Identities {
+pub(crate) struct SharedProducerId {
     current: Mutex<Option<ProducerId>>,
     asking: tokio::sync::Mutex<()>,
 }
 
-impl Identities {
+impl SharedProducerId {
     /// The id, if there is one other than `spent`.
     pub(crate) fn current(&self, spent: Option<i64>) -> Option<ProducerId> {
         self.current.lock().filter(|id| Some(id.id) != spent)

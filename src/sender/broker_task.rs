@@ -1,7 +1,7 @@
-//! The task of one lane: gathers requests, keeps them in flight, settles what comes back.
+//! The task of one broker: gathers requests, keeps them in flight, settles what comes back.
 //!
 //! Ready work is queued, never searched for: what a wake-up costs does not grow with the number of partitions.
-//! A lane without work waits without a timer.
+//! A broker without work waits without a timer.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -13,34 +13,34 @@ use futures_util::StreamExt;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use tokio::time::Instant;
 
+use super::broker::Broker;
 use super::gate::{Gate, gate};
-use super::in_flight::{InFlight, Landed};
-use super::lane::Lane;
+use super::partition::Partition;
+use super::request::{Answered, ProducerBatch, Request};
 use super::settle::settle;
 use super::timers::Timers;
-use crate::accumulator::{Partition, Policy, Readiness, Take};
+use crate::accumulator::{Policy, Queue, Readiness, Take};
 use crate::clock::{earliest, later, until};
-use crate::engine::{NodeId, Parcel};
+use crate::engine::NodeId;
 use crate::error::Result;
 use crate::producer::Core;
-use crate::record::ProducerId;
-use crate::record::REQUEST_OVERHEAD;
+use crate::record::{ProducerId, REQUEST_OVERHEAD};
 use crate::resilience::BreakerState;
 
 /// Bytes of a request for each batch beside the batch.
-const PARCEL_OVERHEAD: usize = 16;
+const BATCH_IN_REQUEST: usize = 16;
 
-/// Serves `lane` until the producer stops.
-pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
-    let partitions = core.metadata.partitions_of(lane);
+/// Serves `broker` until the producer stops.
+pub(super) async fn run(core: Arc<Core>, broker: &Arc<Broker>) {
+    let partitions = core.metadata.partitions_of(broker);
     // A task before this one may have ended with its runtime, and with it its timers and its probe.
-    partitions.iter().for_each(|partition| partition.disarm());
-    lane.breaker().probe_abandoned();
-    let mut run = Run {
+    partitions.iter().for_each(|partition| partition.queue(Queue::disarm));
+    broker.breaker().probe_abandoned();
+    let mut task = BrokerTask {
         ready: VecDeque::new(),
         landed: Vec::new(),
         core,
-        lane: lane.clone(),
+        broker: broker.clone(),
         lingering: Timers::default(),
         delayed: Timers::default(),
         expiring: Timers::default(),
@@ -50,8 +50,8 @@ pub(super) async fn run(core: Arc<Core>, lane: &Arc<Lane>) {
         probing: None,
         pause: None,
     };
-    partitions.into_iter().for_each(|partition| run.receive(partition));
-    run.serve().await;
+    partitions.into_iter().for_each(|partition| task.receive(partition));
+    task.serve().await;
 }
 
 type Asking = Pin<Box<dyn Future<Output = Result<ProducerId>> + Send>>;
@@ -61,9 +61,9 @@ type Probing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 /// the task running.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-struct Run {
+struct BrokerTask {
     core: Arc<Core>,
-    lane: Arc<Lane>,
+    broker: Arc<Broker>,
     ready: VecDeque<Arc<Partition>>,
     /// Partitions of the request that was answered last.
     landed: Vec<Arc<Partition>>,
@@ -71,8 +71,8 @@ struct Run {
     delayed: Timers,
     expiring: Timers,
     /// Requests that are being encoded aside, in the order in which they will leave.
-    encoding: FuturesOrdered<Pin<Box<dyn Future<Output = Option<InFlight>> + Send>>>,
-    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + Send>>>,
+    encoding: FuturesOrdered<Pin<Box<dyn Future<Output = Option<Request>> + Send>>>,
+    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered> + Send>>>,
     /// A producer id that is being fetched, and the partitions that wait for it.
     asking: Option<(Asking, Vec<Arc<Partition>>)>,
     /// A probe of the circuit breaker.
@@ -81,14 +81,14 @@ struct Run {
     pause: Option<Instant>,
 }
 
-impl Run {
+impl BrokerTask {
     async fn serve(&mut self) {
         loop {
             if self.core.is_stopped() {
                 return;
             }
-            self.lane.turn();
-            for partition in self.lane.take_inbox() {
+            self.broker.turn();
+            for partition in self.broker.take_inbox() {
                 self.receive(partition);
             }
             let now = Instant::now();
@@ -102,7 +102,7 @@ impl Run {
                 Some(encoded) = self.encoding.next() => self.depart(encoded),
                 id = pending_or(self.asking.as_mut().map(|(asking, _)| asking)) => self.id_fetched(&id),
                 probed = pending_or(self.probing.as_mut()) => self.probed(&probed),
-                () = self.lane.woken() => {}
+                () = self.broker.woken() => {}
                 () = until(alarm) => {}
             }
             self.tell_in_flight();
@@ -111,9 +111,9 @@ impl Run {
 
     fn tell_in_flight(&self) {
         let requests = self.requests();
-        if self.lane.in_flight() != requests {
-            self.lane.set_in_flight(requests);
-            if let Some(node) = self.lane.node() {
+        if self.broker.in_flight() != requests {
+            self.broker.set_in_flight(requests);
+            if let Some(node) = self.broker.node() {
                 self.core.stats.in_flight(|| self.core.engine.name_of(node), requests);
             }
         }
@@ -130,7 +130,7 @@ impl Run {
 
     /// Starts as many requests as may be started.
     fn fill(&mut self, now: Instant) {
-        let Some(node) = self.lane.node() else {
+        let Some(node) = self.broker.node() else {
             // Without a leader there is nothing to send to; the partitions' expiries are kept in mind.
             if !self.ready.is_empty() {
                 self.core.metadata.refresh_soon(&self.core);
@@ -139,7 +139,7 @@ impl Run {
             return;
         };
         while self.has_slot() {
-            match gate(&self.core, &self.lane, node, now) {
+            match gate(&self.core, &self.broker, node, now) {
                 Gate::Open => self.pause = None,
                 Gate::Until(at) => {
                     self.pause = Some(at);
@@ -152,7 +152,7 @@ impl Run {
                 }
                 Gate::FailFast(error) => {
                     self.pause = None;
-                    self.core.fail_lane(&self.lane, &error);
+                    self.core.fail_broker(&self.broker, &error);
                     // Nothing waits any more; what is in flight comes back by itself.
                     self.ready.clear();
                     self.lingering = Timers::default();
@@ -160,16 +160,16 @@ impl Run {
                     break;
                 }
             }
-            let parcels = self.gather(node, now);
-            if parcels.is_empty() {
+            let batches = self.gather(node, now);
+            if batches.is_empty() {
                 break;
             }
-            self.send(parcels, now);
+            self.send(batches, now);
         }
     }
 
     /// Takes what may go now, one batch of each partition, up to the size of a request.
-    fn gather(&mut self, node: NodeId, now: Instant) -> Vec<Parcel> {
+    fn gather(&mut self, node: NodeId, now: Instant) -> Vec<ProducerBatch> {
         let idle = self.requests() == 0;
         let policy = self.policy(node);
         while let Some(partition) = self.delayed.pop_due(now) {
@@ -186,7 +186,7 @@ impl Run {
         }
         let request = self.core.next_request();
         let mut room = self.core.config.batch.max_request_bytes.saturating_sub(REQUEST_OVERHEAD);
-        let mut parcels = Vec::new();
+        let mut batches = Vec::new();
         let mut again = Vec::new();
         while let Some(partition) = self.ready.pop_front() {
             if !self.is_mine(&partition) {
@@ -197,11 +197,11 @@ impl Run {
                 continue;
             }
             // A batch alone in its request may always go: validation saw to its size.
-            let space = if parcels.is_empty() { usize::MAX } else { room };
+            let space = if batches.is_empty() { usize::MAX } else { room };
             let mut taken = partition.take(now, idle, space, &policy);
             if let Some(Take::NeedsId(spent)) = taken {
-                if let Some(id) = self.core.identities.current(spent) {
-                    partition.adopt(id);
+                if let Some(id) = self.core.producer_id.current(spent) {
+                    partition.queue(|queue| queue.adopt(id));
                     taken = partition.take(now, idle, space, &policy);
                 }
             }
@@ -212,22 +212,22 @@ impl Run {
                 }
                 Some(Take::Batch(batch)) => {
                     room =
-                        room.saturating_sub(batch.wire_bytes() + PARCEL_OVERHEAD + partition.topic().len());
+                        room.saturating_sub(batch.wire_bytes() + BATCH_IN_REQUEST + partition.topic().len());
                     again.push(partition.clone());
-                    parcels.push(Parcel { partition, batch, encoded: None });
+                    batches.push(ProducerBatch { partition, batch, encoded: None });
                 }
                 Some(Take::NotYet(readiness)) => self.put_off(partition, readiness),
                 Some(Take::NeedsId(spent)) => self.ask_id(partition, spent),
             }
         }
         for partition in again {
-            let readiness = partition.readiness(now, &policy);
+            let readiness = partition.queue(|queue| queue.readiness(now, &policy));
             self.put_off(partition, readiness);
         }
         // Batches of one topic stand together in a request.
-        parcels
+        batches
             .sort_by_key(|p| (Arc::as_ptr(p.partition.topic()).cast::<u8>() as usize, p.partition.index()));
-        parcels
+        batches
     }
 
     fn policy(&self, node: NodeId) -> Policy {
@@ -239,11 +239,11 @@ impl Run {
     }
 
     fn is_mine(&self, partition: &Arc<Partition>) -> bool {
-        let lane = partition.lane();
-        if Arc::ptr_eq(&lane, &self.lane) {
+        let broker = partition.broker();
+        if Arc::ptr_eq(&broker, &self.broker) {
             return true;
         }
-        lane.schedule(&self.core, partition.clone());
+        broker.schedule(&self.core, partition.clone());
         false
     }
 
@@ -262,7 +262,7 @@ impl Run {
     /// Takes a partition in that has to be looked at, at once or when something may be sent again.
     ///
     /// Its messages' deadlines are kept in mind from here on, and one that has moved is passed on, whatever holds this
-    /// lane back.
+    /// broker back.
     fn receive(&mut self, partition: Arc<Partition>) {
         if self.is_mine(&partition) {
             self.arm(&partition);
@@ -271,14 +271,14 @@ impl Run {
     }
 
     fn arm(&mut self, partition: &Arc<Partition>) {
-        if let Some(at) = partition.alarm() {
+        if let Some(at) = partition.queue(Queue::alarm) {
             self.expiring.push(at, partition.clone());
         }
     }
 
-    fn send(&mut self, parcels: Vec<Parcel>, now: Instant) {
-        self.core.charge(&parcels, now);
-        let request = InFlight::new(self.core.clone(), parcels);
+    fn send(&mut self, batches: Vec<ProducerBatch>, now: Instant) {
+        self.core.charge(&batches, now);
+        let request = Request::new(self.core.clone(), batches);
         if self.core.policy.encodes_aside {
             self.encoding.push_back(Box::pin(request.encoded()));
         } else {
@@ -287,23 +287,23 @@ impl Run {
         self.tell_in_flight();
     }
 
-    fn depart(&mut self, request: Option<InFlight>) {
+    fn depart(&mut self, request: Option<Request>) {
         let mut recalled = Vec::new();
         let request = request.and_then(|request| request.depart(&mut recalled));
-        if let (Some(request), Some(node)) = (request, self.lane.node()) {
+        if let (Some(request), Some(node)) = (request, self.broker.node()) {
             self.in_flight.push(Box::pin(request.attempt(node)));
         }
         recalled.into_iter().for_each(|partition| self.receive(partition));
     }
 
-    fn land(&mut self, landed: Landed) {
+    fn land(&mut self, landed: Answered) {
         let mut touched = std::mem::take(&mut self.landed);
-        let throttle = settle(&self.core, &self.lane, landed, &mut touched);
+        let throttle = settle(&self.core, &self.broker, landed, &mut touched);
         self.core.stats.levels(self.core.buffer.used(), || self.core.metadata.metadata_age());
         touched.drain(..).for_each(|partition| self.receive(partition));
         self.landed = touched;
         if !throttle.is_zero() {
-            self.lane.throttle(later(Instant::now(), throttle));
+            self.broker.throttle(later(Instant::now(), throttle));
         }
         self.core.metadata.refresh_if_old(&self.core);
     }
@@ -313,7 +313,7 @@ impl Run {
             Some((_, waiting)) => waiting.push(partition),
             None => {
                 let core = self.core.clone();
-                let ask = Box::pin(async move { core.identities.fetch(&core, spent).await });
+                let ask = Box::pin(async move { core.producer_id.fetch(&core, spent).await });
                 self.asking = Some((ask, vec![partition]));
             }
         }
@@ -323,7 +323,7 @@ impl Run {
         let waiting = self.asking.take().map(|(_, waiting)| waiting).unwrap_or_default();
         for partition in &waiting {
             match id {
-                Ok(id) => partition.adopt(*id),
+                Ok(id) => partition.queue(|queue| queue.adopt(*id)),
                 Err(error) => self.core.fail_waiting(partition, error),
             }
         }
@@ -347,10 +347,10 @@ impl Run {
         }
         self.probing = None;
         let now = Instant::now();
-        let change = self.lane.breaker().probe_result(result.is_ok(), now);
-        self.core.lane_breaker_changed(&self.lane, change);
-        if let Some(node) = self.lane.node() {
-            self.core.stats.breaker(&self.core.engine.name_of(node), self.lane.breaker_state(now));
+        let change = self.broker.breaker().probe_result(result.is_ok(), now);
+        self.core.broker_breaker_changed(&self.broker, change);
+        if let Some(node) = self.broker.node() {
+            self.core.stats.breaker(&self.core.engine.name_of(node), self.broker.breaker_state(now));
         }
     }
 
@@ -358,11 +358,11 @@ impl Run {
     fn expire(&mut self, now: Instant) {
         while let Some(partition) = self.expiring.pop_due(now) {
             if !self.is_mine(&partition) {
-                partition.disarm();
+                partition.queue(Queue::disarm);
                 continue;
             }
             let error = self.core.expired(&partition, now);
-            let expired = partition.expire(now, &error);
+            let expired = partition.settle(|queue, settlement| queue.expire(now, &error, settlement));
             self.core.stats.failed(partition.topic(), expired, &error);
             self.arm(&partition);
         }
@@ -372,8 +372,8 @@ impl Run {
     /// alone does not pay for the deadline of what has left.
     fn rest(&mut self) {
         self.expiring.refresh(|partition| {
-            partition.disarm();
-            partition.alarm()
+            partition.queue(Queue::disarm);
+            partition.queue(Queue::alarm)
         });
     }
 

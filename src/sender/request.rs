@@ -1,4 +1,4 @@
-//! One request on its way: what it carries, and what comes of it.
+//! One produce request: the batches that it carries, and its outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,39 +6,60 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::accumulator::{Partition, Verdict};
-use crate::engine::{NodeId, Parcel, Produced};
+use super::partition::Partition;
+use crate::accumulator::Batch;
+use crate::engine::{NodeId, PartitionBatch, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::producer::Core;
 use crate::record::encode_batch;
-use crate::telemetry::Sent;
-use crate::telemetry::{Sending, Spans};
+use crate::telemetry::{Sending, Sent, Spans};
 
 /// How long a request waits for a thread to encode it. A pool whose threads are all busy must not stop sending.
 const PATIENCE: Duration = Duration::from_millis(5);
 
+/// A batch, and the partition that it belongs to.
+#[derive(Debug)]
+pub(crate) struct ProducerBatch {
+    pub(super) partition: Arc<Partition>,
+    pub(crate) batch: Arc<Batch>,
+    /// The batch in Kafka's format, where it was encoded before its request.
+    pub(super) encoded: Option<Vec<u8>>,
+}
+
+impl ProducerBatch {
+    fn plain(&self) -> PartitionBatch<'_> {
+        PartitionBatch {
+            topic: self.partition.topic(),
+            partition: self.partition.index(),
+            records: self.batch.records(),
+            sequence: self.batch.sequence,
+            encoded: self.encoded.as_deref(),
+        }
+    }
+}
+
 /// Batches whose request is on its way. However it ends, even with the runtime that it ran on, they get back to
 /// their partitions.
-pub(super) struct InFlight {
+pub(super) struct Request {
     core: Arc<Core>,
-    parcels: Vec<Parcel>,
+    batches: Vec<ProducerBatch>,
     /// Some of it may have reached the broker.
     written: bool,
 }
 
 /// A request that ended.
-pub(super) struct Landed {
+pub(super) struct Answered {
     /// When it was begun.
     pub(super) sent: Instant,
-    pub(super) parcels: Vec<Parcel>,
+    pub(super) batches: Vec<ProducerBatch>,
     pub(super) result: Result<Produced>,
     pub(super) took: Duration,
     pub(super) spans: Spans,
 }
 
-impl InFlight {
-    pub(super) fn new(core: Arc<Core>, parcels: Vec<Parcel>) -> Self {
-        Self { core, parcels, written: false }
+impl Request {
+    pub(super) fn new(core: Arc<Core>, batches: Vec<ProducerBatch>) -> Self {
+        Self { core, batches, written: false }
     }
 
     /// Encodes every batch on a thread for such work: a slow codec must not hold up what else runs here. Where no thread is
@@ -71,14 +92,13 @@ impl InFlight {
 
     fn encode(mut self) -> Self {
         let compression = self.core.config.batch.compression;
-        for parcel in &mut self.parcels {
-            let mut bytes = Vec::new();
-            let problem =
-                encode_batch(parcel.batch.records(), parcel.batch.sequence, compression, &mut bytes);
+        for batch in &mut self.batches {
+            let (mut bytes, plain) = (Vec::new(), batch.plain());
+            let problem = encode_batch(plain.records, plain.sequence, compression, &mut bytes);
             if let Some(problem) = problem {
-                self.core.log.compression_failed(parcel.partition.topic(), &problem);
+                self.core.log.compression_failed(batch.partition.topic(), &problem);
             }
-            parcel.encoded = Some(bytes);
+            batch.encoded = Some(bytes);
         }
         self
     }
@@ -86,37 +106,38 @@ impl InFlight {
     /// Returns the batches that must not be written any more to their partitions, which are added to `touched`. `None` where
     /// nothing is left.
     pub(super) fn depart(mut self, touched: &mut Vec<Arc<Partition>>) -> Option<Self> {
-        let (leaving, recalled): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parcels)
+        let (leaving, recalled): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batches)
             .into_iter()
-            .partition(|parcel| parcel.partition.depart(&parcel.batch));
-        self.parcels = leaving;
-        for Parcel { partition, batch, .. } in recalled {
-            let failed = partition.recalled(batch);
+            .partition(|batch| batch.partition.queue(|queue| queue.depart(&batch.batch)));
+        self.batches = leaving;
+        for ProducerBatch { partition, batch, .. } in recalled {
+            let failed = partition.settle(|queue, settlement| queue.recalled(batch, settlement));
             let error = Error::new(ErrorKind::Closed, "nothing more is sent");
             self.core.stats.failed(partition.topic(), failed, &error);
             touched.push(partition);
         }
-        (!self.parcels.is_empty()).then_some(self)
+        (!self.batches.is_empty()).then_some(self)
     }
 
     /// Makes the attempt. A message whose time is over meanwhile is settled at that time by its partition; the request goes
     /// on, since others share it and its sequence must be accounted for.
-    pub(super) async fn attempt(mut self, node: NodeId) -> Landed {
+    pub(super) async fn attempt(mut self, node: NodeId) -> Answered {
         self.written = true;
         let engine = self.core.engine.clone();
         let started = Instant::now();
         let spans = self.departs(node, started);
-        let (core, parcels) = (&self.core, &self.parcels);
+        let (core, batches) = (&self.core, &self.batches);
         let late =
-            |stage| core.metadata.late(core, node, stage, parcels.iter().map(|parcel| &parcel.partition));
-        let result = engine.produce(node, parcels, &late).await;
-        let parcels = std::mem::take(&mut self.parcels);
-        Landed { sent: started, parcels, result, took: started.elapsed(), spans }
+            |stage| core.metadata.late(core, node, stage, batches.iter().map(|batch| &batch.partition));
+        let plain: Vec<_> = batches.iter().map(ProducerBatch::plain).collect();
+        let result = engine.produce(node, &plain, &late).await;
+        let batches = std::mem::take(&mut self.batches);
+        Answered { sent: started, batches, result, took: started.elapsed(), spans }
     }
 
     /// Counts what leaves, and opens its spans.
     fn departs(&self, node: NodeId, now: Instant) -> Spans {
-        for Parcel { partition, batch, .. } in &self.parcels {
+        for ProducerBatch { partition, batch, .. } in &self.batches {
             let first = batch.attempts == 1;
             self.core.stats.sent(&Sent {
                 topic: partition.topic(),
@@ -125,7 +146,7 @@ impl InFlight {
                 waited: first.then(|| now.saturating_duration_since(batch.opened)),
             });
         }
-        let batches = self.parcels.iter().map(|Parcel { partition, batch, .. }| Sending {
+        let batches = self.batches.iter().map(|ProducerBatch { partition, batch, .. }| Sending {
             topic: partition.topic(),
             partition: partition.index(),
             messages: batch.len(),
@@ -137,22 +158,22 @@ impl InFlight {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Request {
     fn drop(&mut self) {
         let (kind, why) = match self.core.is_stopped() {
             true => (ErrorKind::Closed, "the producer was closed before the broker answered"),
             false => (ErrorKind::ConnectionLost, "the runtime ended before the broker answered"),
         };
         let fate = if self.written { Fate::PossiblyPersisted } else { Fate::NotPersisted };
-        let verdict = Verdict { fate, error: Error::new(kind, why).with_fate(fate) };
-        for Parcel { partition, batch, .. } in std::mem::take(&mut self.parcels) {
-            let failed = match kind {
-                ErrorKind::Closed => partition.failed(batch, &verdict),
-                _ => partition.retry(batch, &verdict, Instant::now()),
-            };
-            self.core.stats.failed(partition.topic(), failed, &verdict.error);
+        let error = Error::new(kind, why).with_fate(fate);
+        for ProducerBatch { partition, batch, .. } in std::mem::take(&mut self.batches) {
+            let failed = partition.settle(|queue, settlement| match kind {
+                ErrorKind::Closed => queue.failed(batch, &error, settlement),
+                _ => queue.retry(batch, &error, Instant::now(), settlement),
+            });
+            self.core.stats.failed(partition.topic(), failed, &error);
             // Another task may serve the broker already, and have taken the batch for one in flight.
-            partition.lane().schedule(&self.core, partition);
+            partition.broker().schedule(&self.core, partition);
         }
     }
 }

@@ -8,18 +8,18 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::run::run;
-use crate::accumulator::Partition;
+use super::broker_task::run;
+use super::partition::Partition;
 use crate::engine::NodeId;
 use crate::error::Error;
 use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState};
 use crate::telemetry::BrokerStats;
 
-/// See the [module](self). Partitions without a leader share a lane that leads nowhere: there they only wait
+/// See the [module](self). Partitions without a leader share a broker that leads nowhere: there they only wait
 /// for one, or for their deadline.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct Broker {
     node: Option<NodeId>,
     inbox: Mutex<Vec<Arc<Partition>>>,
     wake: Notify,
@@ -38,7 +38,7 @@ pub(crate) struct Lane {
     unanswered: Mutex<Option<Instant>>,
 }
 
-impl Lane {
+impl Broker {
     pub(super) fn new(node: Option<NodeId>, breaker: Breaker) -> Arc<Self> {
         Arc::new(Self {
             node,
@@ -67,29 +67,29 @@ impl Lane {
         }
     }
 
-    /// Has the lane look at a partition, starting its task if need be.
+    /// Has the broker look at a partition, starting its task if need be.
     pub(crate) fn schedule(self: &Arc<Self>, core: &Arc<Core>, partition: Arc<Partition>) {
         self.inbox.lock().push(partition);
         self.wake(core);
     }
 
-    /// Wakes the lane's task, and starts it where there is none yet.
+    /// Wakes the broker's task, and starts it where there is none yet.
     pub(crate) fn wake(self: &Arc<Self>, core: &Arc<Core>) {
         self.notify();
         if !self.started.swap(true, Ordering::AcqRel) {
-            let (core_of_task, lane) = (Arc::downgrade(core), self.clone());
+            let (core_of_task, broker) = (Arc::downgrade(core), self.clone());
             core.supervisor.supervise(self.name(), move || {
-                let (core, lane) = (core_of_task.upgrade(), lane.clone());
+                let (core, broker) = (core_of_task.upgrade(), broker.clone());
                 async move {
                     let Some(core) = core else { return };
-                    let _running = Running { lane: lane.clone() };
-                    run(core, &lane).await;
+                    let _running = Running { broker: broker.clone() };
+                    run(core, &broker).await;
                 }
             });
         }
     }
 
-    /// Wakes the lane's task, if there is one.
+    /// Wakes the broker's task, if there is one.
     pub(crate) fn notify(&self) {
         self.wake.notify_one();
     }
@@ -218,13 +218,13 @@ impl Lane {
     }
 }
 
-/// A task that serves the lane.
+/// A task that serves the broker.
 struct Running {
-    lane: Arc<Lane>,
+    broker: Arc<Broker>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.lane.in_flight.store(0, Ordering::Relaxed);
+        self.broker.in_flight.store(0, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,38 @@
+//! Every broker there is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::Broker;
+use crate::engine::NodeId;
+use crate::resilience::{Breaker, CircuitBreakerConfig};
+
+/// Brokers by where they lead. They are few, and are kept as long as the producer.
+#[derive(Debug)]
+pub(crate) struct Brokers {
+    brokers: RwLock<HashMap<Option<NodeId>, Arc<Broker>>>,
+    breaker: CircuitBreakerConfig,
+}
+
+impl Brokers {
+    pub(crate) fn new(breaker: CircuitBreakerConfig) -> Self {
+        Self { brokers: RwLock::default(), breaker }
+    }
+
+    /// The broker to this node, or to nowhere.
+    pub(crate) fn to(&self, node: Option<NodeId>) -> Arc<Broker> {
+        if let Some(broker) = self.brokers.read().get(&node) {
+            return broker.clone();
+        }
+        let mut brokers = self.brokers.write();
+        let broker =
+            brokers.entry(node).or_insert_with(|| Broker::new(node, Breaker::new(self.breaker.clone())));
+        broker.clone()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Broker>> {
+        self.brokers.read().values().cloned().collect()
+    }
+}
