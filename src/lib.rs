@@ -1,5 +1,5 @@
-// README shows a chart by a path that only a checkout has. The first definition of a link counts.
-#![doc = include_str!("docs/peers.uri.md")]
+// README links to files, which only a checkout has. The first definition of a link counts.
+#![doc = include_str!("docs/readme_links.md")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -55,25 +55,3 @@ pub use producer::TaskState;
 pub use producer::{Liveness, Producer};
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
 pub use telemetry::{BrokerStats, Distribution, Propagator, Stats, TopicStats, TraceHeaders};
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-    use base64::Engine;
-
-    /// With `UPDATE_GUIDES=1` it is written instead.
-    #[test]
-    fn the_chart_of_the_front_page_is_the_one_of_the_repository() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/docs");
-        let chart = std::fs::read(format!("{folder}/peers.svg")).unwrap();
-        let encoded = base64::engine::general_purpose::STANDARD.encode(chart);
-        let definition = format!("[peers]: data:image/svg+xml;base64,{encoded}\n");
-        let path = format!("{folder}/peers.uri.md");
-        if std::env::var_os("UPDATE_GUIDES").is_some() {
-            std::fs::write(path, definition).unwrap();
-            return;
-        }
-        assert!(std::fs::read_to_string(path).unwrap() == definition, "run it with UPDATE_GUIDES=1");
-        assert!(include_str!("../README.md").contains("![CPU per record of each producer][peers]"));
-    }
-}

@@ -17,7 +17,7 @@ pub(crate) use chain::{list, with_causes};
 pub use code::ErrorCode;
 pub(crate) use failed::Failed;
 pub use kind::{ErrorKind, Fate};
-pub(crate) use table::{Blame, Retry, Row, connection_row, row};
+pub(crate) use table::{Blame, Retry, Row, connection_row, is_retried, row};
 
 use crate::message::Message;
 

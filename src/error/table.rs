@@ -151,6 +151,12 @@ pub(crate) fn connection_row(kind: ErrorKind, fate: Fate) -> Row {
     r(i16::MIN, kind.as_str(), kind, fate, retry, blame, refresh, "")
 }
 
+/// Whether some failure of this kind is tried again.
+pub(crate) fn is_retried(kind: ErrorKind) -> bool {
+    let again = |row: &Row| row.kind == kind && !matches!(row.retry, No | Stored);
+    ROWS.iter().any(again) || again(&connection_row(kind, N))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]

@@ -142,7 +142,11 @@ impl Metadata {
     fn learn(&self, core: &Arc<Core>, metadata: &TopicMetadata) {
         match &metadata.leaders {
             Ok(leaders) => {
+                let new = self.topic(&metadata.name).is_none();
                 let recreated = self.learn_leaders(core, metadata, leaders);
+                if new {
+                    core.stats.meet_topic(&metadata.name);
+                }
                 self.absent.lock().remove(&metadata.name);
                 if let Some(topic) = recreated {
                     core.log.topic_recreated(&metadata.name);

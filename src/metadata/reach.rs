@@ -36,7 +36,7 @@ impl Metadata {
             (change, matches!(breaker.state(now), BreakerState::Open | BreakerState::HalfOpen))
         };
         let left = self.breaker.lock().retry_after(now);
-        core.breaker_changed(&Arc::from("cluster"), self.breaker_state(now), left, change);
+        core.breaker_changed(&Arc::from(crate::telemetry::CLUSTER), self.breaker_state(now), left, change);
         if good && shut {
             // The next probe.
             self.refresh_soon(core);
@@ -54,7 +54,7 @@ impl Metadata {
             change
         };
         if change.is_some() {
-            core.breaker_changed(&Arc::from("cluster"), BreakerState::Closed, None, change);
+            core.breaker_changed(&Arc::from(crate::telemetry::CLUSTER), BreakerState::Closed, None, change);
         }
     }
 

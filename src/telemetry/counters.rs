@@ -128,8 +128,8 @@ impl Counters {
             return;
         }
         let (counter, persistence) = match fate {
-            Fate::NotPersisted => (&self.not_persisted, "not_persisted"),
-            Fate::PossiblyPersisted => (&self.possibly_persisted, "possibly_persisted"),
+            Fate::NotPersisted => (&self.not_persisted, metrics::PERSISTENCE[0]),
+            Fate::PossiblyPersisted => (&self.possibly_persisted, metrics::PERSISTENCE[1]),
         };
         for counter in [counter, &self.topic(topic).failed] {
             counter.fetch_add(records as u64, Relaxed);
@@ -213,14 +213,23 @@ impl Counters {
         self.meters.count(metrics::BREAKER_OPENED, 1, [("broker", Text::Shared(broker))]);
     }
 
+    /// A topic was not known before.
+    pub(crate) fn meet_topic(&self, topic: &Arc<str>) {
+        self.meters.start_topic(topic);
+    }
+
     pub(crate) fn connected(&self, broker: &Arc<str>) {
+        self.meters.start_broker(broker);
         self.connects.fetch_add(1, Relaxed);
         self.connections.fetch_add(1, Relaxed);
         self.meters.count(metrics::CONNECTS, 1, [("result", Text::Static("ok"))]);
         self.meters.set(metrics::CONNECTIONS, 1.0, [("broker", Text::Shared(broker))]);
     }
 
-    pub(crate) fn connect_failed(&self, error: &Error) {
+    pub(crate) fn connect_failed(&self, broker: &str, error: &Error) {
+        if cfg!(feature = "metrics") {
+            self.meters.start_broker(&broker.into());
+        }
         self.connects_failed.fetch_add(1, Relaxed);
         self.meters.count(metrics::CONNECTS, 1, [("result", Text::Static(error.kind().as_str()))]);
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::log::Log;
+use crate::error::{self, ErrorCode, ErrorKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -71,6 +72,23 @@ pub(crate) enum Text<'a> {
     Shared(&'a Arc<str>),
 }
 
+/// Values of the label `persistence`: what is known of a message that failed.
+pub(crate) const PERSISTENCE: [&str; 2] = ["not_persisted", "possibly_persisted"];
+
+/// What stands for the whole cluster in the label `broker` of its circuit breaker.
+pub(crate) const CLUSTER: &str = "cluster";
+
+/// What a connection fails with.
+const CONNECT_FAILURES: [ErrorKind; 7] = [
+    ErrorKind::Unreachable,
+    ErrorKind::ConnectionLost,
+    ErrorKind::Protocol,
+    ErrorKind::Tls,
+    ErrorKind::Authentication,
+    ErrorKind::InvalidConfig,
+    ErrorKind::DeadlineExceeded,
+];
+
 /// Tells the facade what one producer counts.
 #[derive(Debug, Default)]
 #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only the facade looks into it"))]
@@ -84,8 +102,56 @@ pub(crate) struct Meters {
 impl Meters {
     pub(crate) fn new(client_id: &str, topic_labels: bool, log: Log) -> Self {
         let meters = Self { client_id: client_id.into(), topic_labels, log };
-        meters.describe();
+        if cfg!(feature = "metrics") {
+            meters.describe();
+            meters.start();
+        }
         meters
+    }
+
+    /// Every counter begins at 0: `rate()` does not see the first event of one that appears with it. Those of a topic
+    /// or a broker begin when the producer meets it.
+    fn start(&self) {
+        let of_topics = [RECORDS_SENT, BYTES_SENT, RECORDS_ACKED].into_iter().filter(|_| !self.topic_labels);
+        for metric in of_topics.chain([DUPLICATES_POSSIBLE, BULKHEAD_REJECTED]) {
+            self.count(metric, 0, None);
+        }
+        for code in ErrorCode::ALL.into_iter().filter(|_| !self.topic_labels) {
+            for persistence in PERSISTENCE {
+                let labels =
+                    [("code", Text::Static(code.as_str())), ("persistence", Text::Static(persistence))];
+                self.count(RECORDS_FAILED, 0, labels);
+            }
+        }
+        for kind in ErrorKind::ALL.into_iter().filter(|kind| error::is_retried(*kind)) {
+            self.count(RETRIES, 0, [("reason", Text::Static(kind.as_str()))]);
+        }
+        for result in std::iter::once("ok").chain(CONNECT_FAILURES.map(ErrorKind::as_str)) {
+            self.count(CONNECTS, 0, [("result", Text::Static(result))]);
+        }
+        self.count(BREAKER_OPENED, 0, [("broker", Text::Static(CLUSTER))]);
+    }
+
+    /// The counters of a topic begin at 0, where it is a label.
+    pub(crate) fn start_topic(&self, topic: &Arc<str>) {
+        if !self.topic_labels {
+            return;
+        }
+        for metric in [RECORDS_SENT, BYTES_SENT, RECORDS_ACKED] {
+            self.count(metric, 0, self.topic(topic));
+        }
+        for code in ErrorCode::ALL {
+            for persistence in PERSISTENCE {
+                let labels =
+                    [("code", Text::Static(code.as_str())), ("persistence", Text::Static(persistence))];
+                self.count(RECORDS_FAILED, 0, labels.into_iter().chain(self.topic(topic)));
+            }
+        }
+    }
+
+    /// The counters of a broker begin at 0.
+    pub(crate) fn start_broker(&self, broker: &Arc<str>) {
+        self.count(BREAKER_OPENED, 0, [("broker", Text::Shared(broker))]);
     }
 
     /// The label of a topic, where such labels are wanted.

@@ -13,7 +13,7 @@ pub(crate) use counters::{Acked, Counters, Sent};
 pub use distribution::Distribution;
 pub(crate) use event::Operation;
 pub(crate) use log::Log;
-pub(crate) use metrics::Meters;
+pub(crate) use metrics::{CLUSTER, Meters};
 pub use propagation::{Propagator, TraceHeaders};
 pub(crate) use span::{Sending, Spans};
 pub use stats::{BrokerStats, Stats, TopicStats};

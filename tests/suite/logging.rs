@@ -47,10 +47,13 @@ impl Lines {
         Dispatch::new(tracing_subscriber::registry().with(events.with_filter(targets)))
     }
 
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     /// Every event.
     pub(crate) fn all(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
+        self.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
     }
 
     /// The events of one operation.

@@ -24,6 +24,7 @@ mod frozen_leader;
 mod futures_sweep;
 mod health;
 mod identity;
+mod json_logs;
 #[path = "../../examples/soak/ledger.rs"]
 #[allow(dead_code, reason = "shared with the soak")]
 mod ledger;

@@ -185,3 +185,108 @@ async fn the_recorder_is_called_for_requests_and_batches_and_never_for_a_message
     assert!(requests < 200, "{requests} requests");
     assert!(kept.told() < 20 * requests + 100, "told {} times in {requests} requests", kept.told());
 }
+
+/// Every string of a JSON document.
+fn texts(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => found.push(text.clone()),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|value| texts(value, found)),
+        _ => {}
+    }
+}
+
+/// The words of a query that could be names.
+fn words(query: &str) -> impl Iterator<Item = &str> {
+    query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_by_labels_that_it_has_and_no_other() {
+    let dashboard = include_str!("../../examples/metrics/dashboard.json");
+    let mut found = Vec::new();
+    texts(&serde_json::from_str(dashboard).unwrap(), &mut found);
+    let docs = documented();
+    let mut shown = BTreeSet::new();
+    for query in found.iter().filter(|text| text.contains("kafka_producer_")) {
+        for name in words(query).filter(|word| word.starts_with("kafka_producer_")) {
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            let metric = base.unwrap_or(name);
+            let labels = docs.get(metric).unwrap_or_else(|| panic!("{metric} does not exist: {query}"));
+            for by in query.split(" by (").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+                for label in by.split(", ").filter(|label| *label != "le") {
+                    assert!(labels.contains(label), "{metric} has no label {label}: {query}");
+                }
+            }
+            shown.insert(metric.to_owned());
+        }
+    }
+    assert_eq!(shown, docs.into_keys().collect());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_counter_is_there_before_its_first_event() {
+    let docs = include_str!("../../src/docs/telemetry.md");
+    let counters = docs.lines().filter(|line| line.contains("| counter |"));
+    let counters: BTreeSet<_> = counters.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
+    for topic_labels in [false, true] {
+        let kept = Kept::default();
+        let _recorder = metrics::set_default_local_recorder(&kept);
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let telemetry = TelemetryConfig::default().topic_labels(topic_labels);
+        let config = ProducerConfig::new(cluster.bootstrap()).topic("t").telemetry(telemetry);
+        let limit = Context::timeout(100 * SECOND);
+        let producer = Producer::connect(&limit, config).await.unwrap();
+        let begun = kept.0.lock().unwrap().clone();
+        let names: BTreeSet<_> = begun.keys().map(|key| key.name().to_owned()).collect();
+        assert!(counters.is_subset(&names), "missing: {:?}", counters.difference(&names));
+        for (key, (value, _)) in &begun {
+            let connected = key.name().contains("connect");
+            assert!(connected || !counters.contains(key.name()) || *value == 0.0, "{key} begins at {value}");
+        }
+        // Things go wrong, in ways that no earlier series announced.
+        for code in [3, 5, 7, 19, 45, 59] {
+            cluster.inject(Rule::on(Api::Produce), Fault::Error(code));
+            _ = producer.send_message(&limit, "k", "v").await;
+        }
+        cluster.inject(Rule::on(Api::Produce), Fault::Disconnect);
+        _ = producer.send_message(&limit, "k", "v").await;
+        cluster.inject(Rule::on(Api::Produce), Fault::Error(29));
+        producer.send_message(&limit, "k", "v").await.unwrap_err();
+        cluster.stop(0).await;
+        producer.send_message(&Context::timeout(30 * SECOND), "k", "v").await.unwrap_err();
+        assert!(
+            kept.sum("kafka_producer_retries_total") >= 7.0
+                && kept.sum("kafka_producer_breaker_opened_total") >= 1.0
+        );
+        for key in kept.0.lock().unwrap().keys().filter(|key| counters.contains(key.name())) {
+            assert!(begun.contains_key(key), "{key} appeared with its first event");
+        }
+    }
+}
+
+#[path = "../../examples/metrics/buckets.rs"]
+mod buckets;
+
+#[test]
+fn every_histogram_has_buckets_in_the_example_and_in_the_guide() {
+    let docs = include_str!("../../src/docs/telemetry.md");
+    let recorder =
+        buckets::set(metrics_exporter_prometheus::PrometheusBuilder::new()).unwrap().build_recorder();
+    let scrapes = recorder.handle();
+    let histograms = docs.lines().filter(|line| line.contains("| histogram |"));
+    let histograms: Vec<_> = histograms.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
+    metrics::with_local_recorder(&recorder, || {
+        histograms.iter().for_each(|name| metrics::histogram!(name.clone()).record(1.0));
+    });
+    let scraped = scrapes.render();
+    for name in &histograms {
+        assert!(scraped.contains(&format!("{name}_bucket{{le=")), "{name} has no buckets: {scraped}");
+    }
+    let code = include_str!("../../examples/metrics/buckets.rs");
+    for line in
+        code.lines().map(str::trim).filter(|line| line.contains("set_buckets") || line.starts_with("const"))
+    {
+        assert!(docs.contains(line), "the guide lacks: {line}");
+    }
+}

@@ -34,7 +34,7 @@ impl Observer {
 
     pub(super) fn failed(&self, broker: &str, started: Instant, error: &Error) {
         self.log.connection_failed(broker, error, started.elapsed());
-        self.counters.connect_failed(error);
+        self.counters.connect_failed(broker, error);
     }
 }
 
