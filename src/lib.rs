@@ -43,7 +43,7 @@ pub use config::{
     TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;
-pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result};
+pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result, Wait, WaitReason};
 pub use health::{
     CheckReport, Health, HealthCheck, HealthDetail, HealthKind, HealthRegistry, HealthReport, HealthValue,
     Registration, Status,
@@ -52,6 +52,6 @@ pub use message::{Header, Message};
 pub use partitioner::{PartitionInput, Partitioner, Partitioning};
 #[doc(hidden)]
 pub use producer::TaskState;
-pub use producer::{Liveness, Producer};
+pub use producer::{BrokerWait, Explanation, Liveness, PartitionWait, Producer, TopicWait};
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
 pub use telemetry::{BrokerStats, Distribution, Propagator, Stats, TopicStats, TraceHeaders};

@@ -52,6 +52,11 @@ impl Buffer {
         self.capacity - self.free.load(Ordering::SeqCst).min(self.capacity)
     }
 
+    /// Calls that wait for space.
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.lock().len()
+    }
+
     /// Takes `bytes` if they are free and nobody waits.
     #[inline]
     pub(crate) fn try_take(&self, bytes: usize) -> Result<(), NoRoom> {

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use super::charge::Charge;
 use super::waiters::{Waiters, Woken};
 use crate::error::callback::WAKER;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Wait};
 use crate::record::Records;
 use crate::supervisor::Supervisor;
 use crate::telemetry::Log;
@@ -251,6 +251,14 @@ impl Completion {
     /// was settled for that reason.
     pub(super) fn attend(&self) -> bool {
         self.supervisor.attend_or_strand()
+    }
+
+    /// What the record at `index` waits for; `None` once it is settled.
+    pub(super) fn waiting_for(&self, index: u32) -> Option<Wait> {
+        if self.whole.get().is_some() || self.apart.lock().settled.contains_key(&index) {
+            return None;
+        }
+        self.supervisor.wait_of(&self.topic, self.partition)
     }
 
     fn is_finished(&self) -> bool {

@@ -38,6 +38,10 @@ impl Line {
         self.waiting.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Forgets who was left alone.
     pub(super) fn prune(&mut self, now: Instant) {
         let is_late = |called: Instant| now.saturating_duration_since(called) > LEFT_ALONE;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::Completion;
 use crate::accumulator::Delivery;
-use crate::error::Result;
+use crate::error::{Result, Wait};
 
 /// Resolves when an accepted message is stored or given up.
 ///
@@ -41,6 +41,36 @@ impl Receipt {
     #[must_use]
     pub fn partition(&self) -> i32 {
         self.batch.partition()
+    }
+
+    /// What the message waits for at the moment; `None` once it is stored or has failed.
+    ///
+    /// Takes a few locks: meant for diagnostics, not for each message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn example(receipt: rskafka_producer::Receipt) -> rskafka_producer::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let mut receipt = receipt;
+    /// let delivery = loop {
+    ///     match tokio::time::timeout(Duration::from_secs(5), &mut receipt).await {
+    ///         Ok(result) => break result?,
+    ///         Err(_) => {
+    ///             if let Some(wait) = receipt.waiting_for() {
+    ///                 eprintln!("still waiting: {wait}");
+    ///             }
+    ///         }
+    ///     }
+    /// };
+    /// # _ = delivery;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn waiting_for(&self) -> Option<Wait> {
+        self.batch.waiting_for(self.index)
     }
 
     pub(crate) fn completion(&self) -> &Arc<Completion> {

@@ -6,7 +6,9 @@ mod chain;
 mod code;
 mod failed;
 mod kind;
+mod sentence;
 mod table;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +19,9 @@ pub(crate) use chain::{list, with_causes};
 pub use code::ErrorCode;
 pub(crate) use failed::Failed;
 pub use kind::{ErrorKind, Fate};
+pub(crate) use sentence::Seconds;
 pub(crate) use table::{Blame, Retry, Row, connection_row, is_retried, row};
+pub use wait::{Wait, WaitReason};
 
 use crate::message::Message;
 
@@ -54,6 +58,7 @@ struct Repr {
     retry_after: Option<Duration>,
     lasting: bool,
     message: Option<Message>,
+    wait: Option<Arc<WaitReason>>,
 }
 
 impl Error {
@@ -73,6 +78,7 @@ impl Error {
                 retry_after: None,
                 lasting: false,
                 message: None,
+                wait: None,
             }),
         }
     }
@@ -176,6 +182,14 @@ impl Error {
         self.repr.partition
     }
 
+    /// What the message or the call waited for when its time ended; `None` where the error is not about a wait.
+    ///
+    /// The failure behind it, if there was one, is the [`source`](std::error::Error::source).
+    #[must_use]
+    pub fn wait_reason(&self) -> Option<&WaitReason> {
+        self.repr.wait.as_deref()
+    }
+
     /// The message that failed, as it was handed in; `None` where the error is not about one.
     #[must_use]
     pub fn into_message(self) -> Option<Message> {
@@ -244,6 +258,11 @@ impl Error {
 
     pub(crate) fn with_retry_after(mut self, after: Option<Duration>) -> Self {
         self.repr.retry_after = after;
+        self
+    }
+
+    pub(crate) fn with_wait_reason(mut self, reason: WaitReason) -> Self {
+        self.repr.wait = Some(Arc::new(reason));
         self
     }
 

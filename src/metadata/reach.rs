@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Metadata;
 use crate::config::OpenCircuit;
-use crate::error::{Blame, Error, ErrorKind};
+use crate::error::{Blame, Error, ErrorKind, WaitReason};
 use crate::producer::Core;
 use crate::resilience::BreakerState;
 
@@ -68,6 +68,11 @@ impl Metadata {
         self.breaker.lock().retry_after(now)
     }
 
+    /// Failures in a row, as the cluster's breaker counts them.
+    pub(crate) fn breaker_failures(&self) -> u32 {
+        self.breaker.lock().consecutive_failures()
+    }
+
     /// The state of the cluster's breaker.
     pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {
         self.breaker.lock().state(now)
@@ -80,9 +85,11 @@ impl Metadata {
     }
 
     pub(crate) fn circuit_open(&self, now: Instant) -> Error {
-        let left: Option<Duration> = self.breaker.lock().retry_after(now);
+        let (left, failures) = (self.breaker_retry_after(now), self.breaker_failures());
         let text = "the circuit breaker of the cluster is open: no broker has answered repeatedly";
-        let error = Error::new(ErrorKind::CircuitOpen, text).with_retry_after(left);
+        let error = Error::new(ErrorKind::CircuitOpen, text).with_retry_after(left).with_wait_reason(
+            WaitReason::BreakerOpen { broker: None, failures, left: left.unwrap_or_default() },
+        );
         match self.failure() {
             Some(failure) => error.with_cause(failure),
             None => error,

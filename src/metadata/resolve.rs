@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Metadata, Topic};
+use super::{Metadata, Resolving, Topic};
 use crate::engine::{Ask, ClusterMetadata};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::producer::Core;
-use crate::supervisor::{Flight, Progress};
+use crate::supervisor::{Flight, Progress, UnderWay};
 
 /// A topic that was never used counts as unknown once every answer of this long said so: one that was just created is
 /// unknown to some brokers for about 100 ms, and who misspelt a name hears of it within a second.
@@ -51,6 +51,19 @@ impl Metadata {
     /// Whether somebody asks for this topic.
     pub(crate) fn is_resolving(&self, name: &Arc<str>) -> bool {
         self.resolving.lock().contains_key(name)
+    }
+
+    /// Topics that are being asked about, since when, and what has gone wrong so far.
+    pub(crate) fn unresolved(&self) -> Vec<(Arc<str>, Instant, Option<Error>)> {
+        let under_way =
+            |(name, flight): (&Arc<str>, &Arc<Resolving>)| Some((name.clone(), flight.under_way()?));
+        let resolving: Vec<_> = self.resolving.lock().iter().filter_map(under_way).collect();
+        // What they hold is looked at, and let go, without the lock.
+        let unresolved = |(name, work): (Arc<str>, UnderWay<_>)| {
+            let (begun, last) = work.unfinished()?;
+            Some((name, begun, last))
+        };
+        resolving.into_iter().filter_map(unresolved).collect()
     }
 
     async fn ask_until_known(

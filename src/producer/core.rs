@@ -14,12 +14,12 @@ use crate::clock::{Clock, scaled};
 use crate::config::{EngineKind, ProducerConfig};
 use crate::context::{Context, Ended};
 use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer};
-use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::error::{Error, ErrorKind, Result, Retry, WaitReason};
 use crate::message::millis;
 use crate::metadata::{Metadata, TopicSettings};
 use crate::partitioner::Partitioning;
 use crate::resilience::{Backoff, BreakerState, Change, RateLimiter, RetryBudget};
-use crate::sender::{Broker, Brokers, Partition, ProducerBatch, SharedProducerId, Waiting};
+use crate::sender::{Broker, Brokers, Partition, ProducerBatch, SharedProducerId, waiting};
 use crate::supervisor::{Flight, Progress, Supervisor};
 use crate::telemetry::{BrokerStats, Counters, Log, Meters, Stats};
 
@@ -50,6 +50,7 @@ pub(crate) struct Core {
     budget: Mutex<RetryBudget>,
     limiter: Option<Mutex<RateLimiter>>,
     random: Mutex<fastrand::Rng>,
+    pub(super) no_room: waiting::Recent,
 }
 
 impl Core {
@@ -107,6 +108,7 @@ impl Core {
             budget: Mutex::new(RetryBudget::new(Instant::now())),
             limiter: RateLimiter::new(&config.rate_limit, Instant::now()).map(Mutex::new),
             random: Mutex::new(fastrand::Rng::new()),
+            no_room: waiting::Recent::default(),
             engine,
             config,
         });
@@ -138,7 +140,9 @@ impl Core {
         self.supervisor.ready()?;
         match self.supervisor.bound(&ctx, work).await {
             Ok(result) => result,
-            Err(ended) => Err(self.gave_up(ended, last, "no broker became available in time")),
+            Err(ended) => {
+                Err(self.gave_up(ended, last, "no broker became available in time", WaitReason::NoBroker))
+            }
         }
     }
 
@@ -286,20 +290,22 @@ impl Core {
             "not acknowledged by its deadline or timeouts.delivery ({:?})",
             self.config.timeouts.delivery
         );
-        Waiting::of(self, partition, now).explain(&what, Error::new(ErrorKind::DeliveryTimeout, ""))
+        waiting::of(self, partition, now).explain(&what, Error::new(ErrorKind::DeliveryTimeout, ""))
     }
 
     /// The error of a wait for the cluster that a context ended: the last thing that went wrong is what has to be fixed.
-    pub(super) fn gave_up(&self, ended: Ended, last: Option<Error>, what: &str) -> Error {
+    pub(super) fn gave_up(&self, ended: Ended, last: Option<Error>, what: &str, reason: WaitReason) -> Error {
         let what = format!("{what} ({})", why(ended));
         match (last, ended) {
             // Its text becomes part of this one, and what is beneath it stays there: nothing is said twice.
             (Some(last), Ended::Deadline) => {
                 let text = format!("{what}: {last}");
-                last.with_text(text)
+                last.with_text(text).with_wait_reason(reason)
             }
-            (Some(last), Ended::Cancelled) => ended_error(ended).with_text(what).with_source(last),
-            (None, _) => Waiting::of_cluster(self, Instant::now()).explain(&what, ended_error(ended)),
+            (Some(last), Ended::Cancelled) => {
+                ended_error(ended).with_text(what).with_source(last).with_wait_reason(reason)
+            }
+            (None, _) => waiting::of_cluster(self, Instant::now()).explain(&what, ended_error(ended)),
         }
     }
 

@@ -9,9 +9,10 @@ use tokio::time::Instant as Moment;
 
 use super::{Core, Producer, at_startup};
 use crate::context::Context;
-use crate::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::error::{Error, ErrorCode, ErrorKind, Result, WaitReason};
 use crate::health::{Health, HealthCheck, HealthDetail, Status};
 use crate::resilience::BreakerState;
+use crate::sender::waiting;
 use crate::supervisor::Flight;
 use crate::telemetry::Operation;
 
@@ -90,7 +91,7 @@ impl Core {
         match self.supervisor.bound(&ctx, self.probe_once()).await {
             Ok(result) => result,
             Err(ended) => Err(self
-                .gave_up(ended, None, "no broker answered the health check")
+                .gave_up(ended, None, "no broker answered the health check", WaitReason::NoBroker)
                 .with_code(ErrorCode::BrokersUnavailable)),
         }
     }
@@ -138,21 +139,16 @@ impl Core {
     }
 
     fn degraded(&self, now: Moment) -> Option<String> {
-        for broker in self.brokers.all() {
-            if let (Some(node), false) = (broker.node(), broker.is_well(now)) {
-                let name = self.engine.name_of(node);
-                return Some(match broker.breaker_state(now) {
-                    BreakerState::Open => format!("the circuit breaker of {name} is open"),
-                    BreakerState::HalfOpen => format!("the circuit breaker of {name} is half open"),
-                    _ => format!("{name} is failing"),
-                });
-            }
-            if let (Some(node), Some(_)) = (broker.node(), broker.throttled_until(now)) {
-                return Some(format!("{} throttles this producer", self.engine.name_of(node)));
-            }
+        if let Some(broker) = self.unwell(now).first() {
+            return Some(broker.to_string());
+        }
+        let leaderless = self.metadata.partitions_of(&self.brokers.to(None));
+        if let Some(partition) = leaderless.iter().find(|partition| !partition.is_idle()) {
+            return Some(waiting::of(self, partition, now).to_string());
         }
         let used = self.buffer_in_use();
-        (used > BUSY).then(|| format!("{:.0} % of the buffer is in use", used * 100.0))
+        (used > BUSY)
+            .then(|| format!("the buffer is {:.0} % full: {}", used * 100.0, waiting::of_any(self, now)))
     }
 
     fn buffer_in_use(&self) -> f64 {

@@ -3,6 +3,7 @@
 mod accept;
 mod close;
 mod core;
+mod explain;
 mod flush;
 mod health;
 mod owner;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(crate) use self::core::Core;
+pub use self::explain::{BrokerWait, Explanation, PartitionWait, TopicWait};
 pub use self::health::Liveness;
 pub use self::owner::TaskState;
 use crate::config::ProducerConfig;

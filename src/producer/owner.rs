@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Core;
-use crate::error::Error;
+use crate::error::{Error, Wait};
+use crate::sender::{Partition, waiting};
 use crate::supervisor::Owner;
 
 /// A message that is overdue by so much is settled by whoever watches the tasks: the one that should have is held up.
@@ -74,6 +75,19 @@ impl Owner for Core {
         for partition in self.metadata.partitions() {
             self.fail_waiting(&partition, error);
         }
+    }
+
+    fn wait_of(&self, topic: &str, partition: i32) -> Option<Wait> {
+        let current = self
+            .metadata
+            .with_topic(topic, |topic| topic?.partitions.all.get(usize::try_from(partition).ok()?).cloned());
+        // One of a topic that is gone may still have something in flight.
+        let former = || {
+            let is_it = |p: &Arc<Partition>| (&**p.topic(), p.index()) == (topic, partition);
+            self.metadata.partitions().into_iter().find(is_it)
+        };
+        let partition = current.or_else(former)?;
+        Some(waiting::of(self, &partition, Instant::now()))
     }
 
     fn panicked(&self, task: &str, message: &str, restarts: bool) {

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::Core;
 use super::core::{ended_error, why};
 use crate::context::Ended;
-use crate::error::{Error, Fate};
-use crate::sender::{Partition, Waiting};
+use crate::error::{Error, Fate, Wait};
+use crate::sender::{Partition, waiting};
 
 /// Topics that are named; the others are counted.
 const NAMED: usize = 3;
@@ -17,7 +17,7 @@ const NAMED: usize = 3;
 pub(super) struct Pending {
     messages: u64,
     topics: String,
-    waiting: Waiting,
+    wait: Wait,
     only: Option<Arc<Partition>>,
 }
 
@@ -28,7 +28,7 @@ impl Core {
         Pending {
             messages: self.stats.unsettled() as u64,
             topics: topics(&partitions),
-            waiting: Waiting::of_all(self, &partitions, Instant::now()),
+            wait: waiting::of_all(self, &partitions, Instant::now()),
             only: if partitions.len() == 1 { partitions.pop() } else { None },
         }
     }
@@ -50,7 +50,7 @@ impl Pending {
     }
 
     fn explain(&self, what: &str, ended: Ended) -> Error {
-        let error = self.waiting.explain(what, ended_error(ended));
+        let error = self.wait.explain(what, ended_error(ended));
         match &self.only {
             Some(only) => error.with_topic(only.topic().clone()).with_partition(only.index()),
             None => error,

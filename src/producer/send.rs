@@ -16,9 +16,10 @@ use crate::accumulator::{Delivery, LEFT_ALONE, Receipt};
 use crate::clock::later;
 use crate::context::{Context, Ended};
 use crate::error::callback::let_go;
-use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::error::{Error, ErrorKind, Fate, Result, WaitReason};
 use crate::message::Message;
-use crate::sender::Waiting;
+use crate::metadata::Topic;
+use crate::sender::waiting;
 use crate::telemetry::Operation;
 
 impl Producer {
@@ -129,7 +130,7 @@ impl Producer {
                 let_go(message);
                 return Ok(receipt);
             }
-            Ok(Offer::NoRoom(..)) => core.no_room(),
+            Ok(Offer::NoRoom(topic, bytes)) => core.no_room(&topic, bytes),
             Ok(Offer::UnknownTopic(topic)) => {
                 core.ask_for(topic.clone());
                 let problem = format!(
@@ -215,13 +216,13 @@ impl Core {
                 Some(last) => error.with_cause(last),
                 None => error,
             };
-        let waiting = match &partition {
-            Some(partition) => Waiting::of(self, partition, now),
-            None => Waiting::of_any(self, now),
+        let wait = match &partition {
+            Some(partition) => waiting::of(self, partition, now),
+            None => waiting::of_any(self, now),
         };
         if let Some(partition) = &partition {
-            let what = format!("the message was withdrawn before it was sent ({})", why(ended));
-            let withdrawn = waiting.explain(&what, error.clone());
+            let what = format!("the message was withdrawn ({})", why(ended));
+            let withdrawn = wait.explain(&what, error.clone());
             if let Some(failed) = partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {
                 self.stats.failed(partition.topic(), failed, &withdrawn);
                 return receipt.await;
@@ -234,7 +235,7 @@ impl Core {
             () = std::future::ready(()) => {
                 let topic = receipt.completion().topic_arc().clone();
                 let what = format!("the message was sent, but not acknowledged ({})", why(ended));
-                Err(waiting.explain(&what, error)
+                Err(wait.explain(&what, error)
                     .with_fate(Fate::PossiblyPersisted)
                     .with_topic(topic)
                     .with_partition(receipt.partition())
@@ -257,7 +258,7 @@ impl Core {
             offer = match offer {
                 Offer::Accepted(receipt) => return Ok(receipt),
                 Offer::UnknownTopic(name) => {
-                    let mut last = None;
+                    let (mut last, started) = (None, Moment::now());
                     let mut goes_on = GoesOn { core: self, topic: Some(name.clone()) };
                     let resolved =
                         self.unless_closed(&bounded, self.metadata.resolve(self, &name, &mut last)).await;
@@ -268,7 +269,9 @@ impl Core {
                         Ok(resolved) => resolved.map(drop)?,
                         Err(ended) => {
                             let what = format!("could not fetch the metadata of topic {name:?}");
-                            return Err(self.gave_up(ended, last, &what).with_topic(name));
+                            let reason =
+                                WaitReason::Metadata { topic: name.clone(), elapsed: started.elapsed() };
+                            return Err(self.gave_up(ended, last, &what, reason).with_topic(name));
                         }
                     }
                     self.offer(message, ctx.deadline(), None)?
@@ -293,10 +296,8 @@ impl Core {
                     match waited? {
                         Ok(Ok(room)) => self.offer(message, ctx.deadline(), Some(room))?,
                         Ok(Err(_)) => return Err(closed()),
-                        Err(Ended::Cancelled) => {
-                            return Err(self.no_room_before(Ended::Cancelled));
-                        }
-                        Err(Ended::Deadline) => return Err(self.no_room()),
+                        Err(Ended::Cancelled) => return Err(self.no_room_before(&topic, bytes)),
+                        Err(Ended::Deadline) => return Err(self.no_room(&topic, bytes)),
                     }
                 }
             };
@@ -325,19 +326,15 @@ impl Core {
         }
     }
 
-    fn no_room(&self) -> Error {
+    fn no_room(&self, topic: &Topic, bytes: usize) -> Error {
         self.stats.rejected();
-        let what = format!(
-            "the buffer has no room ({} of buffer.max_bytes {} in use)",
-            self.buffer.used(),
-            self.buffer.capacity()
-        );
-        Waiting::of_any(self, Moment::now()).explain(&what, Error::new(ErrorKind::BufferFull, ""))
+        let wait = self.no_room.of_room(self, topic, bytes, Moment::now());
+        wait.explain("the message was not accepted", Error::new(ErrorKind::BufferFull, ""))
     }
 
-    fn no_room_before(&self, ended: Ended) -> Error {
-        let what = format!("the message waited for room in the buffer ({})", why(ended));
-        Waiting::of_any(self, Moment::now()).explain(&what, ended_error(ended))
+    fn no_room_before(&self, topic: &Topic, bytes: usize) -> Error {
+        let what = format!("the message was not accepted ({})", why(Ended::Cancelled));
+        waiting::of_room(self, topic, bytes, Moment::now()).explain(&what, ended_error(Ended::Cancelled))
     }
 
     /// Asks for a topic's metadata in the background, unless that is under way.

@@ -28,14 +28,16 @@ pub(crate) struct Broker {
     /// How often its task has come round.
     turns: AtomicU64,
     breaker: Mutex<Breaker>,
-    /// The broker wants no request before this time (KIP-219).
-    throttled: Mutex<Option<Instant>>,
+    /// Nothing is sent before this time: the broker throttles (KIP-219), or a connection has just failed.
+    paused: Mutex<Option<Instant>>,
     /// Since when the rate limit holds back the next request.
     rate_limited: Mutex<Option<Instant>>,
     /// Why the last request failed, until one succeeds.
     failure: Mutex<Option<Error>>,
     /// Since when none of the requests in flight was answered.
     unanswered: Mutex<Option<Instant>>,
+    /// When each request in flight was sent.
+    sent: Mutex<Vec<Instant>>,
 }
 
 impl Broker {
@@ -48,10 +50,11 @@ impl Broker {
             in_flight: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
             breaker: Mutex::new(breaker),
-            throttled: Mutex::default(),
+            paused: Mutex::default(),
             rate_limited: Mutex::default(),
             failure: Mutex::default(),
             unanswered: Mutex::default(),
+            sent: Mutex::default(),
         })
     }
 
@@ -138,6 +141,18 @@ impl Broker {
         *self.unanswered.lock()
     }
 
+    /// Notes that a request is sent; its end is noted when the result is dropped.
+    pub(super) fn sending(self: &Arc<Self>, at: Instant) -> Sending {
+        self.sent.lock().push(at);
+        Sending { broker: self.clone(), at }
+    }
+
+    /// Requests that were sent and are not answered, and when the oldest of them was sent.
+    pub(super) fn sent(&self) -> (usize, Option<Instant>) {
+        let sent = self.sent.lock();
+        (sent.len(), sent.iter().min().copied())
+    }
+
     /// Notes the outcome of a request.
     pub(super) fn note(&self, failure: Option<&Error>) {
         let mut last = self.failure.lock();
@@ -164,13 +179,19 @@ impl Broker {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(super) fn throttle(&self, until: Instant) {
-        let mut throttled = self.throttled.lock();
-        *throttled = (*throttled).max(Some(until));
+    /// Sends nothing before `until`: the broker throttles, or a connection has just failed.
+    pub(super) fn pause(&self, until: Instant) {
+        let mut paused = self.paused.lock();
+        *paused = (*paused).max(Some(until));
     }
 
+    pub(super) fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.paused.lock().filter(|until| *until > now)
+    }
+
+    /// The same, where the broker throttles.
     pub(crate) fn throttled_until(&self, now: Instant) -> Option<Instant> {
-        self.throttled.lock().filter(|until| *until > now)
+        self.paused_until(now).filter(|_| self.failure.lock().is_none())
     }
 
     /// Notes whether the rate limit holds back the next request; how long it did, once it no longer does.
@@ -213,8 +234,28 @@ impl Broker {
         }
     }
 
+    /// Failures since the last success.
+    pub(crate) fn consecutive_failures(&self) -> u32 {
+        self.breaker.lock().consecutive_failures()
+    }
+
     pub(crate) fn breaker_state(&self, now: Instant) -> BreakerState {
         self.breaker.lock().state(now)
+    }
+}
+
+/// A request in flight.
+pub(super) struct Sending {
+    broker: Arc<Broker>,
+    at: Instant,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let mut sent = self.broker.sent.lock();
+        if let Some(at) = sent.iter().position(|at| *at == self.at) {
+            sent.swap_remove(at);
+        }
     }
 }
 

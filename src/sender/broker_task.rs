@@ -291,7 +291,7 @@ impl BrokerTask {
         let mut recalled = Vec::new();
         let request = request.and_then(|request| request.depart(&mut recalled));
         if let (Some(request), Some(node)) = (request, self.broker.node()) {
-            self.in_flight.push(Box::pin(request.attempt(node)));
+            self.in_flight.push(Box::pin(request.attempt(node, self.broker.clone())));
         }
         recalled.into_iter().for_each(|partition| self.receive(partition));
     }
@@ -303,7 +303,7 @@ impl BrokerTask {
         touched.drain(..).for_each(|partition| self.receive(partition));
         self.landed = touched;
         if !throttle.is_zero() {
-            self.broker.throttle(later(Instant::now(), throttle));
+            self.broker.pause(later(Instant::now(), throttle));
         }
         self.core.metadata.refresh_if_old(&self.core);
     }

@@ -10,7 +10,7 @@ use super::broker::Broker;
 use crate::clock::later;
 use crate::config::OpenCircuit;
 use crate::engine::NodeId;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, WaitReason};
 use crate::producer::Core;
 use crate::resilience::BreakerState;
 
@@ -25,7 +25,7 @@ pub(super) enum Gate {
 }
 
 pub(super) fn gate(core: &Arc<Core>, broker: &Broker, node: NodeId, now: Instant) -> Gate {
-    if let Some(at) = broker.throttled_until(now) {
+    if let Some(at) = broker.paused_until(now) {
         return Gate::Until(at);
     }
     let wait = core.rate_wait(now);
@@ -62,7 +62,12 @@ pub(crate) fn circuit_open(broker: &Broker, name: &Arc<str>, left: Option<std::t
         format!("the circuit breaker of {name} is open after repeated failures"),
     )
     .with_broker(name.clone())
-    .with_retry_after(left);
+    .with_retry_after(left)
+    .with_wait_reason(WaitReason::BreakerOpen {
+        broker: Some(name.clone()),
+        failures: broker.consecutive_failures(),
+        left: left.unwrap_or_default(),
+    });
     match broker.failure() {
         Some(failure) => error.with_cause(failure),
         None => error,

@@ -9,7 +9,7 @@ mod producer_id;
 mod request;
 mod settle;
 mod timers;
-mod waiting;
+pub(crate) mod waiting;
 
 pub(crate) use broker::Broker;
 pub(crate) use brokers::Brokers;
@@ -17,4 +17,3 @@ pub(crate) use gate::circuit_open;
 pub(crate) use partition::Partition;
 pub(crate) use producer_id::SharedProducerId;
 pub(crate) use request::ProducerBatch;
-pub(crate) use waiting::Waiting;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::broker::Broker;
 use super::partition::Partition;
 use crate::accumulator::Batch;
 use crate::engine::{NodeId, PartitionBatch, Produced};
@@ -121,10 +122,11 @@ impl Request {
 
     /// Makes the attempt. A message whose time is over meanwhile is settled at that time by its partition; the request goes
     /// on, since others share it and its sequence must be accounted for.
-    pub(super) async fn attempt(mut self, node: NodeId) -> Answered {
+    pub(super) async fn attempt(mut self, node: NodeId, broker: Arc<Broker>) -> Answered {
         self.written = true;
         let engine = self.core.engine.clone();
         let started = Instant::now();
+        let _sending = broker.sending(started);
         let spans = self.departs(node, started);
         let (core, batches) = (&self.core, &self.batches);
         let late =

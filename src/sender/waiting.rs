@@ -1,217 +1,216 @@
 //! Why messages wait: the one place that knows.
+//!
+//! Everything is worked out from the present state when somebody wants to know, so that it costs nothing otherwise.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::broker::Broker;
 use super::partition::Partition;
+use crate::accumulator::Readiness;
 use crate::engine::Link;
-use crate::error::Error;
+use crate::error::{Error, Wait, WaitReason};
+use crate::metadata::Topic;
 use crate::producer::Core;
 use crate::resilience::BreakerState;
 
-/// What the messages of a partition wait for, or a request to any broker; with the last failure behind it.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    reason: Reason,
-    cause: Option<Error>,
-}
-
-/// See [`Waiting`]. `Display` completes a sentence such as "not acknowledged in time: …".
-#[derive(Debug)]
-enum Reason {
-    /// No broker leads the partition.
-    Leader { partition: i32, since: Duration },
-    /// The broker throttles (KIP-219).
-    Throttled { broker: Arc<str>, left: Duration },
-    /// Its circuit breaker is open, or the cluster's.
-    Breaker { broker: Arc<str>, left: Option<Duration> },
-    /// A request is unanswered.
-    Answer { broker: Arc<str>, since: Duration },
-    /// The connection is being made.
-    Connecting { broker: Arc<str>, since: Duration },
-    /// The last attempt to connect failed.
-    Disconnected { broker: Arc<str> },
-    /// `rate_limit` holds back the next request.
-    RateLimit { since: Duration },
-    /// The first batch needs a producer id.
-    ProducerId,
-    /// The last attempt failed; the next is due.
-    Retry { broker: Arc<str> },
-    /// Nothing is known to be wrong: behind other messages.
-    Queue { broker: Arc<str> },
-    /// Nothing was sent to any broker yet.
-    Nothing,
-}
-
-impl Waiting {
-    /// What the messages of a partition wait for.
-    pub(crate) fn of(core: &Core, partition: &Partition, now: Instant) -> Self {
-        let broker = partition.broker();
-        if let Some(node) = broker.node() {
-            let mut waiting = Self::of_broker(core, &broker, now);
-            if let (Reason::Queue { .. }, true) =
-                (&waiting.reason, partition.queue(|queue| queue.is_retrying()))
-            {
-                waiting.reason = Reason::Retry { broker: core.engine.name_of(node) };
+/// What the messages of a partition wait for.
+pub(crate) fn of(core: &Core, partition: &Partition, now: Instant) -> Wait {
+    let broker = partition.broker();
+    let Some(node) = broker.node() else {
+        let reason = WaitReason::NoLeader {
+            topic: partition.topic().clone(),
+            partition: partition.index(),
+            elapsed: now.saturating_duration_since(partition.led_since()),
+        };
+        return Wait::new(reason, core.metadata.failure());
+    };
+    let mut wait = of_broker(core, &broker, now);
+    let failed = partition.queue(|queue| queue.failed_attempt());
+    // Where the broker is well, the partition itself may know better.
+    let is_well = match &wait.reason {
+        WaitReason::Response { silent, .. } => *silent < SILENT,
+        WaitReason::Queue { .. } => true,
+        _ => false,
+    };
+    if is_well {
+        let left = |at: Instant| at.saturating_duration_since(now);
+        let has_slot = broker.in_flight() < core.config.bulkhead.max_in_flight;
+        match (&failed, partition.queue(|queue| queue.readiness(now, &core.policy))) {
+            (Some((attempts, _)), readiness) => {
+                let left = match readiness {
+                    Readiness::RetryAt(at) => left(at),
+                    _ => Duration::ZERO,
+                };
+                let broker = core.engine.name_of(node);
+                wait.reason = WaitReason::Retry { broker, attempts: *attempts, left };
             }
-            return waiting;
-        }
-        let since = now.saturating_duration_since(partition.led_since());
-        let reason = Reason::Leader { partition: partition.index(), since };
-        Self { reason, cause: core.metadata.failure() }
-    }
-
-    /// What messages for one broker wait for.
-    fn of_broker(core: &Core, broker: &Broker, now: Instant) -> Self {
-        let Some(node) = broker.node() else {
-            return Self { reason: Reason::Nothing, cause: core.metadata.failure() };
-        };
-        let name = || core.engine.name_of(node);
-        let link = core.engine.link(Some(node), now);
-        let state = broker.breaker_state(now);
-        let (reason, cause) = if let Some(until) = broker.throttled_until(now) {
-            (Reason::Throttled { broker: name(), left: until.saturating_duration_since(now) }, None)
-        } else if matches!(state, BreakerState::Open | BreakerState::HalfOpen) {
-            (Reason::Breaker { broker: name(), left: broker.retry_after(now) }, None)
-        } else if let Some(link) = link {
-            Reason::of_link(link)
-        } else if let Some(since) = broker.unanswered_since() {
-            (Reason::Answer { broker: name(), since: now.saturating_duration_since(since) }, None)
-        } else if let Some(since) = broker.rate_limited_since() {
-            (Reason::RateLimit { since: now.saturating_duration_since(since) }, None)
-        } else if core.policy.idempotent && core.producer_id.current(None).is_none() {
-            (Reason::ProducerId, core.metadata.failure())
-        } else {
-            (Reason::Queue { broker: name() }, None)
-        };
-        Self { reason, cause: cause.or_else(|| broker.failure()) }
-    }
-
-    /// What most explains why messages wait, whichever they are.
-    pub(crate) fn of_any(core: &Core, now: Instant) -> Self {
-        let brokers = core.brokers.all();
-        let leading = brokers.iter().filter(|broker| broker.node().is_some());
-        let all = leading.map(|broker| Self::of_broker(core, broker, now));
-        all.max_by_key(|waiting| waiting.reason.rank()).unwrap_or_else(|| Self::of_cluster(core, now))
-    }
-
-    /// What most explains why these partitions are not done.
-    pub(crate) fn of_all(core: &Core, partitions: &[Arc<Partition>], now: Instant) -> Self {
-        let all = partitions.iter().map(|partition| Self::of(core, partition, now));
-        all.max_by_key(|waiting| waiting.reason.rank()).unwrap_or_else(|| Self::of_any(core, now))
-    }
-
-    /// What a request to any broker waits for: metadata, a producer id, a health check.
-    pub(crate) fn of_cluster(core: &Core, now: Instant) -> Self {
-        let (reason, cause) = match core.engine.link(None, now) {
-            // Of several brokers that cannot be reached none is the one to name.
-            Some(Link::Failed { last, .. }) => (Reason::Nothing, Some(last)),
-            Some(link) => Reason::of_link(link),
-            None if matches!(
-                core.metadata.breaker_state(now),
-                BreakerState::Open | BreakerState::HalfOpen
-            ) =>
-            {
-                let left = core.metadata.breaker_retry_after(now);
-                (Reason::Breaker { broker: "the cluster".into(), left }, None)
+            (None, Readiness::LingersUntil(at)) if has_slot => {
+                wait.reason = WaitReason::Linger { left: left(at) };
             }
-            None => (Reason::Nothing, None),
-        };
-        Self { reason, cause: cause.or_else(|| core.metadata.failure()) }
-    }
-
-    /// `error` with this as its reason and cause, and the broker that it is about.
-    pub(crate) fn explain(&self, what: &str, error: Error) -> Error {
-        let Self { reason, cause } = self;
-        let text = match reason {
-            Reason::Nothing => what.to_owned(),
-            reason => format!("{what}: {reason}"),
-        };
-        let error = error.with_text(text);
-        let error = match reason.broker() {
-            Some(broker) => error.with_broker(broker.clone()),
-            None => error,
-        };
-        match cause {
-            Some(cause) => error.with_cause(cause.clone()),
-            None => error,
+            _ => {}
         }
     }
+    wait.last_error = wait.last_error.or(failed.map(|(_, error)| error));
+    wait
 }
 
-impl Reason {
-    fn of_link(link: Link) -> (Self, Option<Error>) {
+/// Below this a broker that has not answered is not what holds a message up.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// What requests to one broker wait for.
+pub(crate) fn of_broker(core: &Core, broker: &Broker, now: Instant) -> Wait {
+    let Some(node) = broker.node() else {
+        return Wait::new(WaitReason::NoBroker, core.metadata.failure());
+    };
+    let name = core.engine.name_of(node);
+    let (in_flight, oldest) = broker.sent();
+    let since = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+    let response =
+        |silent| WaitReason::Response { broker: name.clone(), in_flight, oldest: since(oldest), silent };
+    let link = core.engine.link(Some(node), now);
+    let (reason, cause) = if let Some(until) = broker.throttled_until(now) {
+        let left = until.saturating_duration_since(now);
+        (WaitReason::Throttled { broker: name.clone(), left }, None)
+    } else if let Some(reason) = of_breaker(
+        Some(name.clone()),
+        broker.breaker_state(now),
+        broker.consecutive_failures(),
+        broker.retry_after(now),
+    ) {
+        (reason, None)
+    } else if let Some(link) = link {
         match link {
-            Link::Silent { broker, since } => (Self::Answer { broker, since }, None),
-            Link::Connecting { broker, since, last } => (Self::Connecting { broker, since }, last),
-            Link::Failed { broker, last } => (Self::Disconnected { broker }, Some(last)),
+            Link::Silent { since, .. } => (response(since), None),
+            link => of_link(link),
         }
-    }
+    } else if broker.paused_until(now).is_some() {
+        (WaitReason::Disconnected { broker: name.clone() }, None)
+    } else if in_flight > 0 {
+        (response(since(broker.unanswered_since())), None)
+    } else if let Some(held) = broker.rate_limited_since() {
+        let elapsed = now.saturating_duration_since(held);
+        (WaitReason::RateLimit { elapsed, left: core.rate_wait(now) }, None)
+    } else if broker.in_flight() > 0 {
+        (WaitReason::Compression, None)
+    } else if core.policy.idempotent && core.producer_id.current(None).is_none() {
+        (WaitReason::ProducerId, core.metadata.failure())
+    } else {
+        (WaitReason::Queue { broker: name.clone() }, None)
+    };
+    Wait::new(reason, cause.or_else(|| broker.failure()))
+}
 
-    /// How much it explains beside others, and for how long it has been so.
-    fn rank(&self) -> (u8, Duration) {
-        match self {
-            Self::Leader { since, .. } => (6, *since),
-            Self::Disconnected { .. } => (5, Duration::ZERO),
-            Self::Breaker { .. } => (4, Duration::ZERO),
-            Self::Connecting { since, .. } | Self::Answer { since, .. } => (3, *since),
-            Self::Throttled { left, .. } => (2, *left),
-            Self::RateLimit { since } => (2, *since),
-            Self::ProducerId | Self::Retry { .. } => (1, Duration::ZERO),
-            Self::Queue { .. } | Self::Nothing => (0, Duration::ZERO),
-        }
-    }
+/// What most explains why messages wait, whichever they are.
+pub(crate) fn of_any(core: &Core, now: Instant) -> Wait {
+    let brokers = core.brokers.all();
+    let leading = brokers.iter().filter(|broker| broker.node().is_some());
+    let all = leading.map(|broker| of_broker(core, broker, now));
+    all.max_by_key(|wait| wait.reason.rank()).unwrap_or_else(|| of_cluster(core, now))
+}
 
-    fn broker(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::Throttled { broker, .. }
-            | Self::Breaker { broker, .. }
-            | Self::Answer { broker, .. }
-            | Self::Connecting { broker, .. }
-            | Self::Disconnected { broker }
-            | Self::Retry { broker }
-            | Self::Queue { broker } => Some(broker),
-            Self::Leader { .. } | Self::RateLimit { .. } | Self::ProducerId | Self::Nothing => None,
-        }
+/// What most explains why these partitions are not done.
+pub(crate) fn of_all(core: &Core, partitions: &[Arc<Partition>], now: Instant) -> Wait {
+    let all = partitions.iter().map(|partition| of(core, partition, now));
+    all.max_by_key(|wait| wait.reason.rank()).unwrap_or_else(|| of_any(core, now))
+}
+
+/// What a request to any broker waits for: metadata, a producer id, a health check.
+pub(crate) fn of_cluster(core: &Core, now: Instant) -> Wait {
+    let breaker = || {
+        let (state, failures) = (core.metadata.breaker_state(now), core.metadata.breaker_failures());
+        of_breaker(None, state, failures, core.metadata.breaker_retry_after(now))
+    };
+    let (reason, cause) = match core.engine.link(None, now) {
+        // Of several brokers that cannot be reached none is the one to name.
+        Some(Link::Failed { last, .. }) => (WaitReason::NoBroker, Some(last)),
+        Some(link) => of_link(link),
+        None => (breaker().unwrap_or(WaitReason::NoBroker), None),
+    };
+    Wait::new(reason, cause.or_else(|| core.metadata.failure()))
+}
+
+/// What [`of_room`] found last: a caller who tries again and again does not pay for it each time.
+#[derive(Debug, Default)]
+pub(crate) struct Recent(Mutex<Option<(Instant, Arc<str>, Wait)>>);
+
+impl Recent {
+    const LASTS: Duration = Duration::from_millis(100);
+
+    pub(crate) fn of_room(&self, core: &Core, topic: &Topic, bytes: usize, now: Instant) -> Wait {
+        let recent = |(at, name, _): &&(Instant, Arc<str>, Wait)| {
+            name == topic.name() && now.saturating_duration_since(*at) < Self::LASTS
+        };
+        let known = self.0.lock().as_ref().filter(recent).map(|(.., wait)| wait.clone());
+        known.unwrap_or_else(|| {
+            let wait = of_room(core, topic, bytes, now);
+            let before = self.0.lock().replace((now, topic.name().clone(), wait.clone()));
+            // Not under the lock: behind it may be an error of the user's.
+            drop(before);
+            wait
+        })
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Leader { partition, since } => {
-                write!(f, "partition {partition} has had no leader for {}", Seconds(*since))
+/// What a message without room waits for: its topic's share of the buffer, or the buffer.
+pub(crate) fn of_room(core: &Core, topic: &Topic, bytes: usize, now: Instant) -> Wait {
+    let partitions = core.metadata.partitions();
+    let mut held: Vec<(Arc<str>, usize, Vec<Arc<Partition>>)> = Vec::new();
+    for partition in partitions {
+        let load = partition.queue(|queue| queue.load()).bytes;
+        match held.iter_mut().find(|(name, ..)| name == partition.topic()) {
+            _ if load == 0 => {}
+            Some((_, sum, of_topic)) => {
+                *sum += load;
+                of_topic.push(partition);
             }
-            Self::Throttled { broker, left } => {
-                write!(f, "{broker} throttles this producer for another {}", Seconds(*left))
-            }
-            Self::Breaker { broker, left: Some(left) } => {
-                write!(f, "the circuit breaker of {broker} is open for another {}", Seconds(*left))
-            }
-            Self::Breaker { broker, left: None } => write!(f, "the circuit breaker of {broker} is half open"),
-            Self::Answer { broker, since } => write!(f, "{broker} has not answered for {}", Seconds(*since)),
-            Self::Connecting { broker, since } => {
-                write!(f, "connecting to {broker} has taken {} so far", Seconds(*since))
-            }
-            Self::Disconnected { broker } => write!(f, "there is no connection to {broker}"),
-            Self::RateLimit { since } => write!(f, "rate_limit has delayed requests for {}", Seconds(*since)),
-            Self::ProducerId => f.write_str("the cluster has not granted a producer id yet"),
-            Self::Retry { broker } => write!(f, "{broker} has not accepted it yet"),
-            Self::Queue { broker } => write!(f, "it is queued for {broker}"),
-            Self::Nothing => Ok(()),
+            None => held.push((partition.topic().clone(), load, vec![partition])),
         }
+    }
+    let because = |partitions: &[Arc<Partition>]| {
+        let Wait { reason, last_error } = of_all(core, partitions, now);
+        (Some(Box::new(reason)), last_error)
+    };
+    if let Some(share) = topic.share().filter(|share| share.capacity().saturating_sub(share.used()) < bytes) {
+        let mine = held.iter().find(|(name, ..)| name == topic.name());
+        let (because, cause) = because(mine.map_or(&[], |(_, _, partitions)| partitions.as_slice()));
+        let (used, capacity) = (share.used(), share.capacity());
+        return Wait::new(
+            WaitReason::TopicShare { topic: topic.name().clone(), used, capacity, because },
+            cause,
+        );
+    }
+    let largest = held.into_iter().max_by_key(|(_, bytes, _)| *bytes);
+    let (because, cause) = because(largest.as_ref().map_or(&[], |(_, _, partitions)| partitions.as_slice()));
+    let (topic, topic_bytes) = largest.map_or((None, 0), |(topic, bytes, _)| (Some(topic), bytes));
+    let (used, capacity) = (core.buffer.used(), core.buffer.capacity());
+    Wait::new(WaitReason::BufferSpace { used, capacity, topic, topic_bytes, because }, cause)
+}
+
+fn of_breaker(
+    broker: Option<Arc<str>>,
+    state: BreakerState,
+    failures: u32,
+    left: Option<Duration>,
+) -> Option<WaitReason> {
+    match state {
+        BreakerState::Open => {
+            Some(WaitReason::BreakerOpen { broker, failures, left: left.unwrap_or_default() })
+        }
+        BreakerState::HalfOpen => Some(WaitReason::BreakerHalfOpen { broker }),
+        BreakerState::Closed | BreakerState::Disabled => None,
     }
 }
 
-/// A time as people read it: tenths of a second.
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} s", self.0.as_secs_f64())
+fn of_link(link: Link) -> (WaitReason, Option<Error>) {
+    match link {
+        Link::Silent { broker, since } => {
+            (WaitReason::Response { broker, in_flight: 0, oldest: since, silent: since }, None)
+        }
+        Link::Connecting { broker, since, last } => (WaitReason::Connecting { broker, elapsed: since }, last),
+        Link::Failed { broker, last } => (WaitReason::Disconnected { broker }, Some(last)),
     }
 }

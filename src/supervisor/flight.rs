@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,12 +20,24 @@ pub(crate) struct Flight<T> {
 }
 
 struct State<T> {
+    begun: Instant,
     last: Option<Error>,
     outcome: Option<T>,
 }
 
 /// Where work reports what has gone wrong so far.
 pub(crate) struct Progress<T>(Arc<watch::Sender<State<T>>>);
+
+/// Work that is under way, for whoever wants to look at it.
+pub(crate) struct UnderWay<T>(Arc<watch::Sender<State<T>>>);
+
+impl<T> UnderWay<T> {
+    /// When it was begun, and what has gone wrong so far; `None` once there is an outcome.
+    pub(crate) fn unfinished(&self) -> Option<(Instant, Option<Error>)> {
+        let state = self.0.borrow();
+        state.outcome.is_none().then(|| (state.begun, state.last.clone()))
+    }
+}
 
 impl<T> Progress<T> {
     /// Why there is no outcome yet.
@@ -72,6 +85,10 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         Err(Error::new(ErrorKind::Internal, format!("the task {name:?} ended without an outcome")))
     }
 
+    pub(crate) fn under_way(&self) -> Option<UnderWay<T>> {
+        self.current.lock().upgrade().map(UnderWay)
+    }
+
     fn board<F>(
         &self,
         supervisor: &Arc<Supervisor>,
@@ -86,7 +103,8 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
             if let Some(under_way) = current.upgrade() {
                 return under_way.subscribe();
             }
-            let (sender, receiver) = watch::channel(State { last: None, outcome: None });
+            let (sender, receiver) =
+                watch::channel(State { begun: Instant::now(), last: None, outcome: None });
             let sender = Arc::new(sender);
             *current = Arc::downgrade(&sender);
             (sender, receiver)

@@ -22,10 +22,10 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::flight::{Flight, Progress};
+pub(crate) use self::flight::{Flight, Progress, UnderWay};
 use self::task::{End, Make, Task};
 use crate::error::callback::{guarded, message_of};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Wait};
 
 /// Whom the tasks serve.
 pub(crate) trait Owner: Send + Sync {
@@ -43,6 +43,9 @@ pub(crate) trait Owner: Send + Sync {
 
     /// Fails whatever waits: no runtime is left for it.
     fn strand(&self, error: &Error);
+
+    /// What the messages of a partition wait for.
+    fn wait_of(&self, topic: &str, partition: i32) -> Option<Wait>;
 
     /// A task panicked, and will be started again or not.
     fn panicked(&self, task: &str, message: &str, restarts: bool);
@@ -90,6 +93,11 @@ impl Supervisor {
 
     fn owner(&self) -> Option<Arc<dyn Owner>> {
         self.owner.get()?.upgrade()
+    }
+
+    /// What the messages of a partition wait for.
+    pub(crate) fn wait_of(&self, topic: &str, partition: i32) -> Option<Wait> {
+        self.owner()?.wait_of(topic, partition)
     }
 
     /// Makes sure that there is a runtime for the tasks, and starts those again that lost theirs.

@@ -1,6 +1,7 @@
 //! A user's calls, at random, and what each one answered.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::poll;
 use parking_lot::Mutex;
-use rskafka_producer::{Context, Delivery, Error, Fate, Message, Producer};
+use rskafka_producer::{Context, Delivery, Error, ErrorKind, Fate, Message, Producer};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -72,6 +73,7 @@ impl Ledger {
                 attempts: delivery.attempts(),
             },
             Err(error) => {
+                self.check_explained(&error);
                 let (fate, text) = (error.fate(), error.to_string());
                 if error.into_message().is_none() {
                     self.broken(format!("{number} was not handed back: {text}"));
@@ -83,6 +85,18 @@ impl Ledger {
             }
         };
         self.told.lock().insert(number, told);
+    }
+
+    /// Every time-out names its cause.
+    fn check_explained(&self, error: &Error) {
+        let timed_out = [ErrorKind::DeadlineExceeded, ErrorKind::DeliveryTimeout, ErrorKind::BufferFull];
+        let text = error.to_string();
+        // What was refused at once did not wait.
+        let at_once = ["before the call", "allow: raise one of them"];
+        let waited = timed_out.contains(&error.kind()) && !at_once.iter().any(|words| text.contains(words));
+        if waited && (error.wait_reason().is_none() || (!text.contains(": ") && error.source().is_none())) {
+            self.broken(format!("a time-out without a cause: {error:?}"));
+        }
     }
 
     pub(crate) fn broken(&self, what: String) {
@@ -310,8 +324,13 @@ impl User {
         remains.calls.push(tokio::spawn(async move {
             let (_open, started) = (open, Instant::now());
             // Whether it succeeds is up to the brokers.
-            _ = producer.flush(&Context::timeout(limit)).await;
+            if let Err(error) = producer.flush(&Context::timeout(limit)).await {
+                ledger.check_explained(&error);
+            }
             ledger.check("flush", started, limit);
+            if producer.explain().to_string().is_empty() {
+                ledger.broken("an empty explanation".to_owned());
+            }
         }));
     }
 
@@ -322,7 +341,9 @@ impl User {
         remains.calls.push(tokio::spawn(async move {
             let (_open, started) = (open, Instant::now());
             // Whether it succeeds is up to the brokers.
-            _ = producer.health(&Context::timeout(limit)).await;
+            if let Err(error) = producer.health(&Context::timeout(limit)).await {
+                ledger.check_explained(&error);
+            }
             ledger.check("health", started, limit);
         }));
     }

@@ -56,17 +56,24 @@ pub(crate) fn assert_well_told(name: &str, error: &Error) {
     for text in &chain {
         assert!(debug.contains(text.as_str()) || debug.ends_with('…'), "{name}: {text:?} is not in {debug}");
     }
-    if matches!(
-        error.kind(),
-        ErrorKind::DeadlineExceeded | ErrorKind::DeliveryTimeout | ErrorKind::BufferFull
-    ) {
-        let says_why = chain.len() > 1 || chain[0].contains(": ");
-        assert!(says_why, "{name}: a time-out without a cause: {chain:?}");
-    }
+    assert_explained(name, error);
     if let Some(broker) = error.broker() {
         assert!(chain.iter().any(|text| text.contains(broker)), "{name}: {broker} is not in {chain:?}");
     }
     eprintln!("{name}\n    {error:?}");
+}
+
+/// A time-out has a cause, as a value and in words.
+pub(crate) fn assert_explained(name: &str, error: &Error) {
+    let timed_out = [ErrorKind::DeadlineExceeded, ErrorKind::DeliveryTimeout, ErrorKind::BufferFull]
+        .contains(&error.kind());
+    let chain = chain(error);
+    // What was refused at once did not wait.
+    let at_once = ["before the call", "allow: raise one of them"];
+    if timed_out && !at_once.iter().any(|words| chain[0].contains(words)) {
+        assert!(error.wait_reason().is_some(), "{name}: a time-out without a typed cause: {chain:?}");
+        assert!(chain.len() > 1 || chain[0].contains(": "), "{name}: a time-out without a cause: {chain:?}");
+    }
 }
 
 fn assert_says(name: &str, error: &Error, words: &[&str]) {

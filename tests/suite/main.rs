@@ -48,3 +48,4 @@ mod topics_in_use;
 mod turns;
 mod unknown_topics;
 mod versions;
+mod waits;

@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use rskafka_producer::{BatchConfig, Context, Fate, Message, Producer, ProducerConfig, TimeoutConfig};
 use tokio_util::sync::CancellationToken;
 
+use crate::errors_explain::assert_explained;
+
 const PARTITIONS: i32 = 3;
 
 /// How many seeds; `SEEDS=20000 cargo test …` looks further.
@@ -97,7 +99,10 @@ async fn schedule(seed: u64) -> [usize; 3] {
     }
     let (mut told, mut fates) = ([0; 3], HashMap::new());
     for (number, send) in sends {
-        let fate = send.await.unwrap().map_err(|error| error.fate());
+        let fate = send.await.unwrap().map_err(|error| {
+            assert_explained(&format!("seed {seed}"), &error);
+            error.fate()
+        });
         told[match fate {
             Ok(()) => 0,
             Err(Fate::NotPersisted) => 1,

@@ -112,6 +112,11 @@ impl Batch {
         self.records.wire_bytes()
     }
 
+    /// Bytes of the buffers that it takes.
+    pub(super) fn footprint(&self) -> usize {
+        self.footprint
+    }
+
     pub(crate) fn last_error(&self) -> Option<&Error> {
         self.last.as_ref()
     }

@@ -25,7 +25,7 @@ use super::completion::Completion;
 use super::receipt::Receipt;
 use super::sequencer::Sequencer;
 use super::waiters::Settlement;
-use crate::clock::later;
+use crate::clock::{earliest, later};
 use crate::error::Error;
 use crate::record::{ProducerId, Records, Room};
 
@@ -67,6 +67,16 @@ pub(crate) enum Take {
     NotYet(Readiness),
     /// A producer id is needed first, another than this one.
     NeedsId(Option<i64>),
+}
+
+/// What a queue holds, for explanations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) messages: usize,
+    /// Bytes of the buffer that they take.
+    pub(crate) bytes: usize,
+    /// When the oldest batch was opened.
+    pub(crate) oldest: Option<Instant>,
 }
 
 /// What [`Queue::append`] did.
@@ -282,9 +292,24 @@ impl Queue {
         self.waiting.is_empty() && self.resend.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Whether a batch that failed waits to be sent again.
-    pub(crate) fn is_retrying(&self) -> bool {
-        !self.resend.is_empty()
+    /// What is here and not settled.
+    pub(crate) fn load(&self) -> Load {
+        let here = self.waiting.iter().chain(&self.resend);
+        let batches = here.chain(self.in_flight.iter().map(|flight| &*flight.batch));
+        let mut load = Load::default();
+        for batch in batches.filter(|batch| !batch.is_empty()) {
+            load.messages += batch.len();
+            load.bytes += batch.footprint();
+            load.oldest = earliest(load.oldest, Some(batch.opened));
+        }
+        load
+    }
+
+    /// Attempts of the batch that is sent again next, and why the last one failed. While others are in flight it waits for
+    /// those first.
+    pub(crate) fn failed_attempt(&self) -> Option<(u32, Error)> {
+        let batch = self.resend.front().filter(|_| self.in_flight.is_empty())?;
+        batch.last_error().map(|error| (batch.attempts, error.clone()))
     }
 
     /// Why the last attempt failed of the batch that this completion belongs to.
