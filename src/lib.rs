@@ -20,6 +20,7 @@ mod clock;
 mod compression;
 mod config;
 mod context;
+mod core;
 pub mod docs;
 mod engine;
 mod error;
@@ -35,6 +36,8 @@ mod supervisor;
 mod telemetry;
 mod topic_name;
 
+#[doc(hidden)]
+pub use crate::core::TaskState;
 pub use accumulator::{Delivery, Receipt};
 pub use compression::Compression;
 pub use config::{
@@ -50,8 +53,6 @@ pub use health::{
 };
 pub use message::{Header, Message};
 pub use partitioner::{PartitionInput, Partitioner, Partitioning};
-#[doc(hidden)]
-pub use producer::TaskState;
 pub use producer::{BrokerWait, Explanation, Liveness, PartitionWait, Producer, TopicWait};
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
 pub use telemetry::{BrokerStats, Distribution, Propagator, Stats, TopicStats, TraceHeaders};

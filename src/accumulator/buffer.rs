@@ -194,7 +194,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::Message;
+    use crate::message::Message;
     use crate::record::Stamp;
 
     /// A value whose owner looks, as it goes, whether the buffer could be used.

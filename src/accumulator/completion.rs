@@ -55,18 +55,20 @@ pub(crate) struct Lost {
     records: Records,
     /// The room that they take until they were handed back, or the whole batch is settled: from then on they are their
     /// receipts' alone.
-    charge: Charge,
+    charge: Option<Charge>,
     log: Log,
 }
 
 impl Lost {
-    pub(super) fn new(error: Error, records: Records, charge: Charge, log: Log) -> Self {
+    pub(super) fn new(error: Error, records: Records, charge: Option<Charge>, log: Log) -> Self {
         Self { error, records, charge, log }
     }
 
     /// No lock may be held: whoever waits for room is woken.
     pub(super) fn release(&self) {
-        self.log.contain(WAKER, || self.charge.release());
+        if let Some(charge) = &self.charge {
+            self.log.contain(WAKER, || charge.release());
+        }
     }
 }
 

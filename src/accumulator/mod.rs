@@ -1,6 +1,7 @@
 //! Where accepted messages wait: a queue of batches per partition, under one bound of bytes.
 
 mod batch;
+mod budget;
 mod buffer;
 mod charge;
 mod completion;
@@ -13,6 +14,7 @@ mod spare;
 mod waiters;
 
 pub(crate) use batch::{Arrival, Batch};
+pub(crate) use budget::{Budget, Held};
 pub(crate) use buffer::{Buffer, NoRoom};
 pub(crate) use completion::Completion;
 pub use delivery::Delivery;

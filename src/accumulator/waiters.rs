@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::batch::Batch;
-use super::buffer::Buffer;
+use super::budget::Budget;
 use super::completion::Lost;
 use crate::error::callback::{OWNER, WAKER};
 use crate::error::{Error, Failed};
@@ -99,7 +99,7 @@ pub(crate) struct Settlement<'a> {
     pub(super) log: &'a Log,
     pub(super) failed: Failed,
     pub(super) woken: Woken,
-    room: Vec<(Arc<Buffer>, usize)>,
+    space: Vec<(Budget, usize)>,
     batches: Vec<Batch>,
     records: Vec<Records>,
     errors: Vec<Error>,
@@ -111,16 +111,16 @@ impl<'a> Settlement<'a> {
             log,
             failed: Failed::default(),
             woken: Woken::default(),
-            room: Vec::new(),
+            space: Vec::new(),
             batches: Vec::new(),
             records: Vec::new(),
             errors: Vec::new(),
         }
     }
 
-    pub(crate) fn give_back(&mut self, buffer: &Arc<Buffer>, bytes: usize) {
+    pub(crate) fn give_back(&mut self, budget: &Budget, bytes: usize) {
         if bytes > 0 {
-            self.room.push((buffer.clone(), bytes));
+            self.space.push((budget.clone(), bytes));
         }
     }
 
@@ -140,9 +140,8 @@ impl<'a> Settlement<'a> {
 
     /// Gives back room, wakes who waits, lets go of what is the user's. Returns what failed.
     pub(crate) fn carry_out(self) -> Failed {
-        for (buffer, bytes) in self.room {
-            // Whoever waits for room is woken.
-            self.log.contain(WAKER, || buffer.give_back(bytes));
+        for (budget, bytes) in self.space {
+            self.log.contain(WAKER, || budget.give_back(bytes));
         }
         self.woken.wake(self.log);
         for batch in self.batches {

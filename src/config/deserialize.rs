@@ -12,7 +12,9 @@ use super::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, EngineKind, Idempotence, OpenCircuit, ProducerConfig,
     RetryConfig, SaslConfig, SaslMechanism, Secret, TimeoutConfig, TlsConfig,
 };
-use crate::{CircuitBreakerConfig, Compression, Partitioning, RateLimitConfig};
+use crate::compression::Compression;
+use crate::partitioner::Partitioning;
+use crate::resilience::{CircuitBreakerConfig, RateLimitConfig};
 
 /// By the names of [`docs::configuration`](crate::docs::configuration), nested (`batch: {linger: 5ms}`) or dotted
 /// (`batch.linger: 5ms`, `linger.ms: 5`), under the rules of [`ProducerConfig::from_properties`]; `null` leaves the

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::ProducerConfig;
 use super::settings::{Reader, names, slips};
-use crate::Result;
+use crate::error::Result;
 
 /// Prefix of the container images' variables.
 const PREFIX: &str = "KAFKA_";
@@ -148,7 +148,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{Acks, SaslMechanism, Setting};
+    use crate::config::{Acks, SaslMechanism, Setting};
 
     fn read(vars: &[(&str, &str)]) -> Result<(ProducerConfig, Vec<String>)> {
         ProducerConfig::default().with_vars(PREFIX, vars.iter().copied())

@@ -1,6 +1,7 @@
 //! Everything that can be set, and what is refused.
 
 mod address;
+mod capabilities;
 #[cfg(feature = "serde")]
 mod deserialize;
 mod environment;
@@ -9,8 +10,9 @@ mod sasl;
 mod secret;
 mod sections;
 mod settings;
-mod tls;
+pub(crate) mod tls;
 mod validate;
+mod wall_clock;
 
 use std::fmt;
 
@@ -18,6 +20,7 @@ use tokio::runtime::Handle;
 use tracing::Dispatch;
 
 pub(crate) use address::Address;
+pub(crate) use capabilities::Capabilities;
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
@@ -26,10 +29,12 @@ pub use secret::Secret;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
 pub use settings::Setting;
 pub use tls::{Pem, TlsConfig, TlsRoots};
+pub(crate) use wall_clock::WallClock;
 
-use crate::clock::Clock;
+use crate::error::Result;
+use crate::partitioner::Partitioning;
 pub(crate) use crate::resilience::OpenCircuit;
-use crate::{CircuitBreakerConfig, Partitioning, RateLimitConfig, Result};
+use crate::resilience::{CircuitBreakerConfig, RateLimitConfig};
 
 /// Which replicas must have a message before it counts as stored (Kafka: `acks`).
 ///
@@ -115,7 +120,7 @@ pub struct ProducerConfig {
     /// Where the producer's own tasks run. Default the runtime on which it is first used, and another one that is in use
     /// when that one shuts down or is not driven. With one set they stay there, and fail with it.
     pub runtime: Option<Handle>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: WallClock,
 }
 
 /// [`ProducerConfig::idempotence`]; its default is what the engine and `acks` allow.
@@ -160,7 +165,7 @@ impl Default for ProducerConfig {
             bulkhead: BulkheadConfig::default(),
             telemetry: TelemetryConfig::default(),
             runtime: None,
-            clock: Clock::default(),
+            clock: WallClock::default(),
         }
     }
 }
@@ -231,7 +236,7 @@ impl ProducerConfig {
     /// monotonic clock is tokio's.
     #[must_use]
     pub fn wall_clock(mut self, now: impl Fn() -> std::time::SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::new(now);
+        self.clock = WallClock::new(now);
         self
     }
 

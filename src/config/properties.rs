@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ProducerConfig;
 use super::settings::Reader;
-use crate::Result;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 impl ProducerConfig {
     /// Every default, and these settings: by Kafka's names, by librdkafka's or by ours, which

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Compression;
+use crate::compression::Compression;
 use crate::telemetry::{Propagator, TraceHeaders};
 
 /// How messages are gathered into record batches.

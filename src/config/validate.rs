@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Acks, Address, EngineKind, Idempotence, ProducerConfig};
-use crate::engine::Capabilities;
+use crate::config::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::topic_name;
 
@@ -197,7 +197,8 @@ fn security(config: &ProducerConfig, problems: &mut Vec<String>) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
-    use crate::{BatchConfig, BufferConfig, BulkheadConfig, ErrorCode, RetryConfig, TimeoutConfig};
+    use crate::config::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
+    use crate::error::ErrorCode;
 
     fn problem(config: &ProducerConfig) -> String {
         let error = config.validate().unwrap_err();

@@ -4,7 +4,6 @@
 //! own time limit, at the latest after [`CONNECTING`] times `timeouts.connect` and one `timeouts.request`; retries, order,
 //! limits and deadlines are the sender's.
 
-mod capabilities;
 mod link;
 mod messenger;
 #[cfg(feature = "partition-client")]
@@ -17,10 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-pub(crate) use capabilities::Capabilities;
 pub(crate) use link::Link;
-#[cfg(feature = "tls")]
-pub(crate) use messenger::check_tls;
 pub(crate) use messenger::{MessengerEngine, Observer};
 #[cfg(feature = "partition-client")]
 pub(crate) use partition_client::PartitionClientEngine;

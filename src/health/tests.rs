@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::registry::FnCheck;
 use super::*;
-use crate::Context;
+use crate::context::Context;
 use crate::error::ErrorKind;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::core::Core;
 use crate::engine::{Ask, NodeId, Stage};
-use crate::producer::Core;
 use crate::sender::Partition;
 
 /// Between two questions; an election ends when it likes.
@@ -104,9 +104,9 @@ impl Overdue {
                 }
                 self.abandon_replaced(core);
             }
-            tokio::time::sleep(core.jitter(PACE)).await;
+            tokio::time::sleep(core.pacing.jitter(PACE)).await;
             let mut state = self.state.lock();
-            if state.attempts.is_empty() || core.is_stopped() {
+            if state.attempts.is_empty() || core.life.is_stopped() {
                 state.running = false;
                 return;
             }

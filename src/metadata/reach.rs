@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::Metadata;
 use crate::config::OpenCircuit;
+use crate::core::Core;
 use crate::error::{Blame, Error, ErrorKind, WaitReason};
-use crate::producer::Core;
 use crate::resilience::BreakerState;
 
 impl Metadata {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::core::Core;
 use crate::engine::Ask;
 use crate::error::{Blame, Error};
-use crate::producer::Core;
 
 /// Between two answers that did not help; doubles while the cluster is in flux, so that a new leader is found
 /// within half a second of its election.
@@ -106,9 +106,9 @@ impl Refresher {
             };
             // Also before an answer that is not yet wanted: a storm of errors makes no storm of questions.
             let pause = self.state.lock().ask(asked, slowest);
-            tokio::time::sleep(core.jitter(pause)).await;
+            tokio::time::sleep(core.pacing.jitter(pause)).await;
             let mut state = self.state.lock();
-            if !state.wanted || core.is_stopped() {
+            if !state.wanted || core.life.is_stopped() {
                 state.running = false;
                 return;
             }

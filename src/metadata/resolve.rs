@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Metadata, Resolving, Topic};
+use crate::core::Core;
 use crate::engine::{Ask, ClusterMetadata};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::producer::Core;
 use crate::supervisor::{Flight, Progress, UnderWay};
 
 /// A topic that was never used counts as unknown once every answer of this long said so: one that was just created is
@@ -94,7 +94,7 @@ impl Metadata {
                 },
                 Err(error) => error,
             };
-            let mut wait = core.jitter(pause);
+            let mut wait = core.pacing.jitter(pause);
             if error.kind() == ErrorKind::UnknownTopic {
                 let unknown_for = unknown_since.get_or_insert_with(Instant::now).elapsed();
                 let creates = core.config.allow_auto_create_topics;

@@ -7,10 +7,10 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::history::History;
-use crate::accumulator::{Buffer, Queue};
+use crate::accumulator::{Budget, Buffer, Queue};
+use crate::core::Core;
 use crate::engine::Leadership;
 use crate::partitioner::{Chooser, Partitioning};
-use crate::producer::Core;
 use crate::sender::Partition;
 
 /// What every topic is made with.
@@ -31,8 +31,8 @@ pub(crate) struct TopicSettings {
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: Arc<str>,
-    share: Option<Arc<Buffer>>,
-    buffer: Arc<Buffer>,
+    /// Space for its messages.
+    pub(crate) budget: Budget,
     pub(crate) partitions: Partitions,
     pub(crate) chooser: Arc<Chooser>,
     /// Shared by all that are this topic.
@@ -53,8 +53,7 @@ impl Topic {
         Self {
             chooser: Arc::new(Chooser::new(&settings.partitioning, settings.batch_bytes)),
             name,
-            share: settings.share.map(Buffer::new),
-            buffer: settings.buffer.clone(),
+            budget: Budget::new(settings.buffer.clone(), settings.share),
             partitions: Partitions::default(),
             history: Arc::new(Mutex::new(History::new(Instant::now()))),
         }
@@ -62,16 +61,6 @@ impl Topic {
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
-    }
-
-    /// Whether `other` is this topic, known earlier or later: not one that took its name after it was gone.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.chooser, &other.chooser)
-    }
-
-    /// The part of the buffer that this topic may fill, where it is bounded.
-    pub(crate) fn share(&self) -> Option<&Arc<Buffer>> {
-        self.share.as_ref()
     }
 
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
@@ -95,10 +84,16 @@ impl Topic {
         let before = &self.partitions;
         let mut all = before.all.clone();
         for index in all.len()..leaders.len() {
-            let buffers = [Some(self.buffer.clone()), self.share.clone()];
             let broker = core.brokers.to(None);
             let (supervisor, log) = (core.supervisor.clone(), core.log.clone());
-            all.push(Partition::new(self.name.clone(), index as i32, buffers, broker, supervisor, log));
+            all.push(Partition::new(
+                self.name.clone(),
+                index as i32,
+                self.budget.clone(),
+                broker,
+                supervisor,
+                log,
+            ));
         }
         let mut led = Vec::with_capacity(leaders.len());
         for (index, partition) in all.iter().enumerate() {
@@ -119,8 +114,7 @@ impl Topic {
         let same = all.len() == before.all.len() && leaders.len() == before.count && led == before.led;
         (!same).then(|| Self {
             name: self.name.clone(),
-            share: self.share.clone(),
-            buffer: self.buffer.clone(),
+            budget: self.budget.clone(),
             partitions: Partitions { all, count: leaders.len(), led },
             chooser: self.chooser.clone(),
             history: self.history.clone(),

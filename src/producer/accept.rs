@@ -5,11 +5,9 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::Core;
-use super::room::Room;
-use crate::accumulator::{Appended, Arrival, NoRoom, Receipt};
-use crate::config::OpenCircuit;
-use crate::engine::Capabilities;
+use crate::accumulator::{Appended, Arrival, Held, NoRoom, Receipt};
+use crate::config::{Capabilities, OpenCircuit};
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::metadata::{Partitions, Topic};
@@ -29,12 +27,12 @@ pub(super) enum Offer {
 }
 
 impl Core {
-    /// Offers a message. `waited`: the room that its caller has waited for.
+    /// Offers a message. `waited`: the space that its caller has waited for.
     pub(super) fn offer(
         self: &Arc<Self>,
         message: &Message,
         deadline: Option<Instant>,
-        waited: Option<Room<'_>>,
+        waited: Option<Held<'_>>,
     ) -> Result<Offer> {
         self.supervisor.ready()?;
         let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
@@ -58,7 +56,7 @@ impl Core {
         name: &Arc<str>,
         message: &Message,
         deadline: Option<Instant>,
-        waited: Option<Room<'_>>,
+        waited: Option<Held<'_>>,
     ) -> Result<Offer> {
         let Some(topic) = found else {
             return match topic_name::check(name) {
@@ -69,12 +67,12 @@ impl Core {
         self.check(message).map_err(|error| error.with_topic(topic.name().clone()))?;
         let footprint = message_footprint(message);
         // Where the topic is gone, or another has taken its name, what was waited for is given back.
-        let room = match waited.filter(|room| room.is_of(topic)) {
-            Some(room) => room,
-            None => match Room::try_take(&self.buffer, topic, footprint) {
-                Ok(room) => room,
+        let held = match waited.filter(|held| held.is_of(&topic.budget)) {
+            Some(held) => held,
+            None => match topic.budget.try_take(footprint) {
+                Ok(held) => held,
                 Err(NoRoom::Closed) => return Err(closed()),
-                Err(NoRoom::Full) if Room::can_be(&self.buffer, topic, footprint) => {
+                Err(NoRoom::Full) if topic.budget.can_hold(footprint) => {
                     return Ok(Offer::NoRoom(topic.clone(), footprint));
                 }
                 Err(NoRoom::Full) => {
@@ -90,11 +88,11 @@ impl Core {
             self.route(topic, message, footprint).map_err(|error| error.with_topic(topic.name().clone()))?;
         match self.append(partition, message, footprint, deadline)? {
             Some(accepted) => {
-                room.keep();
+                held.keep();
                 Ok(accepted)
             }
             // The partition takes nothing more: the producer was closed, or the topic is gone.
-            None if self.is_closing() => Err(closed()),
+            None if !self.life.is_open() => Err(closed()),
             None => Ok(Offer::UnknownTopic(topic.name().clone())),
         }
     }

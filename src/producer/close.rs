@@ -3,24 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Core, Producer, Shared};
-use crate::accumulator::Queue;
-use crate::context::{Context, Ended};
 use tokio::runtime::Handle;
 
+use super::{Producer, Shared};
+use crate::accumulator::Queue;
+use crate::context::{Context, Ended};
+use crate::core::Core;
 use crate::error::Result;
 use crate::telemetry::Operation;
-
-/// How far closing has come.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Closing {
-    #[default]
-    Open,
-    Draining,
-    /// A context ended, and what is left fails. So many messages had failed before.
-    Failing(u64),
-    Done(Result<()>),
-}
 
 impl Producer {
     /// Refuses new messages from the moment of the call, delivers those that were accepted, and drops every
@@ -53,31 +43,14 @@ impl Producer {
     /// Whether [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.core().is_closing()
+        !self.core().life.is_open()
     }
 }
 
 impl Core {
-    pub(super) fn is_closing(&self) -> bool {
-        !matches!(*self.closing.borrow(), Closing::Open)
-    }
-
-    /// Resolves when new messages are refused: whoever waits to hand one over need not wait any longer.
-    pub(super) async fn refusing(&self) {
-        let mut closing = self.closing.subscribe();
-        // The sender lives as long as this does.
-        _ = closing.wait_for(|closing| !matches!(closing, Closing::Open)).await;
-    }
-
-    /// From here on nothing is accepted. Returns whether this call was the first.
+    /// Accepts nothing from here on. Returns whether this call was the first.
     fn refuse_work(&self) -> bool {
-        let first = self.closing.send_if_modified(|closing| {
-            let open = matches!(closing, Closing::Open);
-            if open {
-                *closing = Closing::Draining;
-            }
-            open
-        });
+        let first = self.life.drain();
         if first {
             self.buffer.close();
             for partition in self.metadata.partitions() {
@@ -90,85 +63,57 @@ impl Core {
     async fn close(self: &Arc<Self>, ctx: &Context) -> Result<()> {
         let closed = match self.supervisor.bound(ctx, self.drained()).await {
             Ok(result) => result,
-            // Whoever has the least time ends it for all.
+            // The earliest deadline ends it for all.
             Err(ended) => self.close_now(ended).await,
         };
         self.supervisor.stop();
         closed
     }
 
-    /// The outcome of draining; begun again where its task ended with its runtime.
+    /// The outcome of draining, which is begun again where its task ended with its runtime.
     async fn drained(self: &Arc<Self>) -> Result<()> {
-        let mut closing = self.closing.subscribe();
+        let mut life = self.life.watch();
         loop {
-            if let Closing::Done(result) = &*closing.borrow_and_update() {
-                return result.clone();
+            if let Some(outcome) = life.outcome() {
+                return outcome;
             }
             let Ok(_attending) = self.supervisor.wait_here() else {
                 return self.close_now(Ended::Deadline).await;
             };
             self.start_draining();
-            if closing.changed().await.is_err() {
-                return Ok(());
-            }
+            life.changed().await;
         }
     }
 
     /// Drains in a task of its own, once: no caller that goes away can stop it half-way.
     fn start_draining(self: &Arc<Self>) {
-        if self.supervisor.is_stopped() || self.draining.swap(true, std::sync::atomic::Ordering::AcqRel) {
+        if self.supervisor.is_stopped() || !self.life.drive() {
             return;
         }
         let draining = Draining(self.clone());
         self.supervisor.spawn("close", async move {
             draining.0.flush().await;
-            draining.0.drained_in_time();
-        });
-    }
-
-    /// Everything is settled. Not the outcome where it is only so because a context ended meanwhile.
-    fn drained_in_time(&self) {
-        let in_time = self.closing.send_if_modified(|closing| {
-            let draining = matches!(closing, Closing::Draining);
-            if draining {
-                *closing = Closing::Done(Ok(()));
+            if draining.0.life.drained() {
+                draining.0.stop();
             }
-            draining
-        });
-        if in_time {
-            self.stop();
-        }
-    }
-
-    /// Publishes the outcome, unless there is one.
-    fn closed(&self, result: Result<()>) {
-        self.closing.send_if_modified(|closing| {
-            let open = !matches!(closing, Closing::Done(_));
-            if open {
-                *closing = Closing::Done(result);
-            }
-            open
         });
     }
 
     /// Fails everything that is left, wherever it is, and says how much that was.
     async fn close_now(self: &Arc<Self>, ended: Ended) -> Result<()> {
-        let mut before = self.stats.lost();
-        self.closing.send_modify(|closing| match closing {
-            // Several contexts may end at the same time: they count from the same state.
-            Closing::Failing(earlier) => before = *earlier,
-            Closing::Done(_) => {}
-            _ => *closing = Closing::Failing(before),
-        });
-        if let Closing::Done(result) = &*self.closing.borrow() {
-            return result.clone();
+        if let Some(outcome) = self.life.outcome() {
+            return outcome;
         }
         let unsettled = self.seal();
-        // Why is known only while they wait.
+        // The reasons are known only while messages wait.
         let pending = self.pending();
+        let before = match self.life.fail(self.stats.lost()) {
+            Ok(before) => before,
+            Err(outcome) => return outcome,
+        };
         // The tasks end, and with them what they have in flight.
         self.end();
-        // What a thread is busy with at the moment comes back when it lets go.
+        // A message that a thread is busy with comes back when the thread is done.
         let settled = async {
             for batch in unsettled {
                 batch.finished().await;
@@ -178,15 +123,10 @@ impl Core {
         _ = self.supervisor.bound(&grace, settled).await;
         // Nothing is accepted any more, so that whatever was not stored had failed before, or fails by this.
         let left = self.stats.not_acked().saturating_sub(before);
-        let result = match left {
+        self.life.close(match left {
             0 => Ok(()),
             left => Err(pending.undelivered(left, ended)),
-        };
-        self.closed(result);
-        match &*self.closing.borrow() {
-            Closing::Done(result) => result.clone(),
-            _ => Ok(()),
-        }
+        })
     }
 }
 
@@ -198,10 +138,7 @@ struct Draining(Arc<Core>);
 
 impl Drop for Draining {
     fn drop(&mut self) {
-        if !matches!(*self.0.closing.borrow(), Closing::Done(_)) {
-            self.0.draining.store(false, std::sync::atomic::Ordering::Release);
-            self.0.closing.send_modify(|_| {});
-        }
+        self.0.life.undriven();
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Core, Producer};
+use super::Producer;
+use crate::core::Core;
 use crate::error::{Seconds, Wait, WaitReason, with_causes};
 use crate::sender::waiting;
 
@@ -135,7 +136,8 @@ impl Core {
 
     fn waiting_for_room(&self, now: Instant) -> Option<Wait> {
         let topics = self.metadata.topics();
-        let in_share = topics.iter().find(|topic| topic.share().is_some_and(|share| share.waiting() > 0));
+        let in_share =
+            topics.iter().find(|topic| topic.budget.share().is_some_and(|share| share.waiting() > 0));
         if let Some(topic) = in_share {
             return Some(waiting::of_room(self, topic, usize::MAX, now));
         }

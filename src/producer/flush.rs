@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Core, Producer};
+use super::Producer;
 use crate::accumulator::{Completion, Queue};
 use crate::context::Context;
+use crate::core::Core;
 use crate::error::Result;
 use crate::telemetry::Operation;
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use tokio::time::Instant as Moment;
 
-use super::{Core, Producer, at_startup};
+use super::Producer;
+use super::connect::at_startup;
 use crate::context::Context;
+use crate::core::Core;
 use crate::error::{Error, ErrorCode, ErrorKind, Result, WaitReason};
 use crate::health::{Health, HealthCheck, HealthDetail, Status};
 use crate::resilience::BreakerState;
 use crate::sender::waiting;
-use crate::supervisor::Flight;
 use crate::telemetry::Operation;
 
 /// A delivery so recent makes a probe unnecessary.
@@ -22,23 +22,6 @@ const RECENT: Duration = Duration::from_secs(30);
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 /// Part of the buffer in use above which the producer is degraded.
 const BUSY: f64 = 0.8;
-
-/// When something last went well.
-#[derive(Debug, Default)]
-pub(crate) struct Evidence {
-    last: Mutex<Option<Moment>>,
-    probe: Flight<Result<()>>,
-}
-
-impl Evidence {
-    pub(crate) fn delivered(&self, now: Moment) {
-        *self.last.lock() = Some(now);
-    }
-
-    pub(super) fn age(&self, now: Moment) -> Option<Duration> {
-        self.last.lock().map(|at| now.saturating_duration_since(at))
-    }
-}
 
 impl Producer {
     /// Whether messages get through.
@@ -72,7 +55,7 @@ impl Producer {
 
 impl Core {
     async fn health(self: &Arc<Self>, ctx: &Context) -> Result<()> {
-        if self.is_closing() {
+        if !self.life.is_open() {
             return Err(Error::new(ErrorKind::Closed, "the producer is closed")
                 .with_code(ErrorCode::BrokersUnavailable));
         }
@@ -233,7 +216,7 @@ impl HealthCheck for Liveness {
         let turned = async {
             loop {
                 asleep.retain(|(turn, broker)| !broker.has_turned(*turn));
-                if asleep.is_empty() || core.is_stopped() {
+                if asleep.is_empty() || core.life.is_stopped() {
                     return;
                 }
                 tokio::time::sleep(TICK).await;

@@ -2,27 +2,21 @@
 
 mod accept;
 mod close;
-mod core;
+mod connect;
 mod explain;
 mod flush;
 mod health;
-mod owner;
-mod pending;
-mod room;
 mod send;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
-pub(crate) use self::core::Core;
 pub use self::explain::{BrokerWait, Explanation, PartitionWait, TopicWait};
 pub use self::health::Liveness;
-pub use self::owner::TaskState;
 use crate::config::ProducerConfig;
-use crate::context::Context;
-use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::telemetry::{Operation, Stats};
+use crate::core::{Core, TaskState};
+use crate::error::Result;
+use crate::telemetry::Stats;
 
 /// A Kafka producer: a handle that is cheap to clone and safe to share.
 ///
@@ -54,34 +48,6 @@ impl Producer {
         Ok(Self { shared: Arc::new(Shared { core }) })
     }
 
-    /// Makes a producer that has reached a broker, is authenticated, and knows its default topic.
-    ///
-    /// Tries every broker of the list, again and again, until one can be used or `ctx` ends; without a deadline
-    /// in `ctx`, until `timeouts.connect` has passed twice.
-    ///
-    /// # Errors
-    ///
-    /// `KAFKA_INVALID_CONFIG` if a setting is impossible, the credentials are refused or the default topic does
-    /// not exist; `KAFKA_BROKERS_UNAVAILABLE` if no broker can be reached in time.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future gives up the connection attempts and leaves nothing behind.
-    pub async fn connect(ctx: &Context, config: ProducerConfig) -> Result<Self> {
-        let started = Instant::now();
-        let producer = Self::new(config)?;
-        let core = producer.core();
-        let result = core.connect(ctx).await.map_err(at_startup);
-        core.log.operation(Operation::Connect, started.elapsed(), result.as_ref().copied());
-        match result {
-            Ok(()) => Ok(producer),
-            Err(error) => {
-                core.end();
-                Err(error)
-            }
-        }
-    }
-
     /// A snapshot of the counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -106,20 +72,6 @@ impl Producer {
     fn core(&self) -> &Arc<Core> {
         &self.shared.core
     }
-}
-
-/// What is wrong at the start and stays wrong is wrong in the configuration; the rest is the brokers'.
-fn at_startup(error: Error) -> Error {
-    let code = match error.kind() {
-        ErrorKind::Authentication
-        | ErrorKind::Authorization
-        | ErrorKind::Tls
-        | ErrorKind::InvalidTopic
-        | ErrorKind::UnknownTopic
-        | ErrorKind::InvalidConfig => ErrorCode::InvalidConfig,
-        _ => ErrorCode::BrokersUnavailable,
-    };
-    error.with_code(code)
 }
 
 impl fmt::Debug for Producer {

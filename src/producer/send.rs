@@ -8,13 +8,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::time::{Instant as Moment, timeout};
 
+use super::Producer;
 use super::accept::{Offer, closed};
-use super::core::{ended_error, why};
-use super::room::Room;
-use super::{Core, Producer};
 use crate::accumulator::{Delivery, LEFT_ALONE, Receipt};
 use crate::clock::later;
 use crate::context::{Context, Ended};
+use crate::core::{Core, ended_error, why};
 use crate::error::callback::let_go;
 use crate::error::{Error, ErrorKind, Fate, Result, WaitReason};
 use crate::message::Message;
@@ -280,7 +279,7 @@ impl Core {
                     let started = Moment::now();
                     let room = async {
                         let _attending = self.supervisor.wait_here();
-                        let mut room = pin!(Room::take(&self.buffer, &topic, bytes));
+                        let mut room = pin!(topic.budget.take(bytes));
                         loop {
                             let now_and_then = later(Moment::now(), LEFT_ALONE);
                             tokio::select! {
@@ -313,7 +312,7 @@ impl Core {
         tokio::select! {
             biased;
             done = self.supervisor.bound(ctx, work) => Ok(done),
-            () = self.refusing() => Err(closed()),
+            () = self.life.not_open() => Err(closed()),
         }
     }
 

@@ -1,8 +1,7 @@
 //! A record batch: its header, and its records as they are or compressed.
 
 use super::{Records, Sequence};
-use crate::Compression;
-use crate::compression::CompressError;
+use crate::compression::{CompressError, Compression};
 
 /// Bytes of a batch before its first record.
 pub(crate) const BATCH_OVERHEAD: usize = 61;

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::broker_task::run;
 use super::partition::Partition;
+use crate::core::Core;
 use crate::engine::NodeId;
 use crate::error::Error;
-use crate::producer::Core;
 use crate::resilience::{Breaker, BreakerState};
 use crate::telemetry::BrokerStats;
 
@@ -220,8 +220,8 @@ impl Broker {
         self.breaker.lock().retry_after(now)
     }
 
-    /// How its broker does.
-    pub(crate) fn told(&self, broker: String, now: Instant) -> BrokerStats {
+    /// The state of its broker.
+    pub(crate) fn stats(&self, broker: String, now: Instant) -> BrokerStats {
         let breaker = self.breaker.lock();
         let state = breaker.state(now);
         BrokerStats {

@@ -21,9 +21,9 @@ use super::settle::settle;
 use super::timers::Timers;
 use crate::accumulator::{Policy, Queue, Readiness, Take};
 use crate::clock::{earliest, later, until};
+use crate::core::Core;
 use crate::engine::NodeId;
 use crate::error::Result;
-use crate::producer::Core;
 use crate::record::{ProducerId, REQUEST_OVERHEAD};
 use crate::resilience::BreakerState;
 
@@ -84,7 +84,7 @@ struct BrokerTask {
 impl BrokerTask {
     async fn serve(&mut self) {
         loop {
-            if self.core.is_stopped() {
+            if self.core.life.is_stopped() {
                 return;
             }
             self.broker.turn();
@@ -277,7 +277,11 @@ impl BrokerTask {
     }
 
     fn send(&mut self, batches: Vec<ProducerBatch>, now: Instant) {
-        self.core.charge(&batches, now);
+        let size = || {
+            let sizes = batches.iter().map(|b| (b.batch.len(), b.batch.wire_bytes()));
+            sizes.fold((0, 0), |(records, bytes), (more, also)| (records + more, bytes + also))
+        };
+        self.core.pacing.charge(size, now);
         let request = Request::new(self.core.clone(), batches);
         if self.core.policy.encodes_aside {
             self.encoding.push_back(Box::pin(request.encoded()));

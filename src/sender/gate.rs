@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::broker::Broker;
 use crate::clock::later;
 use crate::config::OpenCircuit;
+use crate::core::Core;
 use crate::engine::NodeId;
 use crate::error::{Error, ErrorKind, WaitReason};
-use crate::producer::Core;
 use crate::resilience::BreakerState;
 
 pub(super) enum Gate {
@@ -28,7 +28,7 @@ pub(super) fn gate(core: &Arc<Core>, broker: &Broker, node: NodeId, now: Instant
     if let Some(at) = broker.paused_until(now) {
         return Gate::Until(at);
     }
-    let wait = core.rate_wait(now);
+    let wait = core.pacing.rate_wait(now);
     if let Some(held) = broker.rate_limited(!wait.is_zero(), now) {
         core.stats.rate_limited(held);
     }

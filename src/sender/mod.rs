@@ -16,4 +16,3 @@ pub(crate) use brokers::Brokers;
 pub(crate) use gate::circuit_open;
 pub(crate) use partition::Partition;
 pub(crate) use producer_id::SharedProducerId;
-pub(crate) use request::ProducerBatch;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::broker::Broker;
 use crate::accumulator::{
-    Appended, Arrival, Batch, Buffer, Completion, Policy, Queue, Settlement, Take, Woken, lost_track,
+    Appended, Arrival, Batch, Budget, Completion, Policy, Queue, Settlement, Take, Woken, lost_track,
     overtaken,
 };
 use crate::error::{Error, Failed};
@@ -21,7 +21,7 @@ use crate::telemetry::Log;
 pub(crate) struct Partition {
     topic: Arc<str>,
     index: i32,
-    buffers: [Option<Arc<Buffer>>; 2],
+    budget: Budget,
     queue: Mutex<Queue>,
     broker: RwLock<Arc<Broker>>,
     supervisor: Arc<Supervisor>,
@@ -38,7 +38,7 @@ impl Partition {
     pub(crate) fn new(
         topic: Arc<str>,
         index: i32,
-        buffers: [Option<Arc<Buffer>>; 2],
+        budget: Budget,
         broker: Arc<Broker>,
         supervisor: Arc<Supervisor>,
         log: Log,
@@ -46,7 +46,7 @@ impl Partition {
         Arc::new(Self {
             topic,
             index,
-            buffers,
+            budget,
             queue: Mutex::default(),
             broker: RwLock::new(broker),
             supervisor,
@@ -111,7 +111,7 @@ impl Partition {
     ) -> Option<Appended> {
         self.queue.lock().append(arrival, policy, |serial| {
             let completion = Completion::new(self.topic.clone(), self.index, serial, self.supervisor.clone());
-            (completion, self.buffers.clone(), wall())
+            (completion, self.budget.clone(), wall())
         })
     }
 

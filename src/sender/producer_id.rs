@@ -5,8 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::producer::Core;
 use crate::record::ProducerId;
 
 /// One id for all partitions, until a broker refuses it.
@@ -58,7 +58,7 @@ impl SharedProducerId {
                 Err(error) => {
                     core.log.producer_id_failed(&error);
                     failures += 1;
-                    let delay = core.backoff(failures);
+                    let delay = core.pacing.backoff(failures);
                     tokio::time::sleep(delay).await;
                 }
             }

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::broker::Broker;
 use super::partition::Partition;
 use crate::accumulator::Batch;
+use crate::core::Core;
 use crate::engine::{NodeId, PartitionBatch, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::producer::Core;
 use crate::record::encode_batch;
 use crate::telemetry::{Sending, Sent, Spans};
 
@@ -162,7 +162,7 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let (kind, why) = match self.core.is_stopped() {
+        let (kind, why) = match self.core.life.is_stopped() {
             true => (ErrorKind::Closed, "the producer was closed before the broker answered"),
             false => (ErrorKind::ConnectionLost, "the runtime ended before the broker answered"),
         };

@@ -12,9 +12,9 @@ use super::partition::Partition;
 use super::request::{Answered, ProducerBatch};
 use crate::accumulator::Batch;
 use crate::clock::later;
+use crate::core::Core;
 use crate::engine::{Answer, Produced};
 use crate::error::{Blame, Error, Failed, Fate, Retry, Row, row};
-use crate::producer::Core;
 use crate::telemetry::Acked;
 
 /// A broker may ask for seconds; a longer throttle time is a broken answer, and is not obeyed.
@@ -175,7 +175,7 @@ impl Settling<'_> {
     fn retry_at(&self, batch: &Batch, error: &Error, retry: Retry) -> Instant {
         let doubtful = !self.core.policy.idempotent && error.fate() == Fate::PossiblyPersisted;
         self.core.stats.retried(error, if doubtful { batch.len() } else { 0 });
-        let delay = self.core.retry_delay(batch.attempts, error, retry, self.now);
+        let delay = self.core.pacing.retry_delay(batch.attempts, error, retry, self.now);
         self.core.log.batch_retry(self.name, &batch.describe(error.clone()), delay, self.now);
         later(self.now, delay)
     }

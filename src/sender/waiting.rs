@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::broker::Broker;
 use super::partition::Partition;
 use crate::accumulator::Readiness;
+use crate::core::Core;
 use crate::engine::Link;
 use crate::error::{Error, Wait, WaitReason};
 use crate::metadata::Topic;
-use crate::producer::Core;
 use crate::resilience::BreakerState;
 
 /// What the messages of a partition wait for.
@@ -93,7 +93,7 @@ pub(crate) fn of_broker(core: &Core, broker: &Broker, now: Instant) -> Wait {
         (response(since(broker.unanswered_since())), None)
     } else if let Some(held) = broker.rate_limited_since() {
         let elapsed = now.saturating_duration_since(held);
-        (WaitReason::RateLimit { elapsed, left: core.rate_wait(now) }, None)
+        (WaitReason::RateLimit { elapsed, left: core.pacing.rate_wait(now) }, None)
     } else if broker.in_flight() > 0 {
         (WaitReason::Compression, None)
     } else if core.policy.idempotent && core.producer_id.current(None).is_none() {
@@ -174,7 +174,9 @@ pub(crate) fn of_room(core: &Core, topic: &Topic, bytes: usize, now: Instant) ->
         let Wait { reason, last_error } = of_all(core, partitions, now);
         (Some(Box::new(reason)), last_error)
     };
-    if let Some(share) = topic.share().filter(|share| share.capacity().saturating_sub(share.used()) < bytes) {
+    if let Some(share) =
+        topic.budget.share().filter(|share| share.capacity().saturating_sub(share.used()) < bytes)
+    {
         let mine = held.iter().find(|(name, ..)| name == topic.name());
         let (because, cause) = because(mine.map_or(&[], |(_, _, partitions)| partitions.as_slice()));
         let (used, capacity) = (share.used(), share.capacity());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::buffer::Buffer;
+use super::budget::Budget;
 use super::completion::Completion;
 use super::receipt::Receipt;
 use crate::clock::later;
@@ -23,7 +23,7 @@ const FAR: Duration = Duration::from_millis(u32::MAX as u64);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival<'a> {
     pub(crate) message: &'a Message,
-    /// Bytes of the buffers that it took.
+    /// Bytes of the budget that it took.
     pub(crate) footprint: usize,
     pub(crate) now: Instant,
     /// Its context's deadline.
@@ -43,9 +43,9 @@ pub(crate) struct Batch {
     called_off: Vec<usize>,
     /// Bytes of memory that they take.
     called_off_bytes: usize,
-    /// Bytes of the buffers that are given back when the records are settled.
+    /// Bytes of the budget that are given back when the records are settled.
     footprint: usize,
-    buffers: [Option<Arc<Buffer>>; 2],
+    budget: Budget,
     pub(crate) opened: Instant,
     /// Milliseconds since 1970 at that time.
     opened_wall: i64,
@@ -65,7 +65,7 @@ pub(crate) struct Batch {
 impl Batch {
     pub(super) fn open(
         completion: Arc<Completion>,
-        buffers: [Option<Arc<Buffer>>; 2],
+        budget: Budget,
         now: Instant,
         wall: i64,
         records: Records,
@@ -77,7 +77,7 @@ impl Batch {
             called_off: Vec::new(),
             called_off_bytes: 0,
             footprint: 0,
-            buffers,
+            budget,
             opened: now,
             // Kafka stores no time before 1970, whatever the clock says.
             opened_wall: wall.max(0),

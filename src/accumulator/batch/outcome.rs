@@ -20,9 +20,7 @@ impl Batch {
         log: &Log,
         woken: &mut Woken,
     ) -> usize {
-        for buffer in self.buffers.iter().flatten() {
-            log.contain(WAKER, || buffer.give_back(self.footprint));
-        }
+        log.contain(WAKER, || self.budget.give_back(self.footprint));
         let stored = Stored { offset, append_time, attempts: self.attempts };
         match &self.indices {
             None => self.completion.store_all(self.records.len(), stored, woken),
@@ -38,11 +36,8 @@ impl Batch {
     /// Has the memory of a batch that is settled serve another. No lock may be held: values are let go.
     pub(crate) fn recycle(mut self, log: &Log) {
         self.indices = None;
-        let mut records = std::mem::take(&mut self.records);
-        match &self.buffers[0] {
-            Some(buffer) => buffer.recycle(records, log),
-            None => records.clear(log),
-        }
+        let records = std::mem::take(&mut self.records);
+        self.budget.recycle(records, log);
     }
 
     /// Settles all records as failed with `error`, which gets this batch's history.
@@ -51,12 +46,12 @@ impl Batch {
         let fate = error.fate();
         // What fails apart from its batch waits for its receipts, and takes its room as long.
         let charge = match self.indices {
-            Some(_) => Charge::of(self.footprint, &self.buffers),
-            None => Charge::default(),
+            Some(_) => Some(Charge::of(self.footprint, &self.budget)),
+            None => {
+                settlement.give_back(&self.budget, self.footprint);
+                None
+            }
         };
-        for buffer in self.buffers.iter().flatten().filter(|_| self.indices.is_none()) {
-            settlement.give_back(buffer, self.footprint);
-        }
         let lost = Lost::new(error, std::mem::take(&mut self.records), charge, settlement.log.clone());
         let woken = &mut settlement.woken;
         let failed = match self.indices.take() {
@@ -75,9 +70,7 @@ impl Batch {
 impl Batch {
     /// Ends what is settled already.
     pub(crate) fn end(mut self, settlement: &mut Settlement<'_>) {
-        for buffer in self.buffers.iter().flatten() {
-            settlement.give_back(buffer, self.footprint);
-        }
+        settlement.give_back(&self.budget, self.footprint);
         self.indices = None;
         self.completion.end_piece(&mut settlement.woken);
         settlement.let_go_records(std::mem::take(&mut self.records));

@@ -25,8 +25,8 @@ impl Batch {
     /// sequence, and may yet be stored.
     pub(crate) fn copy_of(&self, positions: &[usize]) -> Self {
         let records = self.records.pick(positions.iter().copied());
-        let (completion, buffers) = (self.completion.clone(), self.buffers.clone());
-        let mut copy = Self::open(completion, buffers, self.opened, self.opened_wall, records);
+        let (completion, budget) = (self.completion.clone(), self.budget.clone());
+        let mut copy = Self::open(completion, budget, self.opened, self.opened_wall, records);
         copy.indices = Some(positions.iter().map(|position| self.index_at(*position)).collect());
         (copy.attempts, copy.ordinal) = (self.attempts, self.ordinal);
         (copy.fate, copy.last) = (self.fate, self.last.clone());
@@ -86,8 +86,8 @@ impl Batch {
 
     /// Leaves an empty batch in the place of this one.
     pub(crate) fn replace(&mut self) -> Self {
-        let (completion, buffers) = (self.completion.clone(), [None, None]);
-        let empty = Self::open(completion, buffers, self.opened, self.opened_wall, Records::default());
+        let (completion, budget) = (self.completion.clone(), self.budget.clone());
+        let empty = Self::open(completion, budget, self.opened, self.opened_wall, Records::default());
         std::mem::replace(self, empty)
     }
 }
@@ -101,12 +101,12 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::Message;
     use crate::accumulator::batch::Arrival;
-    use crate::accumulator::buffer::Buffer;
     use crate::accumulator::completion::Completion;
     use crate::accumulator::waiters::Settlement;
+    use crate::accumulator::{Budget, Buffer};
     use crate::error::{Error, ErrorKind};
+    use crate::message::Message;
     use crate::record::message_footprint;
     use crate::supervisor::Supervisor;
     use crate::telemetry::Log;
@@ -117,7 +117,8 @@ mod tests {
         let buffer = Buffer::new(1 << 30);
         let completion = Completion::new("t".into(), 0, 1, Supervisor::new(None));
         let now = Instant::now();
-        let mut batch = Batch::open(completion, [Some(buffer.clone()), None], now, wall, Records::default());
+        let mut batch =
+            Batch::open(completion, Budget::new(buffer.clone(), None), now, wall, Records::default());
         for number in 0..records {
             let message = Message::new(number.to_string());
             let footprint = message_footprint(&message);

@@ -20,14 +20,14 @@ use self::giving_up::because;
 use self::in_flight::InFlight;
 pub(crate) use self::landing::{lost_track, overtaken};
 use super::batch::{Arrival, Batch, Order};
-use super::buffer::Buffer;
+use super::budget::Budget;
 use super::completion::Completion;
 use super::receipt::Receipt;
 use super::sequencer::Sequencer;
 use super::waiters::Settlement;
 use crate::clock::{earliest, later};
 use crate::error::Error;
-use crate::record::{ProducerId, Records, Room};
+use crate::record::{ProducerId, Room};
 
 /// The settings that decide when a batch may go.
 #[derive(Clone, Debug)]
@@ -124,14 +124,14 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Appends a message to the open batch, or opens one. Its room in the buffers is taken already. `None` where
+    /// Appends a message to the open batch, or opens one. Its room in the budget is taken already. `None` where
     /// nothing is taken any more.
     #[inline]
     pub(crate) fn append(
         &mut self,
         arrival: &Arrival<'_>,
         policy: &Policy,
-        open: impl FnOnce(u64) -> (Arc<Completion>, [Option<Arc<Buffer>>; 2], i64),
+        open: impl FnOnce(u64) -> (Arc<Completion>, Budget, i64),
     ) -> Option<Appended> {
         if self.closed {
             return None;
@@ -145,12 +145,9 @@ impl Queue {
             self.room = last.records().room();
         }
         self.serial += 1;
-        let (completion, buffers, wall) = open(self.serial);
-        let records = match &buffers[0] {
-            Some(buffer) => buffer.records(self.room),
-            None => Records::with_room(self.room),
-        };
-        let mut batch = Batch::open(completion, buffers, arrival.now, wall, records);
+        let (completion, budget, wall) = open(self.serial);
+        let records = budget.records(self.room);
+        let mut batch = Batch::open(completion, budget, arrival.now, wall, records);
         let receipt = batch.push(arrival, policy.delivery, policy.max_batch_bytes)?;
         self.waiting.push_back(batch);
         self.open = true;

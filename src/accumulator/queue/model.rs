@@ -17,11 +17,11 @@ use tokio::time::Instant;
 
 use self::broker::{Broker, Sent};
 use super::{Policy, Queue, Readiness, Take};
-use crate::Message;
 use crate::accumulator::batch::{Arrival, Batch};
 use crate::accumulator::waiters::{Settlement, Woken};
-use crate::accumulator::{Buffer, Completion, Receipt};
+use crate::accumulator::{Budget, Buffer, Completion, Receipt};
 use crate::error::{Error, ErrorKind, Fate};
+use crate::message::Message;
 use crate::record::{ProducerId, message_footprint};
 use crate::supervisor::Supervisor;
 use crate::telemetry::Log;
@@ -73,6 +73,7 @@ struct World {
     queue: Queue,
     policy: Policy,
     buffer: Arc<Buffer>,
+    budget: Budget,
     supervisor: Arc<Supervisor>,
     log: Log,
     waker: Waker,
@@ -111,11 +112,13 @@ impl World {
             longest_attempt: 60 * 1_000 * MS,
             encodes_aside: random.u8(..4) == 0,
         };
+        let buffer = Buffer::new(1 << 20);
         Self {
             random,
             policy,
             queue: Queue::default(),
-            buffer: Buffer::new(1 << 20),
+            budget: Budget::new(buffer.clone(), None),
+            buffer,
             supervisor: Supervisor::new(None),
             log: Log::ambient(),
             waker: Waker::from(Arc::new(Foreign)),
@@ -153,9 +156,9 @@ impl World {
         let footprint = message_footprint(&message);
         self.buffer.try_take(footprint).unwrap();
         let arrival = Arrival { message: &message, footprint, now: self.now, deadline };
-        let (buffer, supervisor) = (self.buffer.clone(), self.supervisor.clone());
+        let (budget, supervisor) = (self.budget.clone(), self.supervisor.clone());
         let appended = self.queue.append(&arrival, &self.policy, |serial| {
-            (Completion::new("t".into(), 0, serial, supervisor), [Some(buffer), None], 0)
+            (Completion::new("t".into(), 0, serial, supervisor), budget, 0)
         });
         let receipt = appended.unwrap().receipt;
         assert!(receipt.completion().poll(receipt.index(), &self.waker).is_pending());

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{Acks, Compression, EngineKind, Idempotence, OpenCircuit, Partitioning, SaslMechanism};
+use crate::compression::Compression;
+use crate::config::{Acks, EngineKind, Idempotence, SaslMechanism};
+use crate::partitioner::Partitioning;
+use crate::resilience::OpenCircuit;
 
 /// Whose name a value was given under. Kafka's names carry their unit, ours do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

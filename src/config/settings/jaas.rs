@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::Secret;
+use crate::config::Secret;
 
 /// Name and password as a JAAS line gives them.
 pub(super) struct Login {

@@ -21,7 +21,7 @@ pub(super) use reader::Reader;
 use self::codec::Spelling;
 use self::foreign::Verdict;
 use self::security::Security;
-use crate::ProducerConfig;
+use crate::config::ProducerConfig;
 
 /// A setting as people meet it: its names, unit, effect and value. The guide `docs::configuration` lists them.
 ///

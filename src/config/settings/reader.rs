@@ -2,8 +2,8 @@
 
 use super::security::Security;
 use super::{Draft, Known, Setting, Verdict, lookup, names, near};
+use crate::config::{ProducerConfig, Secret};
 use crate::error::{Error, ErrorKind, Result};
-use crate::{ProducerConfig, Secret};
 
 pub(crate) struct Reader {
     draft: Draft,

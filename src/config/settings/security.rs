@@ -2,7 +2,7 @@
 
 use super::codec::choice;
 use super::jaas::Login;
-use crate::{Pem, ProducerConfig, SaslConfig, SaslMechanism, Secret, TlsConfig, TlsRoots};
+use crate::config::{Pem, ProducerConfig, SaslConfig, SaslMechanism, Secret, TlsConfig, TlsRoots};
 
 pub(super) const NO_TOKENS: &str = "where tokens come from cannot be said in text: set security.protocol=SSL, leave \
                                     sasl.* out, and add SaslConfig::oauth_bearer in code";

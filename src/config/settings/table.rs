@@ -6,9 +6,8 @@ use super::codec::{
 };
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, jaas};
-use crate::config::Source;
 use crate::config::tls::Identity;
-use crate::{Pem, ProducerConfig, Secret, TlsRoots};
+use crate::config::{Pem, ProducerConfig, Secret, Source, TlsRoots};
 
 /// A row that reads into a field of the same name.
 macro_rules! field {
@@ -361,7 +360,7 @@ fn some_text(text: &str) -> Result<String, String> {
     }
 }
 
-fn tls(config: &ProducerConfig, print: impl Fn(&crate::TlsConfig) -> String) -> String {
+fn tls(config: &ProducerConfig, print: impl Fn(&crate::config::TlsConfig) -> String) -> String {
     config.tls.as_ref().map(print).unwrap_or_default()
 }
 

@@ -21,8 +21,7 @@ use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
 use super::wire::{RequestFailed, Wire};
-use crate::clock::Clock;
-use crate::config::{Address, SaslConfig};
+use crate::config::{Address, SaslConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
 /// What every connection needs to know.
@@ -31,7 +30,7 @@ pub(super) struct Settings {
     pub(super) client_id: Arc<str>,
     pub(super) connect_timeout: Duration,
     pub(super) idle: Duration,
-    pub(super) clock: Clock,
+    pub(super) clock: WallClock,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<super::tls::Tls>,
     pub(super) sasl: Option<SaslConfig>,
@@ -189,7 +188,7 @@ impl Connection {
         self: &Arc<Self>,
         body: R,
         limit: Duration,
-        clock: &Clock,
+        clock: &WallClock,
     ) -> Result<R::ResponseBody>
     where
         R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
@@ -203,7 +202,7 @@ impl Connection {
         self: &Arc<Self>,
         body: R,
         limit: Duration,
-        clock: &Clock,
+        clock: &WallClock,
         late: impl FnOnce() + Send,
     ) -> Result<R::ResponseBody>
     where
@@ -328,13 +327,13 @@ impl Drop for Raised<'_> {
 /// A request under way. However it ends, also where its caller drops it, the connection counts one less.
 struct Pending<'a> {
     connection: &'a Connection,
-    clock: &'a Clock,
+    clock: &'a WallClock,
     /// Whether it ended by itself: an answer, a failure, or its time limit.
     ended: bool,
 }
 
 impl<'a> Pending<'a> {
-    fn of(connection: &'a Connection, clock: &'a Clock) -> Self {
+    fn of(connection: &'a Connection, clock: &'a WallClock) -> Self {
         let mut unanswered = connection.unanswered.lock();
         if unanswered.requests == 0 {
             unanswered.since = Some(Instant::now());

@@ -37,16 +37,13 @@ pub(crate) use self::observe::Observer;
 use self::pace::LATE;
 use self::questions::FirstId;
 use self::rotation::Rotation;
-#[cfg(feature = "tls")]
-pub(crate) use self::tls::check as check_tls;
 use self::versions::Needs;
 use super::{
     Answer, Ask, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId, PartitionBatch,
     Produced, Stage, TopicMetadata,
 };
-use crate::Compression;
-use crate::clock::Clock;
-use crate::config::{Acks, Address, ProducerConfig};
+use crate::compression::Compression;
+use crate::config::{Acks, Address, ProducerConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::ProducerId;
 
@@ -65,7 +62,7 @@ pub(crate) struct MessengerEngine {
 }
 
 impl MessengerEngine {
-    pub(crate) fn new(config: &ProducerConfig, clock: Clock, observer: Observer) -> Self {
+    pub(crate) fn new(config: &ProducerConfig, clock: WallClock, observer: Observer) -> Self {
         let settings = Settings {
             client_id: config.client_id.as_str().into(),
             connect_timeout: config.timeouts.connect,
@@ -91,7 +88,7 @@ impl MessengerEngine {
         }
     }
 
-    fn clock(&self) -> &Clock {
+    fn clock(&self) -> &WallClock {
         &self.brokers.settings().clock
     }
 

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::sasl;
-use crate::clock::{Clock, deadline, scaled};
-use crate::config::{Address, SaslConfig};
+use crate::clock::{deadline, scaled};
+use crate::config::{Address, SaslConfig, WallClock};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Part of its lifetime after which a session is renewed; a random bit on top keeps a fleet from doing so at once.
@@ -26,7 +26,7 @@ const AT_LEAST: Duration = Duration::from_millis(1_100);
 pub(super) struct Session {
     turn: Arc<Mutex<State>>,
     sasl: SaslConfig,
-    clock: Clock,
+    clock: WallClock,
 }
 
 /// The right to begin a request.
@@ -40,7 +40,7 @@ pub(super) struct State {
 }
 
 impl Session {
-    pub(super) fn new(lifetime: Option<Duration>, sasl: SaslConfig, clock: Clock) -> Self {
+    pub(super) fn new(lifetime: Option<Duration>, sasl: SaslConfig, clock: WallClock) -> Self {
         let state = State { renew_at: renew_at(lifetime, &clock), failed: None };
         Self { turn: Arc::new(Mutex::new(state)), sasl, clock }
     }
@@ -64,7 +64,12 @@ impl Session {
     }
 }
 
-async fn renew(mut turn: Turn, connection: Arc<Connection>, sasl: SaslConfig, clock: Clock) -> Result<Turn> {
+async fn renew(
+    mut turn: Turn,
+    connection: Arc<Connection>,
+    sasl: SaslConfig,
+    clock: WallClock,
+) -> Result<Turn> {
     let address = connection.address();
     let login = sasl::log_in(connection.wire(), address, &sasl);
     let limit = connection.connect_timeout();
@@ -89,7 +94,7 @@ fn too_slow(address: &Address, limit: Duration) -> Error {
     )
 }
 
-fn renew_at(lifetime: Option<Duration>, clock: &Clock) -> Option<(Instant, SystemTime)> {
+fn renew_at(lifetime: Option<Duration>, clock: &WallClock) -> Option<(Instant, SystemTime)> {
     let part = RENEW_AFTER + RENEW_SPREAD * fastrand::f64();
     let wait = scaled(lifetime?, part).max(AT_LEAST);
     Some((deadline(Instant::now(), wait)?, clock.wall().checked_add(wait)?))

@@ -10,7 +10,7 @@ use super::api::{
     InitProducerIdRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
     version,
 };
-use crate::Compression;
+use crate::compression::Compression;
 use crate::config::{Address, ProducerConfig};
 use crate::error::{Error, ErrorKind, Result};
 

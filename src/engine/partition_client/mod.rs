@@ -27,7 +27,7 @@ use super::{
     Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, PartitionBatch, Produced, Stage,
     TopicMetadata,
 };
-use crate::Compression;
+use crate::compression::Compression;
 use crate::config::{Address, ProducerConfig, SaslConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::message::Message;

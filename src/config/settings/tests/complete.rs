@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::*;
 use super::read;
-use crate::{SaslConfig, TlsConfig};
+use crate::config::{SaslConfig, TlsConfig};
 
 #[test]
 fn the_guide_has_every_setting() {

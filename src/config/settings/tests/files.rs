@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::super::*;
 use super::read;
-use crate::{ErrorCode, SaslConfig, TlsConfig, TlsRoots};
+use crate::config::{SaslConfig, TlsConfig, TlsRoots};
+use crate::error::ErrorCode;
 
 fn problem<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let error = read(pairs).unwrap_err();
@@ -82,7 +83,7 @@ fn a_file_of_librdkafkas_is_understood() {
     .unwrap();
     assert_eq!(config.batch.linger, Duration::from_millis(7));
     assert_eq!(config.retry.max_attempts, Some(3));
-    assert!(matches!(config.partitioning, crate::Partitioning::Crc32));
+    assert!(matches!(config.partitioning, crate::partitioner::Partitioning::Crc32));
     assert!(matches!(config.tls.unwrap().roots, TlsRoots::Pem(pems) if pems.len() == 1));
 }
 
@@ -164,7 +165,7 @@ fn security_is_what_was_asked_for_and_never_less() {
 
 #[test]
 fn what_code_set_stays_where_text_says_nothing() {
-    let tokens = || async { Ok(crate::Token::new("t")) };
+    let tokens = || async { Ok(crate::config::Token::new("t")) };
     let coded = ProducerConfig::new(["a:1"])
         .tls(TlsConfig::default().server_name("kafka"))
         .sasl(SaslConfig::oauth_bearer(tokens))
@@ -174,7 +175,7 @@ fn what_code_set_stays_where_text_says_nothing() {
     assert_eq!(config.brokers, ["a:1"]);
     assert_eq!(config.topic.as_deref(), Some("events"));
     assert_eq!(config.tls.unwrap().server_name.as_deref(), Some("kafka"));
-    assert_eq!(config.sasl.unwrap().mechanism, crate::SaslMechanism::OauthBearer);
+    assert_eq!(config.sasl.unwrap().mechanism, crate::config::SaslMechanism::OauthBearer);
 }
 
 #[test]
@@ -185,6 +186,6 @@ fn pem_text_on_one_line_gets_its_lines_back() {
         "-----BEGIN CERTIFICATE----- MIIB AA== -----END CERTIFICATE-----",
         "-----BEGIN CERTIFICATE-----\\nMIIB\\nAA==\\n-----END CERTIFICATE-----\\n",
     ] {
-        assert_eq!(security::pem_text(text).unwrap(), crate::Pem::text(expected), "{text}");
+        assert_eq!(security::pem_text(text).unwrap(), crate::config::Pem::text(expected), "{text}");
     }
 }

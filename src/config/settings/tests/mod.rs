@@ -8,6 +8,6 @@ mod round_trip;
 
 use super::*;
 
-fn read<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> crate::Result<ProducerConfig> {
+fn read<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> crate::error::Result<ProducerConfig> {
     ProducerConfig::from_properties(pairs)
 }

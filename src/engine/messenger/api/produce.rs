@@ -9,7 +9,7 @@ use rskafka::protocol::messages::{
 };
 
 use super::{Reader, Writer, request_body, version};
-use crate::Compression;
+use crate::compression::Compression;
 use crate::engine::{Answer, PartitionBatch};
 use crate::record::{BATCH_OVERHEAD, encode_batch};
 use crate::telemetry::Log;

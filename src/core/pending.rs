@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Core;
-use super::core::{ended_error, why};
+use super::ended::{ended_error, why};
 use crate::context::Ended;
 use crate::error::{Error, Fate, Wait};
 use crate::sender::{Partition, waiting};
@@ -14,7 +14,7 @@ use crate::sender::{Partition, waiting};
 const NAMED: usize = 3;
 
 /// See the [module](self).
-pub(super) struct Pending {
+pub(crate) struct Pending {
     messages: u64,
     topics: String,
     wait: Wait,
@@ -22,7 +22,7 @@ pub(super) struct Pending {
 }
 
 impl Core {
-    pub(super) fn pending(&self) -> Pending {
+    pub(crate) fn pending(&self) -> Pending {
         let mut partitions = self.metadata.partitions();
         partitions.retain(|partition| !partition.is_idle());
         Pending {
@@ -36,13 +36,13 @@ impl Core {
 
 impl Pending {
     /// The error of a flush that a context ended: how many messages, of which topics, and why.
-    pub(super) fn unflushed(&self, ended: Ended) -> Error {
+    pub(crate) fn unflushed(&self, ended: Ended) -> Error {
         let are = if self.messages == 1 { "message is" } else { "messages are" };
         self.explain(&format!("{} {are} still pending{} ({})", self.messages, self.topics, why(ended)), ended)
     }
 
     /// The error of a close that had to fail `left` of them.
-    pub(super) fn undelivered(&self, left: u64, ended: Ended) -> Error {
+    pub(crate) fn undelivered(&self, left: u64, ended: Ended) -> Error {
         let were = if left == 1 { "message was" } else { "messages were" };
         let what =
             format!("{left} {were} not acknowledged before close ended{} ({})", self.topics, why(ended));

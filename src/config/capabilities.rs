@@ -1,6 +1,7 @@
 //! What each engine can do: declared, so that validation can refuse the rest by name.
 
-use crate::{Compression, EngineKind};
+use crate::compression::Compression;
+use crate::config::EngineKind;
 
 /// What an engine can do.
 #[derive(Clone, Copy, Debug)]

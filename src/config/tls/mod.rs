@@ -1,5 +1,10 @@
 //! Whom this producer trusts, and who it says it is (TLS).
 
+#[cfg(feature = "tls")]
+pub(crate) mod client_config;
+#[cfg(feature = "tls")]
+mod provider;
+
 use std::fmt;
 use std::path::PathBuf;
 #[cfg(feature = "tls")]
@@ -153,7 +158,7 @@ impl TlsConfig {
             _ => {}
         }
         #[cfg(feature = "tls")]
-        if let Err(problem) = crate::engine::check_tls(self) {
+        if let Err(problem) = client_config::check(self) {
             problems.push(problem);
         }
     }

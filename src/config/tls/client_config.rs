@@ -6,12 +6,12 @@ use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::provider::provider;
-use crate::config::{Pem, TlsConfig, TlsRoots};
+use super::{Pem, TlsConfig, TlsRoots};
 use crate::error::{Error, ErrorKind, Result, printable};
 
 /// What the settings and their files hold at the moment.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Material {
+pub(crate) struct Material {
     authorities: Vec<Bytes>,
     identity: Option<(Bytes, Bytes)>,
 }
@@ -28,7 +28,7 @@ const IDENTITY: &str = "tls.identity (ssl.keystore.location)";
 impl Material {
     /// Reads every file. They are small and local; who keeps them on a network reads them himself and hands in
     /// [`Pem::text`].
-    pub(super) fn read(config: &TlsConfig) -> Result<Self> {
+    pub(crate) fn read(config: &TlsConfig) -> Result<Self> {
         let authorities = match &config.roots {
             TlsRoots::Pem(pems) => pems.iter().map(|pem| read(pem, AUTHORITIES)).collect::<Result<_>>()?,
             _ => Vec::new(),
@@ -63,7 +63,7 @@ fn invalid(text: String) -> Error {
 }
 
 /// Whether a configuration can be built, as far as that shows without reading files.
-pub(crate) fn check(config: &TlsConfig) -> Result<(), String> {
+pub(super) fn check(config: &TlsConfig) -> Result<(), String> {
     if config.client_config.is_some() {
         return Ok(());
     }
@@ -82,7 +82,7 @@ pub(crate) fn check(config: &TlsConfig) -> Result<(), String> {
 /// In the first line of an encrypted key ("ENCRYPTED PRIVATE KEY"), or its second ("Proc-Type: 4,ENCRYPTED").
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
-pub(super) fn build(config: &TlsConfig, material: &Material) -> Result<ClientConfig> {
+pub(crate) fn build(config: &TlsConfig, material: &Material) -> Result<ClientConfig> {
     let provider = provider(config).map_err(invalid)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-use crate::config::TlsConfig;
+use super::TlsConfig;
 
 /// The provider of the configuration, of the process, or of this crate's features; or what to do to have one.
 pub(super) fn provider(config: &TlsConfig) -> Result<Arc<CryptoProvider>, String> {

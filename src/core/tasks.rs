@@ -30,7 +30,7 @@ pub struct TaskState {
 }
 
 impl Core {
-    pub(super) fn tasks(&self) -> Vec<TaskState> {
+    pub(crate) fn tasks(&self) -> Vec<TaskState> {
         let turns: HashMap<_, _> =
             self.brokers.all().iter().map(|broker| (broker.name(), broker.turns())).collect();
         let state = |(name, polls, busy): (Arc<str>, u64, bool)| {

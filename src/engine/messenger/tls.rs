@@ -1,8 +1,5 @@
 //! Encrypted sockets, and what a failed handshake means for the person who has to fix it.
 
-mod client_config;
-mod provider;
-
 use std::io;
 use std::sync::Arc;
 
@@ -13,8 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use self::client_config::Material;
-pub(crate) use self::client_config::check;
+use crate::config::tls::client_config::{Material, build};
 use crate::config::{Address, TlsConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::telemetry::Log;
@@ -88,7 +84,7 @@ impl Tls {
                 return Ok(config.clone());
             }
         }
-        let config = Arc::new(client_config::build(&self.config, &material)?);
+        let config = Arc::new(build(&self.config, &material)?);
         *last = Some((material, config.clone()));
         Ok(config)
     }

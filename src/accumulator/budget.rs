@@ -1,0 +1,127 @@
+//! Space for messages: in the buffer as a whole, and in the share of it that one topic may fill.
+
+use std::sync::Arc;
+
+use super::buffer::{Buffer, NoRoom};
+use crate::record::{Records, Room};
+use crate::telemetry::Log;
+
+/// Where the space of a topic's messages comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    whole: Arc<Buffer>,
+    /// `None` where a topic may fill the whole buffer.
+    share: Option<Arc<Buffer>>,
+}
+
+impl Budget {
+    /// `share`: the bytes that one topic may fill, where that is less than all.
+    pub(crate) fn new(whole: Arc<Buffer>, share: Option<usize>) -> Self {
+        Self { whole, share: share.map(Buffer::new) }
+    }
+
+    /// The part of the buffer that the topic may fill, where that is less than all.
+    pub(crate) fn share(&self) -> Option<&Arc<Buffer>> {
+        self.share.as_ref()
+    }
+
+    /// Whether this many bytes can ever be taken.
+    pub(crate) fn can_hold(&self, bytes: usize) -> bool {
+        let share = self.share.as_ref().map_or(usize::MAX, |share| share.capacity());
+        bytes <= share.min(self.whole.capacity())
+    }
+
+    #[inline]
+    pub(crate) fn try_take(&self, bytes: usize) -> Result<Held<'_>, NoRoom> {
+        match &self.share {
+            None => self.whole.try_take(bytes)?,
+            Some(share) => {
+                share.try_take(bytes)?;
+                take_second(&self.whole, share, bytes)?;
+            }
+        }
+        Ok(self.held(bytes))
+    }
+
+    /// Waits in line for the topic's share, and for the whole buffer. Holds nothing of either while it waits.
+    ///
+    /// Cancel safe: a future that did not resolve took nothing.
+    pub(crate) async fn take(&self, bytes: usize) -> Result<Held<'_>, NoRoom> {
+        let Some(share) = &self.share else {
+            self.whole.take(bytes).await?;
+            return Ok(self.held(bytes));
+        };
+        // In turns: whichever is full is waited for.
+        for (first, second) in [(share, &self.whole), (&self.whole, share)].into_iter().cycle() {
+            first.take(bytes).await?;
+            match take_second(second, first, bytes) {
+                Ok(()) => break,
+                Err(NoRoom::Full) => {}
+                Err(NoRoom::Closed) => return Err(NoRoom::Closed),
+            }
+        }
+        Ok(self.held(bytes))
+    }
+
+    fn held(&self, bytes: usize) -> Held<'_> {
+        Held { budget: self, bytes }
+    }
+
+    /// Tasks that wait for space are woken: no lock may be held.
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.whole.give_back(bytes);
+        if let Some(share) = &self.share {
+            share.give_back(bytes);
+        }
+    }
+
+    /// Memory for a new batch.
+    pub(super) fn records(&self, room: Room) -> Records {
+        self.whole.records(room)
+    }
+
+    /// Takes back the memory of a settled batch, whose space was given back. No lock may be held: values are dropped.
+    pub(super) fn recycle(&self, records: Records, log: &Log) {
+        self.whole.recycle(records, log);
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let same_share = match (&self.share, &other.share) {
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            (mine, theirs) => mine.is_none() && theirs.is_none(),
+        };
+        same_share && Arc::ptr_eq(&self.whole, &other.whole)
+    }
+}
+
+/// Takes the bytes of `second` too, or gives back those of `first`.
+fn take_second(second: &Buffer, first: &Buffer, bytes: usize) -> Result<(), NoRoom> {
+    second.try_take(bytes).inspect_err(|_| first.give_back(bytes))
+}
+
+/// Space for a message that is not appended yet. It is given back unless it is [kept](Self::keep): whatever happens between
+/// taking and appending, no byte is lost.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    budget: &'a Budget,
+    bytes: usize,
+}
+
+impl Held<'_> {
+    /// Whether it is space of this budget.
+    pub(crate) fn is_of(&self, budget: &Budget) -> bool {
+        self.budget.is(budget)
+    }
+
+    /// The message was appended: its batch gives the bytes back.
+    #[inline]
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}

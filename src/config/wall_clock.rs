@@ -1,0 +1,43 @@
+//! The time of day.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::telemetry::Log;
+
+/// Where the time of day comes from: the system, or a function of the user's. The monotonic clock is tokio's, which
+/// tests can pause.
+#[derive(Clone, Default)]
+pub(crate) struct WallClock {
+    custom: Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>,
+    log: Log,
+}
+
+impl WallClock {
+    pub(crate) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self { custom: Some(Arc::new(now)), log: Log::default() }
+    }
+
+    /// This clock, whose panics are reported there.
+    pub(crate) fn reporting_to(self, log: &Log) -> Self {
+        Self { log: log.clone(), ..self }
+    }
+
+    /// Whether reading it calls code of the user's: not to be done while holding a lock.
+    pub(crate) fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+
+    /// The time of day; the system's, should the user's clock panic.
+    pub(crate) fn wall(&self) -> SystemTime {
+        let custom = self.custom.as_ref().and_then(|now| self.log.contain("the wall clock", || now()));
+        custom.unwrap_or_else(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WallClock")
+    }
+}

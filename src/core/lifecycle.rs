@@ -1,0 +1,222 @@
+//! The life of a producer: open, draining, failing what is left, closed. It never goes back.
+
+use tokio::sync::watch;
+
+use crate::error::Result;
+
+/// How far closing has come.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum State {
+    /// Messages are accepted.
+    #[default]
+    Open,
+    /// Nothing is accepted any more; what was accepted is sent. `driven`: a task waits for the end of that.
+    Draining { driven: bool },
+    /// A context ended, and what is left fails. `failed`: the messages that had failed before.
+    Failing { failed: u64 },
+    /// The outcome of `close`.
+    Closed(Result<()>),
+}
+
+/// See the [module](self). Everyone who waits for a state is woken when it changes.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    state: watch::Sender<State>,
+}
+
+impl Lifecycle {
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(*self.state.borrow(), State::Open)
+    }
+
+    /// Whether nothing is sent any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(*self.state.borrow(), State::Failing { .. } | State::Closed(_))
+    }
+
+    /// The outcome of `close`, once there is one.
+    pub(crate) fn outcome(&self) -> Option<Result<()>> {
+        outcome_of(&self.state.borrow())
+    }
+
+    /// Sees each change from now on.
+    pub(crate) fn watch(&self) -> Watched {
+        Watched { state: self.state.subscribe() }
+    }
+
+    /// Resolves when nothing is accepted any more.
+    pub(crate) async fn not_open(&self) {
+        // The sender lives as long as this does.
+        _ = self.state.subscribe().wait_for(|state| !matches!(state, State::Open)).await;
+    }
+
+    /// Accepts nothing from here on. Returns whether this call was the first.
+    pub(crate) fn drain(&self) -> bool {
+        self.change(|state| match state {
+            State::Open => Some(State::Draining { driven: false }),
+            _ => None,
+        })
+    }
+
+    /// Whether the caller is to wait for the end of draining: one task does, and another one where that ended early.
+    pub(crate) fn drive(&self) -> bool {
+        self.change(|state| match state {
+            State::Draining { driven: false } => Some(State::Draining { driven: true }),
+            _ => None,
+        })
+    }
+
+    /// The task that waited for the end of draining ended with its runtime: another one has to.
+    pub(crate) fn undriven(&self) {
+        self.change(|state| match state {
+            State::Draining { driven: true } => Some(State::Draining { driven: false }),
+            _ => None,
+        });
+    }
+
+    /// Everything was settled in time. Returns `false` where a context had ended meanwhile.
+    pub(crate) fn drained(&self) -> bool {
+        self.change(|state| match state {
+            State::Draining { .. } => Some(State::Closed(Ok(()))),
+            _ => None,
+        })
+    }
+
+    /// What is left fails from here on. Several contexts may end at the same time: all count from the state at the first,
+    /// which is returned; or the outcome, where there is one.
+    pub(crate) fn fail(&self, failed: u64) -> Result<u64, Result<()>> {
+        self.change(|state| match state {
+            State::Open | State::Draining { .. } => Some(State::Failing { failed }),
+            _ => None,
+        });
+        match &*self.state.borrow() {
+            State::Failing { failed } => Ok(*failed),
+            State::Closed(outcome) => Err(outcome.clone()),
+            State::Open | State::Draining { .. } => Ok(failed),
+        }
+    }
+
+    /// The end, with this outcome unless there is one. Returns the outcome that holds.
+    pub(crate) fn close(&self, outcome: Result<()>) -> Result<()> {
+        let mut outcome = Some(outcome);
+        self.change(|state| match state {
+            State::Closed(_) => None,
+            _ => outcome.take().map(State::Closed),
+        });
+        self.outcome().unwrap_or(Ok(()))
+    }
+
+    fn change(&self, next: impl FnOnce(&State) -> Option<State>) -> bool {
+        // Dropped without the lock: an error may hold one of the user's.
+        let mut former = None;
+        let changed = self.state.send_if_modified(|state| match next(state) {
+            Some(next) => {
+                former = Some(std::mem::replace(state, next));
+                true
+            }
+            None => false,
+        });
+        drop(former);
+        changed
+    }
+}
+
+fn outcome_of(state: &State) -> Option<Result<()>> {
+    match state {
+        State::Closed(outcome) => Some(outcome.clone()),
+        _ => None,
+    }
+}
+
+/// A view of the state that misses no change.
+pub(crate) struct Watched {
+    state: watch::Receiver<State>,
+}
+
+impl Watched {
+    /// The outcome of `close`, once there is one. A change after this call ends [`changed`](Self::changed).
+    pub(crate) fn outcome(&mut self) -> Option<Result<()>> {
+        outcome_of(&self.state.borrow_and_update())
+    }
+
+    /// Resolves at the next change.
+    pub(crate) async fn changed(&mut self) {
+        // The sender lives as long as whoever watches.
+        _ = self.state.changed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+
+    /// One call, by its name, and whether it changes something.
+    fn calls(life: &Lifecycle) -> [(&'static str, bool); 5] {
+        let before = |life: &Lifecycle| format!("{:?}", *life.state.borrow());
+        let changes = |call: &dyn Fn(&Lifecycle)| {
+            let copy = Lifecycle { state: watch::Sender::new(life.state.borrow().clone()) };
+            let was = before(&copy);
+            call(&copy);
+            was != before(&copy)
+        };
+        [
+            (
+                "drain",
+                changes(&|life| {
+                    _ = life.drain();
+                }),
+            ),
+            (
+                "drive",
+                changes(&|life| {
+                    _ = life.drive();
+                }),
+            ),
+            (
+                "drained",
+                changes(&|life| {
+                    _ = life.drained();
+                }),
+            ),
+            ("fail", changes(&|life| drop(life.fail(7)))),
+            ("close", changes(&|life| drop(life.close(Ok(()))))),
+        ]
+    }
+
+    fn allowed(life: &Lifecycle) -> Vec<&'static str> {
+        calls(life).into_iter().filter(|(_, changes)| *changes).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn each_state_allows_only_what_leads_further() {
+        let life = Lifecycle::default();
+        assert!(life.is_open() && !life.is_stopped());
+        assert_eq!(allowed(&life), ["drain", "fail", "close"]);
+        assert!(life.drain() && !life.drain());
+        assert!(!life.is_open() && !life.is_stopped());
+        assert_eq!(allowed(&life), ["drive", "drained", "fail", "close"]);
+        assert!(life.drive() && !life.drive());
+        life.undriven();
+        assert!(life.drive(), "another task takes over");
+        assert!(matches!(life.fail(3), Ok(3)));
+        assert!(matches!(life.fail(9), Ok(3)), "all count from the first");
+        assert!(life.is_stopped() && life.outcome().is_none());
+        assert_eq!(allowed(&life), ["close"]);
+        let first = life.close(Err(Error::new(ErrorKind::DeadlineExceeded, "first")));
+        let second = life.close(Ok(()));
+        assert!(first.is_err() && second.is_err(), "the first outcome holds");
+        assert!(life.fail(1).is_err());
+        assert!(allowed(&life).is_empty());
+    }
+
+    #[test]
+    fn what_drained_in_time_is_closed_well() {
+        let life = Lifecycle::default();
+        assert!(!life.drained(), "nothing is closed without a call of close");
+        life.drain();
+        assert!(life.drained() && life.is_stopped());
+        assert!(matches!(life.outcome(), Some(Ok(()))));
+        assert!(matches!(life.close(Err(Error::new(ErrorKind::Cancelled, "late"))), Ok(())));
+    }
+}
