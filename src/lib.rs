@@ -40,9 +40,12 @@ mod topic_name;
 pub use crate::core::TaskState;
 pub use accumulator::{Delivery, Receipt};
 pub use compression::Compression;
+#[cfg(feature = "text-config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "text-config")))]
+pub use config::Setting;
 pub use config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, Credentials, CredentialsProvider, EngineKind,
-    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret, Setting,
+    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret,
     TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;

@@ -4,8 +4,8 @@
 mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
-#[cfg(feature = "snappy")]
 pub(crate) mod scratch;
+#[cfg(feature = "snappy")]
 mod snappy;
 #[cfg(feature = "zstd")]
 mod zstd;

@@ -2,14 +2,11 @@
 
 mod address;
 mod capabilities;
-#[cfg(feature = "serde")]
-mod deserialize;
-mod environment;
-mod properties;
 mod sasl;
 mod secret;
 mod sections;
-mod settings;
+#[cfg(feature = "text-config")]
+mod text;
 pub(crate) mod tls;
 mod validate;
 mod wall_clock;
@@ -27,7 +24,9 @@ pub use sasl::{
 pub(crate) use sasl::{Source, credentials_for, token_for};
 pub use secret::Secret;
 pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
-pub use settings::Setting;
+#[cfg(feature = "text-config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "text-config")))]
+pub use text::Setting;
 pub use tls::{Pem, TlsConfig, TlsRoots};
 pub(crate) use wall_clock::WallClock;
 

@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 
 use zeroize::Zeroizing;
 
-use super::ProducerConfig;
-use super::settings::{Reader, names, slips};
+use super::{Reader, names, slips};
+use crate::config::ProducerConfig;
 use crate::error::Result;
 
 /// Prefix of the container images' variables.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::ProducerConfig;
-use super::settings::Reader;
+use super::Reader;
+use crate::config::ProducerConfig;
 use crate::error::{Error, ErrorKind, Result};
 
 impl ProducerConfig {

@@ -2,9 +2,13 @@
 //! made.
 
 mod codec;
+#[cfg(feature = "serde")]
+mod deserialize;
+mod environment;
 mod foreign;
 mod jaas;
 mod near;
+mod properties;
 mod reader;
 mod security;
 mod table;
@@ -14,9 +18,9 @@ mod tests;
 use std::fmt;
 
 #[cfg(feature = "serde")]
-pub(super) use codec::{ACKS, COMPRESSION, Codec, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, WHEN_OPEN};
-pub(super) use near::slips;
-pub(super) use reader::Reader;
+use codec::{ACKS, COMPRESSION, Codec, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, WHEN_OPEN};
+use near::slips;
+use reader::Reader;
 
 use self::codec::Spelling;
 use self::foreign::Verdict;

@@ -5,14 +5,12 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::settings::{
-    ACKS, COMPRESSION, Codec, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, Reader, WHEN_OPEN,
-};
-use super::{
+use super::{ACKS, COMPRESSION, Codec, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, Reader, WHEN_OPEN};
+use crate::compression::Compression;
+use crate::config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, EngineKind, Idempotence, OpenCircuit, ProducerConfig,
     RetryConfig, SaslConfig, SaslMechanism, Secret, TimeoutConfig, TlsConfig,
 };
-use crate::compression::Compression;
 use crate::partitioner::Partitioning;
 use crate::resilience::{CircuitBreakerConfig, RateLimitConfig};
 
