@@ -184,18 +184,10 @@ impl Core {
         match self.supervisor.bound(ctx, &mut receipt).await {
             Ok(result) => {
                 let_go(message);
-                result.map_err(|error| self.as_deadline(ctx, error))
+                result.map_err(|error| as_deadline(error, ctx.ended()))
             }
             Err(ended) => self.call_off(ended, receipt, message).await,
         }
-    }
-
-    /// A message that expired by its context's deadline says so.
-    fn as_deadline(&self, ctx: &Context, error: Error) -> Error {
-        if error.kind() == ErrorKind::DeliveryTimeout && ctx.ended() == Some(Ended::Deadline) {
-            return error.with_kind(ErrorKind::DeadlineExceeded);
-        }
-        error
     }
 
     /// The context ended: withdraws the message if it has not left.
@@ -230,7 +222,7 @@ impl Core {
         // It may have been settled in this very moment.
         tokio::select! {
             biased;
-            result = &mut receipt => result,
+            result = &mut receipt => result.map_err(|error| as_deadline(error, Some(ended))),
             () = std::future::ready(()) => {
                 let topic = receipt.completion().topic_arc().clone();
                 let what = format!("the message was sent, but not acknowledged ({})", why(ended));
@@ -347,6 +339,14 @@ impl Core {
             // What goes wrong here is told to the next who asks.
             _ = timeout(limit, core.metadata.resolve(&core, &topic, &mut None)).await;
         });
+    }
+}
+
+/// The error of a message that expired by its context's deadline says so.
+fn as_deadline(error: Error, ended: Option<Ended>) -> Error {
+    match (error.kind(), ended) {
+        (ErrorKind::DeliveryTimeout, Some(Ended::Deadline)) => error.with_kind(ErrorKind::DeadlineExceeded),
+        _ => error,
     }
 }
 
