@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -29,20 +30,20 @@ pub(crate) fn open(files: &[PathBuf]) -> Result<Vec<Source>, String> {
         .collect()
 }
 
-/// Reads the sources one after the other, on a thread of its own: nothing can call off reading from a terminal or
+/// Reads the sources one after the other, on a separate thread: nothing can interrupt reading from a terminal or
 /// a pipe, and the end of the process does not wait for this thread.
 pub(crate) fn read(
     sources: Vec<Source>,
-    delimiter: &[u8],
+    delimiter: Option<&[u8]>,
     limit: usize,
     skip: u64,
 ) -> mpsc::Receiver<io::Result<Bytes>> {
     let (blocks, receiver) = mpsc::channel(4);
-    let delimiter = delimiter.to_vec();
+    let delimiter = delimiter.map(<[u8]>::to_vec);
     std::thread::spawn(move || {
         let mut skip = skip;
         for source in sources {
-            let mut source = Blocks::new(source, &delimiter, limit);
+            let mut source = Blocks::new(source, delimiter.as_deref(), limit);
             let mut next = || {
                 skip -= source.discard(skip)?;
                 source.next()
@@ -62,8 +63,8 @@ pub(crate) fn read(
 /// Cuts what is read at the last delimiter in it.
 struct Blocks<R> {
     source: R,
-    last: FinderRev<'static>,
-    delimiter: usize,
+    /// The delimiter and its length; none where all is one record.
+    last: Option<(FinderRev<'static>, usize)>,
     /// Largest record.
     limit: usize,
     /// Read, and not yet handed out.
@@ -71,9 +72,9 @@ struct Blocks<R> {
 }
 
 impl<R: Read> Blocks<R> {
-    fn new(source: R, delimiter: &[u8], limit: usize) -> Self {
-        let last = FinderRev::new(delimiter).into_owned();
-        Self { source, last, delimiter: delimiter.len(), limit, buffer: BytesMut::new() }
+    fn new(source: R, delimiter: Option<&[u8]>, limit: usize) -> Self {
+        let last = delimiter.map(|delimiter| (FinderRev::new(delimiter).into_owned(), delimiter.len()));
+        Self { source, last, limit, buffer: BytesMut::new() }
     }
 
     /// Reads past so many bytes, or to the end.
@@ -90,8 +91,12 @@ impl<R: Read> Blocks<R> {
                 let rest = std::mem::take(&mut self.buffer).freeze();
                 return Ok((!rest.is_empty()).then_some(rest));
             }
-            if let Some(at) = self.last.rfind(&self.buffer[searched..]) {
-                return Ok(Some(self.buffer.split_to(searched + at + self.delimiter).freeze()));
+            if let Some((last, length)) = &self.last {
+                if let Some(at) = last.rfind(&self.buffer[searched..]) {
+                    return Ok(Some(self.buffer.split_to(searched + at + length).freeze()));
+                }
+                // A delimiter may have begun at the end.
+                searched = (self.buffer.len() + 1).saturating_sub(*length);
             }
             if self.buffer.len() > self.limit {
                 let limit = self.limit;
@@ -99,8 +104,6 @@ impl<R: Read> Blocks<R> {
                     "a record is larger than {limit} bytes: is the delimiter right?"
                 )));
             }
-            // A delimiter may have begun at the end.
-            searched = (self.buffer.len() + 1).saturating_sub(self.delimiter);
         }
     }
 
@@ -118,21 +121,23 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-/// The records of a block, and the bytes that each takes in the input.
-pub(crate) fn records(block: &Bytes, delimiter: &Finder<'_>) -> impl Iterator<Item = (Bytes, usize)> {
+/// The records of a block, and where each is in it, with its delimiter.
+pub(crate) fn records(
+    block: &Bytes,
+    delimiter: Option<&Finder<'_>>,
+) -> impl Iterator<Item = (Bytes, Range<usize>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = &block[at..];
         if rest.is_empty() {
             return None;
         }
-        let (len, taken) = match delimiter.find(rest) {
-            Some(len) => (len, len + delimiter.needle().len()),
-            None => (rest.len(), rest.len()),
-        };
+        let found = delimiter.and_then(|delimiter| Some((delimiter.find(rest)?, delimiter.needle().len())));
+        let (len, taken) = found.map_or((rest.len(), rest.len()), |(len, ends)| (len, len + ends));
         let record = block.slice(at..at + len);
-        at += taken;
-        Some((record, taken))
+        let place = at..at + taken;
+        at = place.end;
+        Some((record, place))
     })
 }
 
@@ -152,13 +157,13 @@ mod tests {
     }
 
     fn split(input: &[u8], delimiter: &[u8], step: usize) -> Vec<Vec<u8>> {
-        let mut blocks = Blocks::new(Slowly(input, step), delimiter, 100);
+        let mut blocks = Blocks::new(Slowly(input, step), Some(delimiter), 100);
         let finder = Finder::new(delimiter);
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(block) = blocks.next().unwrap() {
-            for (record, taken) in records(&block, &finder) {
+            for (record, place) in records(&block, Some(&finder)) {
                 found.push(record.to_vec());
-                bytes += taken;
+                bytes += place.len();
             }
         }
         assert_eq!(bytes, input.len(), "every byte is accounted for");
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_record_without_end_is_refused_before_it_fills_the_memory() {
-        let mut blocks = Blocks::new(io::repeat(b'x'), b"\n", 1 << 20);
+        let mut blocks = Blocks::new(io::repeat(b'x'), Some(b"\n"), 1 << 20);
         let problem = blocks.next().unwrap_err().to_string();
         assert!(problem.contains("1048576") && blocks.buffer.len() < 2 << 20, "{problem}");
     }

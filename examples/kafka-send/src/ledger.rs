@@ -1,4 +1,4 @@
-//! What became of each record, in the order of the input.
+//! The outcome of each record, in the order of the input.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,8 +18,8 @@ use crate::record::{Failed, Reason};
 /// partition stands still and others do not.
 const WINDOW: usize = 1 << 18;
 
-/// So many failures are told one by one.
-const TOLD: u64 = 5;
+/// Failures that are printed one by one.
+const PRINTED: u64 = 5;
 
 /// A place in the input, between two records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,11 +57,13 @@ pub(crate) struct Ledger {
     /// Whether a failed record was put nowhere.
     pub(crate) gap: bool,
     kept: Option<(PathBuf, File)>,
+    /// Whether the run goes on past a failed record.
+    keeps_going: bool,
 }
 
 impl Ledger {
-    /// `keep` is where failed records are appended.
-    pub(crate) fn new(keep: Option<&Path>) -> io::Result<Self> {
+    /// `keep` is where failed records are appended. With it, or if `keep_going` is set, a failure does not end the run.
+    pub(crate) fn new(keep: Option<&Path>, keep_going: bool) -> io::Result<Self> {
         let open = |path: &Path| -> io::Result<_> {
             Ok((path.to_owned(), File::options().append(true).create(true).open(path)?))
         };
@@ -73,12 +75,18 @@ impl Ledger {
             failed: 0,
             gap: false,
             kept: keep.map(open).transpose()?,
+            keeps_going: keep_going,
         })
     }
 
-    /// Whether a failed record is put somewhere.
-    pub(crate) fn keeps_failed(&self) -> bool {
-        self.kept.is_some()
+    /// Whether the run is over, as a record failed that was put nowhere.
+    pub(crate) fn is_over(&self) -> bool {
+        self.gap && !self.keeps_going
+    }
+
+    /// Whether the run is over once a record has failed.
+    pub(crate) fn ends_at_a_failure(&self) -> bool {
+        self.kept.is_none() && !self.keeps_going
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -162,7 +170,7 @@ impl Ledger {
             format!("record {record}: {} ({}, {}, {})", reason.error, reason.code, reason.kind, reason.fate);
         // The record first: standard error may be gone.
         let kept = self.write(error, reason);
-        if self.failed <= TOLD {
+        if self.failed <= PRINTED {
             progress::say(line);
         }
         kept

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use rskafka_producer::{Producer, Stats};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// Shows progress until it is dropped: four times a second on a terminal, else a line each second.
 pub(crate) async fn show(producer: Producer) {
@@ -20,6 +20,25 @@ pub(crate) async fn show(producer: Producer) {
         let text = line(&stats, stats.records_acked - before.1, now - before.0);
         before = (now, stats.records_acked);
         write(&if on_terminal { format!("\r{text}\x1b[K") } else { format!("{text}\n") });
+    }
+}
+
+/// Says what messages wait for while none is stored: after one second, then after two more, four more and so on.
+pub(crate) async fn explain(producer: Producer) {
+    const FIRST: Duration = Duration::from_secs(1);
+    let (mut stored, mut patience) = (0, FIRST);
+    loop {
+        sleep(patience).await;
+        let now = producer.stats().records_acked;
+        if now != stored {
+            (stored, patience) = (now, FIRST);
+            continue;
+        }
+        let explanation = producer.explain();
+        if !explanation.is_empty() {
+            say(format_args!("kafka-send: waiting: {explanation}"));
+            patience *= 2;
+        }
     }
 }
 

@@ -15,41 +15,54 @@ use crate::options::Options;
 /// What makes a message of a record.
 pub(crate) struct Reader {
     json: bool,
-    /// Parts key and value of a line.
+    /// Separates key and value of a line.
     separator: Option<Finder<'static>>,
     partition: Option<i32>,
     key: Option<Bytes>,
     headers: Vec<Header>,
     null_empty: bool,
+    /// Whether an empty line is a record.
+    empty_lines: bool,
+    /// Whether a record of the input may replace the topic that was named.
+    topic_given: bool,
 }
 
 impl Reader {
     pub(crate) fn new(options: &Options) -> Self {
         let separator = options.key_separator.as_deref().map(|separator| Finder::new(separator).into_owned());
-        let header = |(name, value): &(String, String)| Header {
+        let header = |(name, value): &(String, Option<String>)| Header {
             name: name.clone(),
-            value: Some(value.clone().into()),
+            value: value.clone().map(Bytes::from),
         };
         Self {
             json: options.json,
             separator,
-            partition: options.partition,
+            partition: options.partition(),
             key: options.key.clone().map(Bytes::from),
             headers: options.headers.iter().map(header).collect(),
             null_empty: options.null_empty,
+            empty_lines: options.empty_lines || options.whole_files,
+            topic_given: options.topic.is_some(),
         }
     }
 
-    /// Whether it holds nothing: blank lines may stand between JSON records. In lines, an empty one is a record.
-    pub(crate) fn passes_over(&self, record: &[u8]) -> bool {
-        self.json && record.iter().all(u8::is_ascii_whitespace)
+    /// Whether it is skipped. kcat skips empty lines, and sends those of spaces.
+    pub(crate) fn skips(&self, record: &[u8]) -> bool {
+        match self.json {
+            true => record.iter().all(u8::is_ascii_whitespace),
+            false => record.is_empty() && !self.empty_lines,
+        }
     }
 
     /// The error is a clause about the record.
     pub(crate) fn message(&self, record: Bytes) -> Result<Message, String> {
-        let mut message = if self.json { json(&record)? } else { line(record, self.separator.as_ref()) };
+        let mut message = match self.json {
+            true => json(&record, self.topic_given)?,
+            false => line(record, self.separator.as_ref()),
+        };
         if self.null_empty {
             message.value = message.value.filter(|value| !value.is_empty());
+            message.key = message.key.filter(|key| !key.is_empty());
         }
         message.key = message.key.or_else(|| self.key.clone());
         message.partition = message.partition.or(self.partition);
@@ -100,8 +113,65 @@ struct Record<'a> {
     _failed: Option<serde::de::IgnoredAny>,
 }
 
-fn json(record: &[u8]) -> Result<Message, String> {
-    let record: Record<'_> = serde_json::from_slice(record).map_err(|problem| problem.to_string())?;
+/// What marks a record as printed by `kcat -C -J`, of which `Envelope` is the form.
+#[derive(Deserialize)]
+struct Printed {
+    #[serde(default, deserialize_with = "present")]
+    payload: bool,
+    #[serde(default, deserialize_with = "present")]
+    tstype: bool,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(value).map(|_| true)
+}
+
+/// A record as `kcat -C -J` prints it. Where it was read is ignored, as it may be sent elsewhere.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+    /// Names and values in turn.
+    #[serde(default)]
+    headers: Vec<Option<String>>,
+    topic: Option<String>,
+    tstype: Option<String>,
+    ts: Option<i64>,
+    #[serde(rename = "partition")]
+    _partition: Option<i32>,
+    #[serde(rename = "offset")]
+    _offset: Option<i64>,
+    #[serde(rename = "broker")]
+    _broker: Option<i32>,
+}
+
+fn envelope(record: &[u8], topic_given: bool) -> Result<Message, String> {
+    let record: Envelope<'_> = serde_json::from_slice(record).map_err(|problem| problem.to_string())?;
+    let mut message = Message::default();
+    message.value = record.payload.map(|raw| bytes_of(raw, Encoding::Text)).transpose()?;
+    message.key = record.key.map(|raw| bytes_of(raw, Encoding::Text)).transpose()?;
+    for header in record.headers.chunks(2) {
+        let [Some(name), value] = header else {
+            return Err("headers: expected names and values in turn".into());
+        };
+        message.headers.push(Header { name: name.clone(), value: value.clone().map(Bytes::from) });
+    }
+    message.topic = record.topic.filter(|_| !topic_given).map(Into::into);
+    message.timestamp = record.ts.filter(|_| record.tstype.as_deref() == Some("create"));
+    Ok(message)
+}
+
+fn json(record: &[u8], topic_given: bool) -> Result<Message, String> {
+    let unlike =
+        |problem: serde_json::Error| format!("{problem}; for values that are JSON, one a line, leave -J out");
+    let printed: Printed = serde_json::from_slice(record).map_err(unlike)?;
+    if printed.payload || printed.tstype {
+        return envelope(record, topic_given);
+    }
+    let record: Record<'_> = serde_json::from_slice(record).map_err(unlike)?;
     let mut message = Message::default();
     message.value = record.value.map(|raw| bytes_of(raw, record.encoding)).transpose()?;
     message.key = record.key.map(|raw| bytes_of(raw, record.encoding)).transpose()?;
@@ -137,7 +207,7 @@ fn decode(text: String, encoding: Encoding) -> Result<Bytes, String> {
         Encoding::Text => Ok(text.into()),
         Encoding::Base64 => match BASE64_STANDARD.decode(text) {
             Ok(bytes) => Ok(bytes.into()),
-            Err(problem) => Err(format!("no base64: {problem}")),
+            Err(problem) => Err(format!("invalid base64: {problem}")),
         },
     }
 }
@@ -212,28 +282,46 @@ mod tests {
         messages[1].timestamp = Some(5);
         for message in messages {
             let line = serde_json::to_vec(&Failed::new(&message, reason())).unwrap();
-            assert!(json(&line).unwrap() == message, "{}", String::from_utf8_lossy(&line));
+            assert!(json(&line, true).unwrap() == message, "{}", String::from_utf8_lossy(&line));
         }
     }
 
     #[test]
-    fn a_value_that_is_no_string_is_sent_as_it_is_written() {
+    fn a_value_that_is_not_a_string_is_sent_as_it_is_written() {
         for written in [r#"{"b": 1,  "a": 2}"#, "[1, 2]", "1.50", "true"] {
-            let message = json(format!(r#"{{"value": {written}}}"#).as_bytes()).unwrap();
+            let message = json(format!(r#"{{"value": {written}}}"#).as_bytes(), true).unwrap();
             assert_eq!(message.value.as_deref(), Some(written.as_bytes()));
         }
-        assert!(json(br#"{"value": null}"#).unwrap() == Message::default());
+        assert!(json(br#"{"value": null}"#, true).unwrap() == Message::default());
     }
 
     #[test]
     fn a_misspelt_field_is_refused_rather_than_sent_as_a_tombstone() {
         for record in [r#"{"vaule": "x"}"#, "text", "[]", r#"{"value": "?", "encoding": "base64"}"#, ""] {
-            assert!(json(record.as_bytes()).is_err(), "{record}");
+            assert!(json(record.as_bytes(), true).is_err(), "{record}");
         }
     }
 
     #[test]
-    fn a_line_is_parted_at_its_first_separator() {
+    fn what_kcat_prints_is_read_as_the_message_that_it_was() {
+        let printed = r#"{"topic":"a","partition":3,"offset":9,"tstype":"create","ts":1700000000000,"broker":0,
+            "headers":["h","1","n",null],"key":"k","payload":"v \u00e9"}"#;
+        let mut message = Message::new("v é").key("k").header("h", "1").null_header("n");
+        message.timestamp = Some(1_700_000_000_000);
+        assert!(json(printed.as_bytes(), true).unwrap() == message);
+        assert!(json(printed.as_bytes(), false).unwrap() == message.to("a"));
+        let appended = br#"{"tstype":"logappend","ts":5,"key":null,"payload":null}"#;
+        assert!(
+            json(appended, false).unwrap() == Message::default(),
+            "the broker's time is not the message's"
+        );
+        for wrong in [r#"{"payload":"x","ofset":1}"#, r#"{"payload":"x","headers":["odd"]}"#] {
+            assert!(json(wrong.as_bytes(), false).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_split_at_its_first_separator() {
         let part = |text: &'static str| line(Bytes::from(text), Some(&Finder::new(":")));
         assert!(part("k:v:w") == Message::new("v:w").key("k"));
         assert!(part("v") == Message::new("v"));

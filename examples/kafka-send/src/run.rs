@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::{Ledger, Position, chain};
 use crate::options::Options;
 use crate::record::Reader;
-use crate::{input, progress};
+use crate::tee::Tee;
+use crate::{events, input, progress, settings};
 
 /// Why not everything is stored.
 pub(crate) enum Failure {
@@ -60,8 +61,11 @@ pub(crate) struct Job {
     config: ProducerConfig,
     blocks: mpsc::Receiver<io::Result<Bytes>>,
     reader: Reader,
-    delimiter: Finder<'static>,
+    delimiter: Option<Finder<'static>>,
     skip: u64,
+    /// Records that may still be sent.
+    left: u64,
+    tee: Tee,
     ledger: Ledger,
     /// How much of the input was handed over.
     at: Position,
@@ -73,23 +77,31 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
-        let usage = |error: Error| Failure::Usage(chain(&error));
-        let mut config = ProducerConfig::from_properties(options.properties()).map_err(usage)?;
-        config.topic.clone_from(&options.topic);
-        config.validate().map_err(usage)?;
+        let config = settings::read(options).map_err(Failure::Usage)?.logger(events::logger(options));
+        if config.brokers.is_empty() {
+            let text = "no brokers: name them with -b, with KAFKA_BOOTSTRAP_SERVERS, or as bootstrap.servers in -F FILE";
+            return Err(Failure::Usage(text.into()));
+        }
+        config.validate().map_err(|error| Failure::Usage(chain(&error)))?;
+        if !options.quiet {
+            settings::warn_about_secrets(options);
+        }
         if config.topic.is_none() && !options.json {
             return Err(Failure::Usage("no topic: name one with -t, or in each record with --json".into()));
         }
         let sources = input::open(&options.files).map_err(Failure::Usage)?;
-        let ledger = Ledger::new(options.failed.as_deref())
+        let ledger = Ledger::new(options.failed.as_deref(), options.keep_going)
             .map_err(|error| Failure::Usage(format!("--failed: {error}")))?;
         // JSON may take six bytes for one.
         let limit = config.batch.max_request_bytes.saturating_mul(8);
+        let delimiter = Some(&*options.delimiter).filter(|_| !options.whole_files);
         Ok(Self {
-            blocks: input::read(sources, &options.delimiter, limit, options.resume_from),
+            blocks: input::read(sources, delimiter, limit, options.resume_from),
             reader: Reader::new(options),
-            delimiter: Finder::new(&options.delimiter).into_owned(),
+            delimiter: delimiter.map(|delimiter| Finder::new(delimiter).into_owned()),
             skip: options.skip,
+            left: options.count.unwrap_or(u64::MAX),
+            tee: Tee::new(options.tee),
             ledger,
             at: Position { records: 0, bytes: options.resume_from },
             stop: CancellationToken::new(),
@@ -103,13 +115,19 @@ impl Job {
         let signals = on_signals([self.stop.clone(), self.abort.clone()])
             .map_err(|error| Failure::Usage(format!("signals cannot be caught: {error}")))?;
         let stop = Context::background().with_cancellation(self.stop.clone());
+        let mut connect = stop.clone();
+        if let Some(seconds) = options.connect_timeout {
+            connect = Context::timeout(Duration::from_secs(seconds)).with_cancellation(self.stop.clone());
+        }
         let producer =
-            Producer::connect(&stop, self.config.clone()).await.map_err(|error| unreachable(&error))?;
+            Producer::connect(&connect, self.config.clone()).await.map_err(|error| unreachable(&error))?;
         self.ledger.skip(self.at);
 
-        let show = options.progress || io::stderr().is_terminal();
+        let show = options.progress > 0 || (io::stderr().is_terminal() && !options.quiet);
         let shown = show.then(|| tokio::spawn(progress::show(producer.clone())));
+        let explained = options.explain.then(|| tokio::spawn(progress::explain(producer.clone())));
         let end = self.feed(&producer, &stop).await;
+        self.tee.flush().await;
         // Each message ends by its delivery timeout; after a signal, by the limit of closing.
         _ = producer.flush(&stop).await;
         let limit = Context::timeout(Duration::from_secs(options.close_timeout));
@@ -117,9 +135,7 @@ impl Job {
         _ = producer.close(&limit.with_cancellation(self.abort.clone())).await;
         self.ledger.settle_all().await;
         signals.abort();
-        if let Some(shown) = shown {
-            shown.abort();
-        }
+        shown.into_iter().chain(explained).for_each(|task| task.abort());
         self.verdict(end, options)?;
         if show {
             let bytes = self.at.bytes - options.resume_from;
@@ -144,8 +160,9 @@ impl Job {
                     },
                 },
             }
+            self.tee.flush().await;
             self.ledger.settle_ready();
-            if self.ledger.gap {
+            if self.ledger.is_over() {
                 return End::Failed;
             }
         }
@@ -153,8 +170,11 @@ impl Job {
 
     /// Hands over the records of a block.
     async fn send(&mut self, block: &Bytes, producer: &Producer, stop: &Context) -> Result<(), End> {
-        for (record, taken) in input::records(block, &self.delimiter) {
-            let end = Position { records: self.at.records + 1, bytes: self.at.bytes + taken as u64 };
+        for (record, place) in input::records(block, self.delimiter.as_ref()) {
+            if self.left == 0 {
+                return Err(End::Input);
+            }
+            let end = Position { records: self.at.records + 1, bytes: self.at.bytes + place.len() as u64 };
             if end.records <= self.skip {
                 self.at = end;
                 self.ledger.skip(end);
@@ -166,7 +186,7 @@ impl Job {
                     () = self.ledger.settle_next() => self.ledger.settle_ready(),
                 }
             }
-            if self.reader.passes_over(&record) {
+            if self.reader.skips(&record) {
                 self.ledger.blank(end);
                 self.at = end;
                 continue;
@@ -181,9 +201,11 @@ impl Job {
             let refused = result.is_err();
             self.ledger.enter(result, end);
             self.at = end;
-            if refused && !self.ledger.keeps_failed() {
+            if refused && self.ledger.ends_at_a_failure() {
                 return Err(End::Failed);
             }
+            self.left -= 1;
+            self.tee.copy(&block[place]).await;
         }
         Ok(())
     }

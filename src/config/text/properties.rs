@@ -93,7 +93,24 @@ impl ProducerConfig {
     ///
     /// As [`from_properties`](Self::from_properties), and for a malformed `\uXXXX`.
     pub fn from_properties_text(text: &str) -> Result<Self> {
-        Self::from_properties(parse(text)?)
+        Self::default().with_properties_text(text)
+    }
+
+    /// The settings of a `.properties` file's text over this configuration; what it does not name stays.
+    ///
+    /// ```
+    /// use rskafka_producer::ProducerConfig;
+    ///
+    /// let config = ProducerConfig::from_env()?.with_properties_text("linger.ms = 20")?;
+    /// assert_eq!(config.batch.linger.as_millis(), 20);
+    /// # Ok::<_, rskafka_producer::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`from_properties_text`](Self::from_properties_text).
+    pub fn with_properties_text(self, text: &str) -> Result<Self> {
+        self.with_properties(parse(text)?)
     }
 }
 
