@@ -1,4 +1,4 @@
-//! How long a call may take, and who may call it off.
+//! How long a call may take, and how it is cancelled.
 
 use std::fmt;
 use std::future::Future;
@@ -15,11 +15,11 @@ use crate::clock::{deadline, earliest};
 /// nearer, and [`with_cancellation`](Self::with_cancellation) adds a token beside those that it inherited, so
 /// a child is never later than its parent.
 ///
-/// What a context can stop is said by each method of [`Producer`](crate::Producer). In short: waiting ends at
-/// once; a message is withdrawn only while it has not left for the broker, and the error's
-/// [`fate`](crate::Error::fate) tells which was the case.
+/// Each method of [`Producer`](crate::Producer) documents what a context can stop. In short: waiting ends at once; a
+/// message is withdrawn only if it has not been sent to the broker, and the error's [`fate`](crate::Error::fate) says
+/// which was the case.
 ///
-/// Beware of `std::task::Context`, which has the same name.
+/// Not to be confused with `std::task::Context`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,19 +43,46 @@ pub(crate) enum Ended {
 }
 
 impl Context {
-    /// No deadline, no cancellation: the call is bounded by the configured timeouts alone.
+    /// A context without deadline or cancellation: only the configured timeouts bound the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(rskafka_producer::Context::background().remaining().is_none());
+    /// ```
     #[must_use]
     pub const fn background() -> Self {
         Self { deadline: None, tokens: Vec::new() }
     }
 
-    /// Ends `after` from now.
+    /// A context that ends `after` from now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::Context;
+    ///
+    /// let ctx = Context::timeout(Duration::from_secs(5));
+    /// assert!(ctx.remaining().unwrap() <= Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub fn timeout(after: Duration) -> Self {
         Self::background().with_timeout(after)
     }
 
     /// A child that ends `after` from now, or with its parent if that is earlier.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::Context;
+    ///
+    /// let request = Context::timeout(Duration::from_secs(30));
+    /// let step = request.with_timeout(Duration::from_secs(2));
+    /// assert!(step.remaining() < request.remaining());
+    /// ```
     #[must_use]
     pub fn with_timeout(&self, after: Duration) -> Self {
         // A timeout too large for the clock is no timeout.
@@ -64,6 +91,16 @@ impl Context {
     }
 
     /// A child that ends at `deadline`, or with its parent if that is earlier.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use rskafka_producer::Context;
+    ///
+    /// let ctx = Context::background().with_deadline(Instant::now() + Duration::from_secs(5));
+    /// assert!(ctx.remaining().is_some());
+    /// ```
     #[must_use]
     pub fn with_deadline(&self, deadline: std::time::Instant) -> Self {
         Self {
@@ -73,6 +110,18 @@ impl Context {
     }
 
     /// A child that also ends when `token` is cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::Context;
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// let token = CancellationToken::new();
+    /// let ctx = Context::background().with_cancellation(token.clone());
+    /// token.cancel();
+    /// assert!(ctx.is_cancelled());
+    /// ```
     #[must_use]
     pub fn with_cancellation(&self, token: CancellationToken) -> Self {
         let mut child = self.clone();
@@ -81,12 +130,27 @@ impl Context {
     }
 
     /// Time left until the deadline, zero once it has passed; `None` without one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::Context;
+    ///
+    /// assert_eq!(Context::timeout(Duration::ZERO).remaining(), Some(Duration::ZERO));
+    /// ```
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether a token was cancelled.
+    /// Whether one of its tokens was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!rskafka_producer::Context::background().is_cancelled());
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.tokens.iter().any(CancellationToken::is_cancelled)

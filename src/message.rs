@@ -8,6 +8,11 @@ use bytes::Bytes;
 
 /// One message: a value, and whatever else Kafka stores with it.
 ///
+/// Values and keys are [`Bytes`]: anything that is owned (`String`, `Vec<u8>`, `Bytes`) or `'static` is taken without a
+/// copy. **Borrowed data** is copied explicitly, with [`copy_of`](Self::copy_of), [`key_copy`](Self::key_copy) and
+/// [`header_copy`](Self::header_copy); with [`new`](Self::new) it does not compile ("borrowed data escapes outside of
+/// function", E0521), since messages outlive the call that hands them over.
+///
 /// ```
 /// use rskafka_producer::Message;
 ///
@@ -16,6 +21,11 @@ use bytes::Bytes;
 ///     .to("orders")
 ///     .header("source", "checkout");
 /// assert_eq!(message.topic.as_deref(), Some("orders"));
+///
+/// fn from_borrowed(body: &[u8], key: &str) -> Message {
+///     Message::copy_of(body).key_copy(key)
+/// }
+/// assert_eq!(from_borrowed(b"paid", "order-42").key.as_deref(), Some(&b"order-42"[..]));
 /// ```
 ///
 /// `Debug` prints sizes, never contents.
@@ -47,12 +57,18 @@ pub struct Header {
 }
 
 impl Message {
-    /// A message with this value and no key.
+    /// Creates a message with this value and no key. Takes owned and `'static` data without a copy; for borrowed data there
+    /// is [`copy_of`](Self::copy_of).
     pub fn new(value: impl Into<Bytes>) -> Self {
         Self { value: Some(value.into()), ..Self::default() }
     }
 
-    /// A null value for this key: deletes the key from a compacted topic.
+    /// Creates a message with a copy of this value, which may be borrowed.
+    pub fn copy_of(value: impl AsRef<[u8]>) -> Self {
+        Self::new(Bytes::copy_from_slice(value.as_ref()))
+    }
+
+    /// Creates a message with a null value for this key: deletes the key from a compacted topic.
     pub fn tombstone(key: impl Into<Bytes>) -> Self {
         Self { key: Some(key.into()), ..Self::default() }
     }
@@ -62,6 +78,12 @@ impl Message {
     pub fn key(mut self, key: impl Into<Bytes>) -> Self {
         self.key = Some(key.into());
         self
+    }
+
+    /// Sets the key to a copy of this one, which may be borrowed.
+    #[must_use]
+    pub fn key_copy(self, key: impl AsRef<[u8]>) -> Self {
+        self.key(Bytes::copy_from_slice(key.as_ref()))
     }
 
     /// Sets the topic. An `Arc<str>` that is cloned for each message costs no allocation.
@@ -83,6 +105,12 @@ impl Message {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.headers.push(Header { name: name.into(), value: Some(value.into()) });
         self
+    }
+
+    /// Appends a header with a copy of this value, which may be borrowed.
+    #[must_use]
+    pub fn header_copy(self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
+        self.header(name, Bytes::copy_from_slice(value.as_ref()))
     }
 
     /// Appends a header whose value is null.
@@ -141,6 +169,14 @@ mod tests {
         for secret in ["s3cret", "hush", "quiet"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+
+    #[test]
+    fn borrowed_data_is_copied() {
+        let borrowed = [String::from("v"), String::from("k"), String::from("h")];
+        let message = Message::copy_of(&borrowed[0]).key_copy(&borrowed[1]).header_copy("n", &borrowed[2]);
+        drop(borrowed);
+        assert_eq!(message, Message::new("v").key("k").header("n", "h"));
     }
 
     #[test]

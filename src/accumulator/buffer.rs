@@ -225,11 +225,10 @@ mod tests {
         assert_eq!(was_free.recv(), Ok(true));
     }
 
-    fn poll(
-        buffer: &Buffer,
-        bytes: usize,
-    ) -> (Poll<Result<(), NoRoom>>, std::pin::Pin<Box<dyn Future<Output = Result<(), NoRoom>> + '_>>) {
-        let mut take = Box::pin(buffer.take(bytes));
+    type Take<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), NoRoom>> + 'a>>;
+
+    fn poll(buffer: &Buffer, bytes: usize) -> (Poll<Result<(), NoRoom>>, Take<'_>) {
+        let mut take: Take<'_> = Box::pin(buffer.take(bytes));
         (again(&mut take), take)
     }
 

@@ -1,4 +1,4 @@
-//! Everything that can be set, and what is refused.
+//! The configuration, and its validation.
 
 mod address;
 mod capabilities;
@@ -37,7 +37,7 @@ use crate::resilience::{CircuitBreakerConfig, RateLimitConfig};
 
 /// Which replicas must have a message before it counts as stored (Kafka: `acks`).
 ///
-/// There is no `none`: a producer that is never answered cannot tell what happened to a message.
+/// There is no `none`: without a response, a producer cannot know what happened to a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Acks {
     /// All replicas in sync; what the promises of this crate rest on. `-1` on the wire.
@@ -47,7 +47,7 @@ pub enum Acks {
     Leader,
 }
 
-/// What carries batches to the brokers.
+/// The implementation of the connection to the brokers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineKind {
@@ -61,7 +61,13 @@ pub enum EngineKind {
     PartitionClient,
 }
 
-/// How to make a [`Producer`](crate::Producer). Only `brokers` is required.
+/// Configuration of a [`Producer`](crate::Producer). Only `brokers` is required.
+///
+/// It is its own builder. Settings are grouped into sections, each with a type of its own name, such as [`BatchConfig`].
+/// They can also come from Kafka's property names, the environment or a document: see
+/// [`docs::configuration`](crate::docs::configuration).
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,14 +84,14 @@ pub struct ProducerConfig {
     /// Brokers to start from, each `host:port` or `[ipv6]:port`; any of them is enough (Kafka:
     /// `bootstrap.servers`).
     pub brokers: Vec<String>,
-    /// Topic of messages that name none.
+    /// Default topic, for messages without one.
     pub topic: Option<String>,
-    /// Where this producer's events go; without one, to the subscriber that is current where they happen.
+    /// Where this producer's log events go. By default they go to the subscriber that is current where they occur.
     pub logger: Option<Dispatch>,
-    /// Name by which brokers know this client in their logs and quotas. Default `rskafka-producer` (Kafka:
+    /// Name of this client in the logs and quotas of the brokers. Default `rskafka-producer` (Kafka:
     /// `client.id`).
     pub client_id: String,
-    /// What carries batches to the brokers.
+    /// The engine, which implements the connection to the brokers.
     pub engine: EngineKind,
     /// Which replicas must have a message. Default all (Kafka: `acks`).
     pub acks: Acks,
@@ -100,29 +106,29 @@ pub struct ProducerConfig {
     pub sasl: Option<SaslConfig>,
     /// How a message without a partition gets one (Kafka: `partitioner.class`).
     pub partitioning: Partitioning,
-    /// How messages are gathered into batches.
+    /// How messages are batched.
     pub batch: BatchConfig,
-    /// How much may wait for acknowledgement.
+    /// How much may be buffered.
     pub buffer: BufferConfig,
-    /// How long things may take.
+    /// Time limits.
     pub timeouts: TimeoutConfig,
-    /// How failed attempts are repeated.
+    /// How failed attempts are retried.
     pub retry: RetryConfig,
-    /// When a broker that fails is left alone for a while.
+    /// When requests to a failing broker are suspended.
     pub circuit_breaker: CircuitBreakerConfig,
-    /// How fast messages may leave. Default unlimited.
+    /// How fast messages may be sent. Default unlimited.
     pub rate_limit: RateLimitConfig,
-    /// What keeps one dead topic or broker from stopping the others.
+    /// Limits that keep one failing topic or broker from stopping the others.
     pub bulkhead: BulkheadConfig,
-    /// What is told of messages beyond events and counters.
+    /// Optional per-message telemetry.
     pub telemetry: TelemetryConfig,
-    /// Where the producer's own tasks run. Default the runtime on which it is first used, and another one that is in use
-    /// when that one shuts down or is not driven. With one set they stay there, and fail with it.
+    /// The runtime of the producer's tasks. By default the one on which it is first used; when that shuts down or is not
+    /// driven, another one from which the producer is used. If set, the tasks stay on it, and fail when it shuts down.
     pub runtime: Option<Handle>,
     pub(crate) clock: WallClock,
 }
 
-/// [`ProducerConfig::idempotence`]; its default is what the engine and `acks` allow.
+/// Whether the producer is idempotent. By default it is where the engine and `acks` allow that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idempotence {
     /// On with the default engine and `acks=all`; off with `acks=leader` or the `PartitionClient` engine.
@@ -141,7 +147,7 @@ impl From<bool> for Idempotence {
 }
 
 impl Default for ProducerConfig {
-    /// Every default, and no broker: not valid before one is named.
+    /// All defaults and no brokers: invalid until brokers are set.
     fn default() -> Self {
         Self {
             brokers: Vec::new(),
@@ -170,7 +176,7 @@ impl Default for ProducerConfig {
 }
 
 impl ProducerConfig {
-    /// A configuration with these brokers and every default.
+    /// Creates a configuration with these brokers and all defaults.
     pub fn new<I, S>(brokers: I) -> Self
     where
         I: IntoIterator<Item = S>,

@@ -1,22 +1,32 @@
-//! The settings, grouped by what they bound.
+//! The settings, grouped by subject.
 
 use std::time::Duration;
 
 use crate::compression::Compression;
 use crate::telemetry::{Propagator, TraceHeaders};
 
-/// How messages are gathered into record batches.
+/// How messages are batched.
 ///
-/// A message that finds nothing in flight to its broker is sent at once, so that a lone send costs one round
-/// trip. While requests are in flight, batches grow until they are full or [`linger`](Self::linger) has passed.
+/// A message is sent at once if no request is in flight to its broker, so that a lone send costs one round trip. While requests are in flight, batches grow until they are full or [`linger`](Self::linger) has passed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use rskafka_producer::{BatchConfig, Compression, ProducerConfig};
+///
+/// let batch = BatchConfig::default().linger(Duration::from_millis(20)).compression(Compression::Lz4);
+/// let config = ProducerConfig::new(["kafka-1:9092"]).batch(batch);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BatchConfig {
-    /// Bytes at which a record batch is full, before compression. A message that is larger goes in a batch of its own; with
-    /// 0, as in Java, each one does.
+    /// Bytes at which a record batch is full, before compression. A message that is larger gets its own batch; with 0, as
+    /// in Java, each message does.
     ///
-    /// Default 1,000,000, under the 1,048,588 that a broker accepts unless told otherwise (Kafka: `batch.size`; what the
-    /// topic accepts is its `max.message.bytes`).
+    /// Default 1,000,000, under the 1,048,588 that a broker accepts by default (Kafka: `batch.size`; the topic's limit is
+    /// `max.message.bytes`).
     pub max_bytes: usize,
     /// Longest time that a message waits for others while requests are in flight. Default 5 ms
     /// (Kafka: `linger.ms`).
@@ -57,14 +67,25 @@ impl BatchConfig {
     }
 }
 
-/// How much may wait for acknowledgement.
+/// How much may be buffered.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use rskafka_producer::{BufferConfig, ProducerConfig};
+///
+/// let buffer = BufferConfig::default().max_bytes(64 << 20).max_wait(Duration::from_secs(5));
+/// let config = ProducerConfig::new(["kafka-1:9092"]).buffer(buffer);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BufferConfig {
-    /// Bytes of messages that are accepted but not settled, counting keys, values, headers and 64 bytes for
+    /// Bytes of messages that are accepted and neither stored nor failed, counting keys, values, headers and 64 bytes for
     /// each message's own bookkeeping. Default 32 MiB (Kafka: `buffer.memory`).
     pub max_bytes: usize,
-    /// Longest time that `enqueue` and `send` wait for room, or for the metadata of a topic not used before.
+    /// Longest time that `enqueue` and `send` wait for buffer space, or for the metadata of a topic not used before.
     /// Default 60 s (Kafka: `max.block.ms`).
     pub max_wait: Duration,
 }
@@ -84,27 +105,37 @@ impl BufferConfig {
     }
 }
 
-/// How long things may take.
+/// Time limits.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use rskafka_producer::{TimeoutConfig, ProducerConfig};
+///
+/// let timeouts = TimeoutConfig::default().request(Duration::from_secs(10)).delivery(Duration::from_secs(60));
+/// let config = ProducerConfig::new(["kafka-1:9092"]).timeouts(timeouts);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TimeoutConfig {
-    /// One connection: TCP, TLS and SASL together. Default 10 s (Kafka:
+    /// Time limit of a connection attempt: TCP, TLS and SASL together. Default 10 s (Kafka:
     /// `socket.connection.setup.timeout.ms`).
     pub connect: Duration,
-    /// One request, from its first byte written to its answer. Default 30 s (Kafka: `request.timeout.ms`).
+    /// Time limit of a request, from its first byte written to its response. Default 30 s (Kafka: `request.timeout.ms`).
     pub request: Duration,
-    /// From the acceptance of a message to its acknowledgement, all retries included. Default 120 s (Kafka:
+    /// Time limit of a message, from its acceptance to its acknowledgement, including all retries. Default 120 s (Kafka:
     /// `delivery.timeout.ms`). At least `request` + `linger`.
     pub delivery: Duration,
-    /// A connection unused for so long is replaced before its next use; measured by the monotonic and the wall
-    /// clock, as a frozen process sees only the second advance. Default 180 s, under the 240 s after which
+    /// A connection that was idle for this long is replaced before its next use. Measured by the monotonic and the wall
+    /// clock, since only the latter advances while a process is frozen. Default 180 s, under the 240 s after which
     /// Azure and the 350 s after which AWS forget a connection (Kafka: `connections.max.idle.ms`).
     pub idle: Duration,
-    /// Metadata older than this is asked for again when it is next needed. Default 5 min (Kafka:
+    /// Metadata older than this is refreshed when it is next needed. Default 5 min (Kafka:
     /// `metadata.max.age.ms`).
     pub metadata_age: Duration,
-    /// A topic to which nothing was sent for so long is forgotten: its metadata is no longer asked for until a message
-    /// needs it again. Default 5 min (Kafka: `metadata.max.idle.ms`).
+    /// A topic that was not used for this long is forgotten: its metadata is fetched again when a message needs it. Default 5 min (Kafka: `metadata.max.idle.ms`).
     pub metadata_idle: Duration,
 }
 
@@ -138,16 +169,27 @@ impl TimeoutConfig {
     }
 }
 
-/// How failed attempts are repeated. Every retry is bounded by `timeouts.delivery`.
+/// How failed attempts are retried. Every retry is bounded by `timeouts.delivery`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use rskafka_producer::{RetryConfig, ProducerConfig};
+///
+/// let retry = RetryConfig::default().backoff(Duration::from_millis(50)).max_attempts(Some(10));
+/// let config = ProducerConfig::new(["kafka-1:9092"]).retry(retry);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// First delay; it doubles with each attempt, and half of it is random. Default 100 ms (Kafka:
+    /// Delay before the first retry. It grows exponentially with each attempt, and half of it is random. Default 100 ms (Kafka:
     /// `retry.backoff.ms`).
     pub backoff: Duration,
     /// Largest delay. Default 1 s (Kafka: `retry.backoff.max.ms`).
     pub max_backoff: Duration,
-    /// Most attempts per batch; `None`, the default, leaves it to the delivery timeout (Kafka: `retries` + 1).
+    /// Maximum number of attempts per batch; `None`, the default, is limited only by the delivery timeout (Kafka: `retries` + 1).
     pub max_attempts: Option<u32>,
 }
 
@@ -168,17 +210,27 @@ impl RetryConfig {
     }
 }
 
-/// What keeps one dead topic or broker from stopping the others.
+/// Limits that keep one failing topic or broker from stopping the others.
+///
+/// # Examples
+///
+/// ```
+/// use rskafka_producer::{BulkheadConfig, ProducerConfig};
+///
+/// let bulkhead = BulkheadConfig::default().topic_share(0.5);
+/// let config = ProducerConfig::new(["kafka-1:9092"]).bulkhead(bulkhead);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BulkheadConfig {
     /// Requests in flight to one broker. Default 5, the most with which Kafka can keep the order of an
     /// idempotent producer (Kafka: `max.in.flight.requests.per.connection`).
     pub max_in_flight: usize,
-    /// Part of the buffer that one topic may fill, from 0 (exclusive) to 1. Default 1: no share is kept for
+    /// Fraction of the buffer that one topic may fill, from 0 (exclusive) to 1. Default 1: nothing is reserved for
     /// other topics.
     pub topic_share: f64,
-    /// Connections that may be under construction at the same time. Default 4.
+    /// Number of connections that may be established concurrently. Default 4.
     pub max_connecting: usize,
 }
 
@@ -199,15 +251,25 @@ impl BulkheadConfig {
     }
 }
 
-/// What is told of messages beyond events and counters; see [`docs::telemetry`](crate::docs::telemetry).
+/// Optional per-message telemetry; see [`docs::telemetry`](crate::docs::telemetry).
+///
+/// # Examples
+///
+/// ```
+/// use rskafka_producer::{TelemetryConfig, ProducerConfig};
+///
+/// let telemetry = TelemetryConfig::default().topic_labels(true);
+/// let config = ProducerConfig::new(["kafka-1:9092"]).telemetry(telemetry);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct TelemetryConfig {
-    /// Adds the headers of the current trace to each message that has none. Default none; needs
+    /// Adds the headers of the current trace to each message that has none. Default none; requires
     /// [`EngineKind::Messenger`](crate::EngineKind::Messenger).
     pub propagator: Option<Propagator>,
-    /// Whether the metrics of messages have the label `topic`; each topic is then a series of its own. Default off;
-    /// without the feature `metrics` without effect.
+    /// Whether the metrics of messages have the label `topic`, which makes each topic a separate series. Default off; has
+    /// no effect without the feature `metrics`.
     pub topic_labels: bool,
 }
 

@@ -86,4 +86,52 @@ mod tests {
         }
         assert!(std::fs::read_to_string(file).unwrap() == links, "run it with UPDATE_GUIDES=1");
     }
+
+    fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => sources(&path, found),
+                false if path.extension().is_some_and(|extension| extension == "rs") => found.push(path),
+                false => {}
+            }
+        }
+    }
+
+    /// Public items of this crate that should have an example, and those of them that have none: the methods of some types,
+    /// and the sections of the configuration.
+    fn examples(methods_of: &[&str]) -> (usize, Vec<String>) {
+        let (mut files, mut seen, mut missing) = (Vec::new(), 0, Vec::new());
+        sources(&std::path::Path::new(ROOT).join("src"), &mut files);
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let (mut inside, mut doc) = (false, String::new());
+            for line in text.lines() {
+                inside |= methods_of.iter().any(|of| line == format!("impl {of} {{"));
+                inside &= line != "}";
+                let is_section = line.starts_with("pub struct ") && line.contains("Config ");
+                let line = line.trim();
+                let is_method = inside && line.starts_with("pub ") && line.contains("fn ");
+                if line.starts_with("///") || line.starts_with("#[") {
+                    doc.push_str(line);
+                    continue;
+                }
+                if (is_section || is_method) && !doc.contains("#[doc(hidden)]") {
+                    seen += 1;
+                    if !doc.contains("```") {
+                        missing.push(format!("{}: {line}", file.display()));
+                    }
+                }
+                doc.clear();
+            }
+        }
+        (seen, missing)
+    }
+
+    #[test]
+    fn every_public_method_and_every_section_of_the_configuration_has_an_example() {
+        let (seen, missing) = examples(&["Producer", "Context", "HealthRegistry"]);
+        assert!(seen >= 13 + 7 + 9 + 11, "{seen} items");
+        assert!(missing.is_empty(), "without an example: {missing:#?}");
+    }
 }

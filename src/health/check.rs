@@ -6,7 +6,7 @@ use super::HealthDetail;
 use crate::context::Context;
 use crate::error::{Error, ErrorCode};
 
-/// Something that can tell whether it works.
+/// Something whose health can be checked.
 ///
 /// Implemented by [`Producer`](crate::Producer), and by every closure that returns a future, through
 /// [`HealthRegistry::register_fn`](super::HealthRegistry::register_fn).
@@ -15,16 +15,16 @@ pub trait HealthCheck: Send + Sync {
     /// Its name in reports.
     fn name(&self) -> &str;
 
-    /// How it is. Should end with `ctx`; the registry ends it otherwise.
+    /// Runs the check. Should finish before `ctx` ends; otherwise the registry aborts it.
     async fn check(&self, ctx: &Context) -> Health;
 
-    /// What else is known, asked for after each [`check`](Self::check). Must not wait. Default nothing.
+    /// More details for the report, read after each [`check`](Self::check). Must not block. Default none.
     fn details(&self) -> Vec<HealthDetail> {
         Vec::new()
     }
 }
 
-/// How something is.
+/// The outcome of a health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
@@ -53,13 +53,13 @@ impl Health {
         }
     }
 
-    /// Down, for the reason that an error gives.
+    /// Down, because of an error.
     #[must_use]
     pub fn down(error: &Error) -> Self {
         Self::Down { reason: error.to_string(), code: Some(error.code()) }
     }
 
-    /// Down, for a reason of one's own.
+    /// Down, for a custom reason.
     pub fn down_because(reason: impl Into<String>) -> Self {
         Self::Down { reason: reason.into(), code: None }
     }

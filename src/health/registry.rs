@@ -17,21 +17,22 @@ use crate::error::callback::guarded;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::telemetry::Log;
 
-/// Longest time for one check, unless said otherwise. Kubernetes gives a probe one second by default: raise its
+/// Default time limit of one check. Kubernetes gives a probe one second by default: raise its
 /// `timeoutSeconds`, or lower this.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// For so long a report is served again instead of asking anew.
+/// How long a report is cached.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The checks of a service.
+/// The health checks of a service.
 ///
-/// Checks run at the same time, each within its time limit; one that panics is down, and one that does not come back
-/// is down until it does, and is not called again meanwhile. Callers who come while a run is
-/// under way wait for that one, and for a second its report is served again, so that probes cannot stampede. Each
-/// change of a check's status leaves one event, `health.changed`.
+/// Checks run concurrently, each within its time limit. One that panics is down; one that does not return is down until it
+/// does, and is not called again meanwhile. Callers that arrive during a run share its report, which is then cached for a
+/// second, so that probes cannot stampede. Each change of a check's status emits one event, `health.changed`.
 ///
-/// [`report`](Self::report) is for readiness. [`liveness`](Self::liveness) runs only the checks that were registered
-/// for it, and must not look at Kafka: restarting a service mends no broker.
+/// [`report`](Self::report) is for readiness. [`liveness`](Self::liveness) runs only the checks registered for it, which
+/// must not look at Kafka: restarting a service does not fix a broker.
+///
+/// # Examples
 ///
 /// ```
 /// # use rskafka_producer::{Context, Health, HealthRegistry};
@@ -68,21 +69,21 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Registration {
-    /// A check that is not critical can only degrade the whole. Default critical.
+    /// A check that is not critical can degrade the service, not take it down. Default true.
     pub critical: bool,
-    /// Longest time that it may take. Default 2 s.
+    /// Its time limit. Default 2 s.
     pub timeout: Duration,
-    /// What it is asked for. Default [`HealthKind::Readiness`].
+    /// Whether it is a readiness or a liveness check. Default [`HealthKind::Readiness`].
     pub kind: HealthKind,
 }
 
-/// What a check is asked for.
+/// What a check is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HealthKind {
-    /// Whether the service can do its work now. One that is not ready gets no requests, and is left running.
+    /// Whether the service can do its work now. A service that is not ready gets no requests, and keeps running.
     #[default]
     Readiness,
-    /// Whether the process itself makes progress. One that is not alive is restarted: only for what a restart mends.
+    /// Whether the process itself makes progress. A process that is not alive is restarted: only for what a restart fixes.
     Liveness,
 }
 
@@ -104,27 +105,60 @@ impl Registration {
 }
 
 impl HealthRegistry {
-    /// A registry without checks, which is up.
+    /// Creates a registry without checks, which is up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::HealthRegistry;
+    ///
+    /// let registry = HealthRegistry::new();
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets the name of the service in reports.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::HealthRegistry;
+    ///
+    /// let registry = HealthRegistry::new().service_id("orders");
+    /// ```
     #[must_use]
     pub fn service_id(mut self, service_id: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.settings).service_id = Some(service_id.into());
         self
     }
 
-    /// Sets for how long a report is served again. Default 1 s.
+    /// Sets how long a report is cached. Default 1 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::HealthRegistry;
+    ///
+    /// let registry = HealthRegistry::new().cached_for(Duration::from_millis(200));
+    /// ```
     #[must_use]
     pub fn cached_for(mut self, time: Duration) -> Self {
         Arc::make_mut(&mut self.settings).fresh = time;
         self
     }
 
-    /// Sets where the events go; without it, to the subscriber that is current where a run ends.
+    /// Sets where the events go. By default they go to the subscriber that is current where a run ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::HealthRegistry;
+    ///
+    /// let registry = HealthRegistry::new().logger(tracing::Dispatch::none());
+    /// ```
     #[must_use]
     pub fn logger(mut self, logger: Dispatch) -> Self {
         Arc::make_mut(&mut self.settings).log = Log::new(Some(logger), &[]);
@@ -136,6 +170,17 @@ impl HealthRegistry {
     /// # Errors
     ///
     /// `KAFKA_INVALID_CONFIG` if the name is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rskafka_producer::{HealthRegistry, Producer};
+    /// # fn example(producer: Producer) -> rskafka_producer::Result<()> {
+    /// let registry = HealthRegistry::new();
+    /// registry.register(producer.clone())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn register(&self, check: impl HealthCheck + 'static) -> Result<()> {
         self.register_with(Registration::default(), check)
     }
@@ -144,7 +189,22 @@ impl HealthRegistry {
     ///
     /// # Errors
     ///
-    /// `KAFKA_INVALID_CONFIG` if the name is taken, or the check panics when it is asked for it.
+    /// `KAFKA_INVALID_CONFIG` if the name is taken, or reading it panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{HealthRegistry, Registration};
+    ///
+    /// # fn example(producer: rskafka_producer::Producer) -> rskafka_producer::Result<()> {
+    /// let registry = HealthRegistry::new();
+    /// // Without Kafka the service is degraded, not down.
+    /// let how = Registration::default().critical(false).timeout(Duration::from_millis(500));
+    /// registry.register_with(how, producer.clone())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn register_with(&self, how: Registration, check: impl HealthCheck + 'static) -> Result<()> {
         let group = match how.kind {
             HealthKind::Readiness => &self.readiness,
@@ -164,6 +224,21 @@ impl HealthRegistry {
     /// # Errors
     ///
     /// `KAFKA_INVALID_CONFIG` if the name is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{Health, HealthRegistry};
+    ///
+    /// let registry = HealthRegistry::new();
+    /// registry.register_fn("disk", |_ctx| async {
+    ///     match std::fs::metadata("/tmp") {
+    ///         Ok(_) => Health::Up,
+    ///         Err(error) => Health::down_because(error.to_string()),
+    ///     }
+    /// })?;
+    /// # Ok::<(), rskafka_producer::Error>(())
+    /// ```
     pub fn register_fn<F, Fut>(&self, name: impl Into<String>, check: F) -> Result<()>
     where
         F: Fn(Context) -> Fut + Send + Sync + 'static,
@@ -172,24 +247,44 @@ impl HealthRegistry {
         self.register(FnCheck { name: name.into(), check: Box::new(move |ctx| Box::pin(check(ctx))) })
     }
 
-    /// Readiness: runs every check of that kind, or serves a report of the last second.
+    /// Readiness: runs every readiness check, or returns the cached report.
     ///
-    /// When `ctx` ends first, the last report is served if it is not older than ten seconds; else every check is
-    /// down. The run goes on, and the next caller has its report.
+    /// When `ctx` ends first, the last report is returned if it is at most ten seconds old; otherwise every check counts as
+    /// down. The run continues, and the next caller gets its report.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends only the waiting.
+    /// Dropping the future only ends the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rskafka_producer::{Context, HealthRegistry};
+    /// # async fn example(registry: HealthRegistry) {
+    /// let report = registry.report(&Context::background()).await;
+    /// println!("{} {}", report.http_status(), report.to_json());
+    /// # }
+    /// ```
     pub async fn report(&self, ctx: &Context) -> Arc<HealthReport> {
         self.readiness.report(&self.settings, ctx).await
     }
 
-    /// Liveness: the same for the checks that were registered with [`HealthKind::Liveness`]. Without any it is up,
-    /// which says that this code runs.
+    /// Liveness: the same for the checks registered with [`HealthKind::Liveness`]. Without any it is up, which only shows
+    /// that this code runs.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends only the waiting.
+    /// Dropping the future only ends the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rskafka_producer::{Context, HealthRegistry};
+    /// # async fn example(registry: HealthRegistry) {
+    /// let report = registry.liveness(&Context::background()).await;
+    /// println!("{}", report.http_status());
+    /// # }
+    /// ```
     pub async fn liveness(&self, ctx: &Context) -> Arc<HealthReport> {
         self.liveness.report(&self.settings, ctx).await
     }

@@ -13,20 +13,32 @@ use crate::error::Result;
 use crate::telemetry::Operation;
 
 impl Producer {
-    /// Refuses new messages from the moment of the call, delivers those that were accepted, and drops every
-    /// connection.
+    /// Refuses new messages from the moment of the call, delivers those that were accepted, and closes all connections.
     ///
-    /// When `ctx` ends first, what is left is given up: messages that wait are `NotPersisted`, those in flight
-    /// `PossiblyPersisted`; each receipt tells its own. Closing again, or from several tasks at once, gives
-    /// everyone the same answer; the earliest deadline counts.
+    /// When `ctx` ends first, the remaining messages fail: those still queued are `NotPersisted`, those in flight
+    /// `PossiblyPersisted`, as each receipt reports. Calls made later, or from several tasks at once, return the same result;
+    /// the earliest deadline counts.
     ///
     /// # Errors
     ///
-    /// `DeadlineExceeded` or `Cancelled`, with the number of messages that were given up.
+    /// `DeadlineExceeded` or `Cancelled`, with the number of messages that failed.
     ///
     /// # Cancel safety
     ///
-    /// New messages are refused even if the future is dropped. Draining then goes on in the background.
+    /// New messages are refused even if the future is dropped. The rest is then delivered in the background.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{Context, Producer};
+    ///
+    /// # async fn example(producer: Producer) {
+    /// if let Err(error) = producer.close(&Context::timeout(Duration::from_secs(10))).await {
+    ///     eprintln!("not everything was delivered: {error}");
+    /// }
+    /// # }
+    /// ```
     pub fn close(&self, ctx: &Context) -> impl Future<Output = Result<()>> + Send + use<> {
         let core = self.core().clone();
         let started = Instant::now();
@@ -41,6 +53,16 @@ impl Producer {
     }
 
     /// Whether [`close`](Self::close) was called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn example(producer: &rskafka_producer::Producer) {
+    /// if !producer.is_closed() {
+    ///     drop(producer.try_enqueue(rskafka_producer::Message::new("v")));
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         !self.core().life.is_open()

@@ -1,9 +1,9 @@
-//! Connecting before the first message, so that a service finds out at once what is wrong.
+//! Creating a producer, and connecting it before the first message.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Producer;
+use super::{Producer, Shared};
 use crate::config::ProducerConfig;
 use crate::context::Context;
 use crate::core::Core;
@@ -12,19 +12,53 @@ use crate::supervisor::{Flight, Progress};
 use crate::telemetry::Operation;
 
 impl Producer {
-    /// Makes a producer that has reached a broker, is authenticated, and knows its default topic.
-    ///
-    /// Tries every broker of the list, again and again, until one can be used or `ctx` ends; without a deadline
-    /// in `ctx`, until `timeouts.connect` has passed twice.
+    /// Creates a producer without any I/O: it connects when it is first used.
     ///
     /// # Errors
     ///
-    /// `KAFKA_INVALID_CONFIG` if a setting is impossible, the credentials are refused or the default topic does
-    /// not exist; `KAFKA_BROKERS_UNAVAILABLE` if no broker can be reached in time.
+    /// `KAFKA_INVALID_CONFIG` naming every invalid setting, as [`ProducerConfig::validate`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{Producer, ProducerConfig};
+    ///
+    /// let producer = Producer::new(ProducerConfig::new(["kafka-1:9092"]).topic("events"))?;
+    /// # Ok::<(), rskafka_producer::Error>(())
+    /// ```
+    pub fn new(config: ProducerConfig) -> Result<Self> {
+        config.validate()?;
+        let core = Core::new(config);
+        Ok(Self { shared: Arc::new(Shared { core }) })
+    }
+
+    /// Creates a producer and waits until it is connected, authenticated, and has the metadata of its default topic.
+    ///
+    /// Tries all brokers of the list until one of them answers or `ctx` ends. Without a deadline in `ctx` it stops after
+    /// twice `timeouts.connect`.
+    ///
+    /// # Errors
+    ///
+    /// `KAFKA_INVALID_CONFIG` if a setting is invalid, the credentials are refused or the default topic does not exist;
+    /// `KAFKA_BROKERS_UNAVAILABLE` if no broker can be reached in time.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the connection attempts and leaves nothing behind.
+    /// Dropping the future abandons the connection attempts and leaves nothing behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{Context, Producer, ProducerConfig};
+    ///
+    /// # async fn example() -> rskafka_producer::Result<()> {
+    /// let config = ProducerConfig::new(["kafka-1:9092", "kafka-2:9092"]).topic("events");
+    /// let producer = Producer::connect(&Context::timeout(Duration::from_secs(10)), config).await?;
+    /// # _ = producer;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(ctx: &Context, config: ProducerConfig) -> Result<Self> {
         let started = Instant::now();
         let producer = Self::new(config)?;
@@ -85,7 +119,7 @@ impl Core {
     }
 }
 
-/// What is wrong at the start and stays wrong is wrong in the configuration; the rest is the brokers'.
+/// What is wrong at startup and stays wrong is the configuration's fault; the rest is the brokers'.
 pub(super) fn at_startup(error: Error) -> Error {
     let code = match error.kind() {
         ErrorKind::Authentication

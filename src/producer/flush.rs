@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::telemetry::Operation;
 
 impl Producer {
-    /// Waits until every message that was accepted before this call is settled: stored, or failed and answered
-    /// for by its receipt. Lingering batches leave at once.
+    /// Waits until every message that was accepted before this call is stored or has failed, as its receipt reports.
+    /// Lingering batches are sent at once.
     ///
     /// # Errors
     ///
@@ -20,7 +20,19 @@ impl Producer {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends only the waiting.
+    /// Dropping the future only ends the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{Context, Producer};
+    ///
+    /// # async fn example(producer: Producer) -> rskafka_producer::Result<()> {
+    /// producer.flush(&Context::timeout(Duration::from_secs(10))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn flush(&self, ctx: &Context) -> Result<()> {
         let started = Instant::now();
         let core = self.core();

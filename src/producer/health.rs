@@ -24,19 +24,32 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 const BUSY: f64 = 0.8;
 
 impl Producer {
-    /// Whether messages get through.
+    /// Checks that messages can be delivered.
     ///
-    /// A delivery of the last 30 seconds is evidence enough; otherwise one small request is made, on the
-    /// connection that stands if there is one. Never waits behind messages. Without a deadline in `ctx`, 5 s.
+    /// A delivery within the last 30 seconds is enough; otherwise one small request is made, over an open connection if
+    /// there is one. Never waits behind messages. Without a deadline in `ctx`, it takes at most 5 s.
     ///
     /// # Errors
     ///
-    /// `KAFKA_BROKERS_UNAVAILABLE` with the cause: no broker answers, every circuit breaker is open, or the
-    /// producer is closed.
+    /// `KAFKA_BROKERS_UNAVAILABLE` with the cause: no broker answers, every circuit breaker is open, or the producer is
+    /// closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the probe.
+    /// Dropping the future abandons the probe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{Context, Producer};
+    ///
+    /// # async fn example(producer: Producer) {
+    /// if let Err(error) = producer.health(&Context::timeout(Duration::from_secs(1))).await {
+    ///     eprintln!("Kafka is unavailable: {error}");
+    /// }
+    /// # }
+    /// ```
     pub async fn health(&self, ctx: &Context) -> Result<()> {
         let started = Instant::now();
         let core = self.core();
@@ -45,8 +58,21 @@ impl Producer {
         result
     }
 
-    /// A check of whether the producer's tasks make progress, for liveness; the producer itself is the check for
-    /// readiness.
+    /// Returns a liveness check: whether the producer's tasks make progress. For readiness, register the producer
+    /// itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{HealthKind, HealthRegistry, Registration};
+    ///
+    /// # fn example(producer: rskafka_producer::Producer) -> rskafka_producer::Result<()> {
+    /// let registry = HealthRegistry::new();
+    /// registry.register(producer.clone())?;
+    /// registry.register_with(Registration::default().kind(HealthKind::Liveness), producer.liveness())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn liveness(&self) -> Liveness {
         Liveness { producer: self.clone() }

@@ -1,31 +1,52 @@
-//! The facade: one handle that accepts messages, answers for them, and ends well.
+//! The facade: the handle that users hold.
+
+// rustdoc shows the methods of `Producer` in the order of these modules.
+mod connect;
+
+mod send;
+
+mod flush;
+
+mod close;
+
+mod health;
+
+mod explain;
 
 mod accept;
-mod close;
-mod connect;
-mod explain;
-mod flush;
-mod health;
-mod send;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use self::explain::{BrokerWait, Explanation, PartitionWait, TopicWait};
 pub use self::health::Liveness;
-use crate::config::ProducerConfig;
 use crate::core::{Core, TaskState};
-use crate::error::Result;
 use crate::telemetry::Stats;
 
 /// A Kafka producer: a handle that is cheap to clone and safe to share.
 ///
-/// Clones share everything: connections, buffer, counters. Call [`close`](Self::close) before the last one is
-/// dropped: what is dropped without it is still delivered in the background, for as long as the runtime lives and
-/// `timeouts.delivery` allows, but nobody learns of what could not be.
+/// Clones share everything: connections, buffer, counters. Call [`close`](Self::close) before the last one is dropped.
+/// Messages left behind without it are still delivered in the background, for as long as the runtime lives and
+/// `timeouts.delivery` allows, but only a log event reports those that could not be delivered.
 ///
-/// It needs a tokio runtime, from the first call that is awaited. One that lives in a `static` survives the end of
-/// a runtime and goes on with the next.
+/// It needs a tokio runtime from the first call that is awaited. A producer in a `static` survives the end of a runtime
+/// and continues on the next one.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use rskafka_producer::{Context, Producer, ProducerConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> rskafka_producer::Result<()> {
+/// let ctx = Context::timeout(Duration::from_secs(30));
+/// let config = ProducerConfig::new(["kafka-1:9092"]).topic("events");
+/// let producer = Producer::connect(&ctx, config).await?;
+/// producer.send_message(&ctx, "order-42", "paid").await?;
+/// producer.close(&ctx).await
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Producer {
     shared: Arc<Shared>,
@@ -37,18 +58,16 @@ struct Shared {
 }
 
 impl Producer {
-    /// Makes a producer without any I/O: it connects when it is first used.
+    /// Returns a snapshot of the counters.
     ///
-    /// # Errors
+    /// # Examples
     ///
-    /// `KAFKA_INVALID_CONFIG` naming every impossible setting, as [`ProducerConfig::validate`] does.
-    pub fn new(config: ProducerConfig) -> Result<Self> {
-        config.validate()?;
-        let core = Core::new(config);
-        Ok(Self { shared: Arc::new(Shared { core }) })
-    }
-
-    /// A snapshot of the counters.
+    /// ```
+    /// # fn example(producer: &rskafka_producer::Producer) {
+    /// let stats = producer.stats();
+    /// println!("{} stored, {} bytes buffered", stats.records_acked, stats.buffer_bytes);
+    /// # }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core().snapshot()

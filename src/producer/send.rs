@@ -24,7 +24,7 @@ use crate::telemetry::Operation;
 impl Producer {
     /// Sends a key and a value to the default topic and waits until they are stored.
     ///
-    /// Both are copied; [`send`](Self::send) takes `Bytes` as they are.
+    /// Copies both, so that they may be borrowed. [`send`](Self::send) takes `Bytes` without a copy.
     ///
     /// # Errors
     ///
@@ -33,6 +33,21 @@ impl Producer {
     /// # Cancel safety
     ///
     /// As [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{Context, Producer};
+    ///
+    /// # async fn example(producer: Producer) -> rskafka_producer::Result<()> {
+    /// let order = String::from("order-42");
+    /// let ctx = Context::timeout(Duration::from_secs(5));
+    /// let delivery = producer.send_message(&ctx, &order, "paid").await?;
+    /// println!("stored in partition {}", delivery.partition());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_message(
         &self,
         ctx: &Context,
@@ -48,15 +63,34 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// `KAFKA_SEND_FAILED`, or `KAFKA_BROKERS_UNAVAILABLE` where no broker could be reached.
-    /// [`kind`](Error::kind) tells the cause, [`fate`](Error::fate) whether the message may be stored all the
-    /// same, and [`into_message`](Error::into_message) hands it back. When `ctx` ends, a message that has not left
-    /// is withdrawn (`NotPersisted`); one that has is left to its fate (`PossiblyPersisted`).
+    /// `KAFKA_SEND_FAILED`, or `KAFKA_BROKERS_UNAVAILABLE` if no broker could be reached. [`kind`](Error::kind) is the cause,
+    /// [`fate`](Error::fate) whether the message may be stored nevertheless, and [`into_message`](Error::into_message) returns
+    /// it. When `ctx` ends, a message that has not been sent is withdrawn (`NotPersisted`); one that has been sent is left in
+    /// flight (`PossiblyPersisted`).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before the message was accepted sends nothing; afterwards the message is sent all the
-    /// same. To withdraw it, cancel `ctx` instead.
+    /// If the future is dropped before the message was accepted, nothing is sent; afterwards it is sent nevertheless. To
+    /// withdraw a message, cancel `ctx` instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{Context, Fate, Message, Producer};
+    ///
+    /// # async fn example(producer: Producer) -> rskafka_producer::Result<()> {
+    /// let ctx = Context::timeout(Duration::from_secs(5));
+    /// let message = Message::new("paid").key("order-42").to("orders").header("source", "checkout");
+    /// match producer.send(&ctx, message).await {
+    ///     Ok(delivery) => println!("{}/{}", delivery.topic(), delivery.partition()),
+    ///     // Sending it again cannot duplicate it.
+    ///     Err(error) if error.fate() == Fate::NotPersisted => eprintln!("not stored: {error}"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send(&self, ctx: &Context, mut message: Message) -> Result<Delivery> {
         let started = Instant::now();
         let core = self.core();
@@ -72,9 +106,8 @@ impl Producer {
 
     /// Hands over a message and returns once it is accepted; the [`Receipt`] resolves when it is stored.
     ///
-    /// Waits for room in the buffer, and for the metadata of a topic that was not used before, at most
-    /// `buffer.max_wait`. A deadline of `ctx` is also the message's: its receipt resolves by then. Cancelling `ctx`
-    /// ends only the waiting here.
+    /// Waits for buffer space, and for the metadata of a topic that was not used before, for at most `buffer.max_wait`. A
+    /// deadline of `ctx` is also the message's: its receipt resolves by then. Cancelling `ctx` only ends the wait here.
     ///
     /// # Errors
     ///
@@ -85,6 +118,25 @@ impl Producer {
     /// # Cancel safety
     ///
     /// If the future does not resolve, the message was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{Context, Message, Producer};
+    ///
+    /// # async fn example(producer: Producer) -> rskafka_producer::Result<()> {
+    /// let ctx = Context::timeout(Duration::from_secs(30));
+    /// let mut receipts = Vec::new();
+    /// for number in 0..1_000 {
+    ///     receipts.push(producer.enqueue(&ctx, Message::new(number.to_string()).to("numbers")).await?);
+    /// }
+    /// for receipt in receipts {
+    ///     receipt.await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn enqueue(&self, ctx: &Context, mut message: Message) -> Result<Receipt> {
         let core = self.core();
         // Lets the sender run where it shares this thread; batches are full seldom enough. Before anything is accepted: a
@@ -111,14 +163,28 @@ impl Producer {
         }
     }
 
-    /// Hands over a message if that needs no waiting.
+    /// Hands over a message if that is possible without waiting.
     ///
-    /// A topic that was not used before has to be asked for first, which is started here and refused with
-    /// `UnknownTopic` and a `retry_after`; [`connect`](Self::connect) knows the default topic from the start.
+    /// If the topic's metadata is not cached, starts fetching it and returns `UnknownTopic` with a `retry_after`. The
+    /// default topic's is cached after [`connect`](Self::connect).
     ///
     /// # Errors
     ///
-    /// As [`enqueue`](Self::enqueue); `BufferFull` where there is no room. The message is handed back.
+    /// As [`enqueue`](Self::enqueue); `BufferFull` if there is no buffer space. The message is handed back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{ErrorKind, Message, Producer};
+    ///
+    /// # async fn example(producer: Producer) {
+    /// match producer.try_enqueue(Message::new("reading").to("sensors")) {
+    ///     Ok(receipt) => drop(receipt),
+    ///     Err(error) if error.kind() == ErrorKind::BufferFull => eprintln!("dropped: {error}"),
+    ///     Err(error) => eprintln!("{error}"),
+    /// }
+    /// # }
+    /// ```
     pub fn try_enqueue(&self, mut message: Message) -> Result<Receipt> {
         let core = self.core();
         if let Err(error) = core.trace(&mut message) {

@@ -17,6 +17,20 @@ use crate::clock::{later, scaled};
 /// Requests that are lost with one connection are one failure.
 /// Only failures of the broker count: connections that cannot be made or break, requests that are not answered. What
 /// a broker refuses says nothing about its health.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use rskafka_producer::{CircuitBreakerConfig, OpenCircuit, ProducerConfig};
+///
+/// let circuit_breaker = CircuitBreakerConfig::default()
+///     .consecutive_failures(3)
+///     .open_for(Duration::from_secs(2))
+///     .when_open(OpenCircuit::FailFast);
+/// let config = ProducerConfig::new(["kafka-1:9092"]).circuit_breaker(circuit_breaker);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CircuitBreakerConfig {

@@ -10,6 +10,16 @@ use tokio::time::Instant;
 use crate::clock::later;
 
 /// How fast messages may leave. Every attempt counts, retries too, as a broker's quota counts them.
+///
+/// # Examples
+///
+/// ```
+/// use rskafka_producer::{RateLimitConfig, ProducerConfig};
+///
+/// let rate_limit = RateLimitConfig::default().records_per_second(Some(10_000.0)).adaptive(true);
+/// let config = ProducerConfig::new(["kafka-1:9092"]).rate_limit(rate_limit);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RateLimitConfig {

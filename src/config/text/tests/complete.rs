@@ -11,11 +11,13 @@ fn the_guide_has_every_setting() {
     const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/docs/configuration.md");
     let defaults = ProducerConfig::default();
     let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
-    let mut table = String::from("| ours | Kafka | default | unit | effect |\n|--|--|--|--|--|\n");
+    let mut table = String::from("| setting, other names | effect, values | default |\n|--|--|--|\n");
     for setting in Setting::ALL {
         let kafka: Vec<_> = setting.kafka.iter().map(|name| code(name)).collect();
         let (name, default) = (code(setting.name), code(&setting.value(&defaults)));
-        let row = [name, kafka.join(", "), default, setting.unit.into(), setting.effect.into()];
+        let effect = format!("{}<br>*{}*", setting.effect, setting.unit.replace('`', ""));
+        let names: Vec<_> = std::iter::once(format!("**{name}**")).chain(kafka).collect();
+        let row = [names.join("<br>"), effect, default];
         table.push_str(&format!("| {} |\n", row.join(" | ").replace("  ", " ")));
     }
     let guide = std::fs::read_to_string(GUIDE).unwrap();
