@@ -10,16 +10,6 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Whether it is an event of the producer.
-pub(crate) fn is_kafka(event: &Metadata<'_>) -> bool {
-    event.target() == "rskafka_producer"
-}
-
-/// Whether it is the one event of an operation: connect, send, flush, health or close.
-pub(crate) fn is_operation(event: &Metadata<'_>) -> bool {
-    is_kafka(event) && event.fields().field("operation").is_some()
-}
-
 /// `{"component":"kafka","duration_ms":45.123,"brokers":["kafka-1:9092"],"error":null}`, one line for each event.
 ///
 /// `tracing_subscriber::fmt().json()` cannot write this: to it the list of brokers is a text, and `error` is missing
@@ -34,6 +24,11 @@ impl KafkaJson {
     #[must_use]
     pub(crate) fn with_details(self) -> Self {
         Self { details: true }
+    }
+
+    /// Whether to write an event: with details any of the producer's, without them the one that each operation ends with.
+    pub(crate) fn wants(self, event: &Metadata<'_>) -> bool {
+        event.target() == "rskafka_producer" && (self.details || event.fields().field("operation").is_some())
     }
 }
 

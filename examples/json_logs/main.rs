@@ -14,15 +14,12 @@ mod kafka_json;
 use std::time::Duration;
 
 use rskafka_producer::{Context, Producer, ProducerConfig};
-use tracing::Metadata;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::kafka_json::{KafkaJson, is_kafka, is_operation};
-
-type Wanted = fn(&Metadata<'_>) -> bool;
+use crate::kafka_json::KafkaJson;
 
 /// rskafka's own events are left out. `rskafka=warn` alone would match by prefix, and silence this crate as well.
 const DEFAULT_FILTER: &str = "info,rskafka=warn,rskafka_producer=debug";
@@ -30,14 +27,13 @@ const DEFAULT_FILTER: &str = "info,rskafka=warn,rskafka_producer=debug";
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(DEFAULT_FILTER))?;
-    let details = std::env::args().any(|argument| argument == "--details");
-    let (format, wanted): (_, Wanted) = match details {
-        true => (KafkaJson::default().with_details(), is_kafka),
-        false => (KafkaJson::default(), is_operation),
-    };
+    let mut format = KafkaJson::default();
+    if std::env::args().any(|argument| argument == "--details") {
+        format = format.with_details();
+    }
     // One layer for the producer's events, and one for everybody else's.
-    let kafka = fmt::layer().event_format(format).with_filter(filter_fn(wanted));
-    let others = fmt::layer().json().with_filter(filter_fn(|event| !is_kafka(event)));
+    let kafka = fmt::layer().event_format(format).with_filter(filter_fn(move |event| format.wants(event)));
+    let others = fmt::layer().json().with_filter(filter_fn(|event| event.target() != "rskafka_producer"));
     tracing_subscriber::registry().with(filter).with(kafka).with(others).init();
 
     let topic = std::env::var("KAFKA_TOPIC").unwrap_or_else(|_| "events".into());

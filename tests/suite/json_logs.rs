@@ -14,13 +14,14 @@ use crate::logging::Lines;
 
 #[path = "../../examples/json_logs/kafka_json.rs"]
 mod kafka_json;
-use kafka_json::{KafkaJson, is_kafka, is_operation};
+use kafka_json::KafkaJson;
 
-fn logger(lines: &Lines, format: KafkaJson, operations_only: bool) -> Dispatch {
+fn logger(lines: &Lines, format: KafkaJson) -> Dispatch {
     let lines = lines.clone();
-    let wanted = if operations_only { is_operation } else { is_kafka };
     let layer = tracing_subscriber::fmt::layer().event_format(format).with_writer(move || lines.clone());
-    Dispatch::new(tracing_subscriber::registry().with(layer.with_filter(filter_fn(wanted))))
+    Dispatch::new(
+        tracing_subscriber::registry().with(layer.with_filter(filter_fn(move |event| format.wants(event)))),
+    )
 }
 
 async fn checked(cluster: &FakeCluster, logger: Dispatch, limit: Duration) {
@@ -33,7 +34,7 @@ async fn checked(cluster: &FakeCluster, logger: Dispatch, limit: Duration) {
 async fn a_health_check_is_logged_in_exactly_the_documented_form() {
     let cluster = FakeCluster::builder().brokers(2).topic("t", 1).start().await.unwrap();
     let lines = Lines::default();
-    checked(&cluster, logger(&lines, KafkaJson::default(), true), Duration::from_secs(10)).await;
+    checked(&cluster, logger(&lines, KafkaJson::default()), Duration::from_secs(10)).await;
     let text = lines.text();
     let duration = lines.all()[0]["duration_ms"].as_f64().unwrap();
     let brokers = cluster.bootstrap().join(r#"",""#);
@@ -53,7 +54,7 @@ async fn a_failed_health_check_has_its_error_as_a_text_and_the_same_fields() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     cluster.stop(0).await;
     let lines = Lines::default();
-    checked(&cluster, logger(&lines, KafkaJson::default(), true), Duration::from_millis(100)).await;
+    checked(&cluster, logger(&lines, KafkaJson::default()), Duration::from_millis(100)).await;
     let line = &lines.all()[0];
     assert!(line["error"].as_str().unwrap().contains(&cluster.bootstrap()[0]), "{line}");
     let order = ["component", "duration_ms", "brokers", "error"].map(|name| lines.text().find(name).unwrap());
@@ -65,7 +66,7 @@ async fn a_failed_health_check_has_its_error_as_a_text_and_the_same_fields() {
 async fn with_details_every_event_has_its_time_level_message_and_fields() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let lines = Lines::default();
-    let logger = logger(&lines, KafkaJson::default().with_details(), false);
+    let logger = logger(&lines, KafkaJson::default().with_details());
     checked(&cluster, logger, Duration::from_secs(10)).await;
     let events = lines.all();
     let opened = events.iter().find(|line| line["event"] == "connection.opened").unwrap();
