@@ -1,5 +1,5 @@
 //! Hands messages over first and looks at what became of them later: they share requests, and a failure is still
-//! told for each.
+//! reported for each.
 //!
 //! ```text
 //! cargo run --example await_later

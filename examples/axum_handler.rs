@@ -51,9 +51,9 @@ impl IntoResponse for Refused {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         let wait = error.retry_after().map_or(1, |wait| wait.as_secs() + 1).to_string();
-        // `fate` tells the client whether sending it again can store it twice.
-        let told = serde_json::json!({ "code": error.code().as_str(), "fate": error.fate().to_string() });
-        (status, [(header::RETRY_AFTER, wait)], Json(told)).into_response()
+        // `fate` says whether sending it again could store it twice.
+        let reported = serde_json::json!({ "code": error.code().as_str(), "fate": error.fate().to_string() });
+        (status, [(header::RETRY_AFTER, wait)], Json(reported)).into_response()
     }
 }
 

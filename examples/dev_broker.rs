@@ -5,7 +5,7 @@
 //! kcat -P -b 127.0.0.1:9092 -t events
 //! ```
 //!
-//! Both listen on the loopback only, and nothing is kept. In memory, topics that are asked for are created; a real one
+//! Both listen on the loopback only, and nothing is kept. In memory, requested topics are created; a real one
 //! needs Java 17 and Maven, and chooses its port.
 
 use kafka_testbed::{FakeCluster, JvmCluster};

@@ -5,7 +5,7 @@
 //!     cargo run --example from_environment
 //! ```
 //!
-//! Without any of them it shows the same with an environment of its own, on a cluster in this process.
+//! Without any of them it shows the same with a made-up environment, on a cluster in this process.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("stored in {}/{} at {:?}", delivery.topic(), delivery.partition(), delivery.offset());
     producer.close(&ctx).await?;
 
-    // What is misspelt is told, with what it may have been meant to be.
+    // Misspelt names are reported, with suggestions.
     let misspelt = ProducerConfig::from_properties([("bootstrap.servers", "kafka:9092"), ("lingr.ms", "5")]);
     println!("misspelt: {}", misspelt.err().ok_or("a misspelt setting was accepted")?);
     Ok(())

@@ -34,11 +34,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let accepted: u64 = workers.join_all().await.into_iter().sum();
     let stats = producer.stats();
     println!(
-        "accepted {accepted}, stored {}, given up {}",
+        "accepted {accepted}, stored {}, failed {}",
         stats.records_acked,
         accepted - stats.records_acked
     );
-    // Past the deadline the error tells how many were given up; each receipt tells its own fate.
+    // Past the deadline the error says how many failed; each receipt has its message's fate.
     closed?;
     Ok(())
 }
@@ -57,7 +57,7 @@ async fn work(producer: Producer, worker: u32) -> u64 {
         }
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
-    unreachable!("the loop has no end of its own")
+    unreachable!("the loop never ends")
 }
 
 async fn send_sigterm_to_ourselves() {

@@ -29,7 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Kubernetes gives a probe one second unless told otherwise.
+/// Kubernetes gives a probe one second by default.
 const PROBE: Duration = Duration::from_millis(900);
 
 async fn ready(State(health): State<Arc<HealthRegistry>>) -> Response {
@@ -147,7 +147,7 @@ async fn expect(address: &str, status: u16, word: &str) -> Result<(), Error> {
         }
         let report: Value = serde_json::from_str(&ready.1)?;
         if ready.0 == status && report["status"] == word {
-            println!("GET /ready  {status} {word}{}", told(&report));
+            println!("GET /ready  {status} {word}{}", describe(&report));
             println!("GET /live   {} {}", live.0, live.1);
             return Ok(());
         }
@@ -159,7 +159,7 @@ async fn expect(address: &str, status: u16, word: &str) -> Result<(), Error> {
 }
 
 /// What a report says of the brokers, on a few lines.
-fn told(report: &Value) -> String {
+fn describe(report: &Value) -> String {
     let checks = &report["checks"];
     let why = checks["kafka-producer:responseTime"][0]["output"].as_str().unwrap_or_default();
     let breakers = checks["kafka-producer:circuitBreaker"].as_array().into_iter().flatten();

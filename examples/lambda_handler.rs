@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rskafka_producer::{Context, Error, Message, Producer, ProducerConfig};
 
-/// What the platform tells of an invocation.
+/// What the platform says about an invocation.
 struct Invocation {
     deadline: Instant,
 }

@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .retry(
             RetryConfig::default().backoff(Duration::from_millis(20)).max_backoff(Duration::from_millis(200)),
         )
-        // After 3 failures in a row the broker is left alone for 500 ms; meanwhile sends fail at once.
+        // After 3 failures in a row requests to the broker are suspended for 500 ms; meanwhile sends fail at once.
         .circuit_breaker(
             CircuitBreakerConfig::default()
                 .consecutive_failures(3)

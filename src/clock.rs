@@ -29,7 +29,7 @@ pub(crate) fn later(at: Instant, wait: Duration) -> Instant {
     at.checked_add(wait.min(FAR)).unwrap_or(at)
 }
 
-/// `wait` after `at`, where the clock reaches so far: what is later is no limit.
+/// `wait` after `at`, where the clock reaches so far: a later time means no limit.
 pub(crate) fn deadline(at: Instant, wait: Duration) -> Option<Instant> {
     if wait < FAR { at.checked_add(wait) } else { None }
 }

@@ -85,7 +85,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_timeout(&self, after: Duration) -> Self {
-        // A timeout too large for the clock is no timeout.
+        // A timeout too large for the clock means none.
         let own = deadline(Instant::now(), after);
         Self { deadline: earliest(self.deadline, own), tokens: self.tokens.clone() }
     }

@@ -1,4 +1,4 @@
-//! What a producer holds while its broker reads nothing. Memory is a process's, so the producer has one of its own: this
+//! What a producer holds while its broker reads nothing. Memory is a process's, so the producer has a separate one: this
 //! binary again, which asks for what its broker shall do. Its clock stands still while it fills the buffer and moves only
 //! where the test moves it, so that how many messages expire meanwhile does not depend on the machine.
 

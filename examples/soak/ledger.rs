@@ -1,4 +1,4 @@
-//! Who was told what, held against what a reader found.
+//! What was reported for each message, compared with what a reader found.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

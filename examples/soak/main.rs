@@ -96,7 +96,7 @@ async fn disturb(cluster: &mut JvmCluster, random: &mut fastrand::Rng) -> Result
             format!("restarted node {node}")
         }
         3 => {
-            // May be refused while the cluster is not whole; then it is no fault, and nothing is lost by it.
+            // May be refused while the cluster is not whole; then that is not a fault, and nothing is lost by it.
             let moved = cluster.move_leader(TOPIC, partition, node).await;
             format!(
                 "moved partition {partition} to node {node}: {}",

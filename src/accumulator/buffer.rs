@@ -104,7 +104,7 @@ impl Buffer {
                 Poll::Ready(Err(NoRoom::Closed))
             } else {
                 former = line.stand(place, bytes, waker);
-                // Before the room is looked at: who gives some back from here on sees who waits.
+                // Before the room is looked at: whatever is given back from here on finds the waiter.
                 self.guarded.store(true, Ordering::SeqCst);
                 if line.is_first(*place) && self.subtract(bytes) {
                     Poll::Ready(Ok(()))
@@ -145,7 +145,7 @@ impl Buffer {
 
     /// Takes back the memory of a batch whose messages are settled, and have given back their room.
     pub(super) fn recycle(&self, mut records: Records, log: &Log) {
-        // Outside the lock: the owner of a value may run code of the user's when it is let go.
+        // Outside the lock: the owner of a value may run code of the user's when it is dropped.
         records.clear(log);
         let mut spare = self.spare.lock();
         if self.used() > 0 {
@@ -153,7 +153,7 @@ impl Buffer {
         }
     }
 
-    /// Turns away everyone who waits and whoever comes.
+    /// Refuses all waiting and all future calls.
     pub(crate) fn close(&self) {
         let woken = {
             let mut line = self.line.lock();
@@ -215,9 +215,9 @@ mod tests {
     #[test]
     fn a_value_whose_owner_uses_the_producer_as_it_goes_stops_nothing() {
         let buffer = Buffer::new(32 << 20);
-        let (told, was_free) = std::sync::mpsc::channel();
+        let (sender, was_free) = std::sync::mpsc::channel();
         let mut records = Records::with_room(Room::of(1 << 20));
-        let message = Message::new(Bytes::from_owner(Owner(buffer.clone(), told)));
+        let message = Message::new(Bytes::from_owner(Owner(buffer.clone(), sender)));
         assert!(records.push(&message, Stamp { timestamp: 0, expires_after: 0 }, 10_000));
         drop(message);
         assert_eq!(buffer.try_take(1), Ok(()));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_is_served_in_order_and_nobody_passes() {
+    async fn waiting_calls_are_served_in_order_and_nobody_passes() {
         let buffer = Buffer::new(100);
         assert_eq!(buffer.try_take(100), Ok(()));
         let (first, mut large) = poll(&buffer, 60);
@@ -245,7 +245,7 @@ mod tests {
         assert!(first.is_pending() && second.is_pending());
         buffer.give_back(50);
         assert_eq!(again(&mut small), Poll::Pending, "the large one is first");
-        assert_eq!(buffer.try_take(1), Err(NoRoom::Full), "nobody passes who waits");
+        assert_eq!(buffer.try_take(1), Err(NoRoom::Full), "nobody passes a waiting call");
         buffer.give_back(10);
         assert_eq!(again(&mut large), Poll::Ready(Ok(())));
         assert_eq!(again(&mut small), Poll::Pending);

@@ -1,10 +1,10 @@
 //! What the receipts of one batch wait for.
 //!
 //! All messages of a batch share one completion, and a receipt is that plus an index, so that a receipt costs
-//! no allocation of its own. Nearly always a batch is settled as a whole. Only what is settled apart from its
+//! no separate allocation. Nearly always a batch is settled as a whole. Only what is settled apart from its
 //! batch (called off, expired, or divided because the broker found the batch too large) is kept one by one.
 //!
-//! To settle is to note an outcome, which runs no code of the user's and may be done under a lock. Who waits for it is
+//! To settle is to note an outcome, which runs no code of the user's and may be done under a lock. Its waiters are
 //! returned, to be woken once no lock is held.
 
 use std::collections::HashMap;
@@ -64,7 +64,7 @@ impl Lost {
         Self { error, records, charge, log }
     }
 
-    /// No lock may be held: whoever waits for room is woken.
+    /// No lock may be held: calls that wait for buffer space are woken.
     pub(super) fn release(&self) {
         if let Some(charge) = &self.charge {
             self.log.contain(WAKER, || charge.release());
@@ -84,7 +84,7 @@ enum Outcome {
     Stored(Stored),
     /// The place among those that failed with it.
     Failed(Arc<Lost>, usize),
-    /// Its receipt is gone, and with it whoever could ask.
+    /// Its receipt is gone, so that nobody can ask.
     Forgotten,
 }
 
@@ -242,7 +242,7 @@ impl Completion {
         .await;
     }
 
-    /// Who waits, to be woken without an outcome.
+    /// The waiters, to be woken without an outcome.
     pub(crate) fn waiting(&self, woken: &mut Woken) {
         let mut apart = self.apart.lock();
         apart.waiters.take_all(woken);

@@ -1,7 +1,7 @@
-//! Who waits for room, first come, first served.
+//! The calls that wait for buffer space, first come, first served.
 //!
-//! Room is never set aside for a call that waits: it is called, and takes the room when it is polled. One that is left
-//! alone loses its place, so that nobody waits behind it. It stands in line anew when it is polled again.
+//! Room is never set aside for a call that waits: it is called, and takes the room when it is polled. One that is no longer
+//! polled loses its place, so that nobody waits behind it. It stands in line anew when it is polled again.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A call that does not come for so long after it was called is left alone.
+/// A call that does not come within this time after it was called loses its place.
 pub(crate) const LEFT_ALONE: Duration = Duration::from_millis(100);
 
 /// A place in line.
@@ -42,7 +42,7 @@ impl Line {
         self.waiting.len()
     }
 
-    /// Forgets who was left alone.
+    /// Forgets calls that lost their place.
     pub(super) fn prune(&mut self, now: Instant) {
         let is_late = |called: Instant| now.saturating_duration_since(called) > LEFT_ALONE;
         self.waiting.retain(|waiting| !waiting.called.is_some_and(is_late));
@@ -71,7 +71,7 @@ impl Line {
         self.waiting.remove(at)?.waker
     }
 
-    /// Calls the first ones for whom `free` bytes are enough; their wakers, to be woken without a lock.
+    /// Calls the first ones for which `free` bytes are enough; their wakers, to be woken without a lock.
     pub(super) fn call(&mut self, mut free: usize, now: Instant) -> Vec<Waker> {
         self.prune(now);
         let mut woken = Vec::new();

@@ -10,7 +10,7 @@ use super::Completion;
 use crate::accumulator::Delivery;
 use crate::error::{Result, Wait};
 
-/// Resolves when an accepted message is stored or given up.
+/// Resolves when an accepted message is stored or has failed.
 ///
 /// Every receipt resolves: at the latest when `timeouts.delivery` has passed, or the context that the message
 /// was accepted with has reached its deadline. Dropping a receipt cancels nothing: the message is sent all the

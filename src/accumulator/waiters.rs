@@ -1,4 +1,4 @@
-//! Who waits for the records of a batch, and what is done for them once no lock is held.
+//! The waiters of a batch, and what is done for them once no lock is held.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -56,7 +56,7 @@ impl Waiters {
     }
 }
 
-/// Tasks to be woken and what is to be let go of, once no lock is held: both run the user's code.
+/// Tasks to be woken and what is to be dropped, once no lock is held: both run the user's code.
 #[derive(Default)]
 pub(crate) struct Woken {
     wakers: Vec<Option<Waker>>,
@@ -71,7 +71,7 @@ impl Woken {
         }
     }
 
-    /// Messages that failed: they are let go of here, and give back their room unless that is done.
+    /// Messages that failed: they are dropped here, and give back their room unless that is done.
     pub(crate) fn release(&mut self, lost: Arc<Lost>) {
         self.released.push(lost);
     }
@@ -138,7 +138,7 @@ impl<'a> Settlement<'a> {
         self.errors.extend(error);
     }
 
-    /// Gives back room, wakes who waits, lets go of what is the user's. Returns what failed.
+    /// Gives back buffer space, wakes waiting tasks, drops what belongs to the user. Returns what failed.
     pub(crate) fn carry_out(self) -> Failed {
         for (budget, bytes) in self.space {
             self.log.contain(WAKER, || budget.give_back(bytes));

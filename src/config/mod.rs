@@ -63,7 +63,7 @@ pub enum EngineKind {
 
 /// Configuration of a [`Producer`](crate::Producer). Only `brokers` is required.
 ///
-/// It is its own builder. Settings are grouped into sections, each with a type of its own name, such as [`BatchConfig`].
+/// It is its own builder. Settings are grouped into sections, each with its own type, such as [`BatchConfig`].
 /// They can also come from Kafka's property names, the environment or a document: see
 /// [`docs::configuration`](crate::docs::configuration).
 ///

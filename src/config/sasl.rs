@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How a producer authenticates (Kafka: `sasl.mechanism` and what belongs to it).
 ///
-/// Credentials are asked for anew on every login, so that a provider can rotate them. A session that has an end
+/// Credentials are requested on every login, so that a provider can rotate them. A session that has an end
 /// is renewed on the live connection before it ends (KIP-368).
 ///
 /// ```
@@ -54,7 +54,7 @@ impl SaslMechanism {
         }
     }
 
-    /// Whether whoever reads along can log in afterwards.
+    /// Whether an eavesdropper could log in afterwards.
     pub(crate) fn reveals_secret(self) -> bool {
         matches!(self, Self::Plain | Self::OauthBearer)
     }

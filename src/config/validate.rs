@@ -231,9 +231,9 @@ mod tests {
         let config = ProducerConfig::new(["", "kafka", "a:1", "a:1"])
             .topic("no spaces")
             .retry(RetryConfig::default().max_attempts(Some(0)));
-        let told = problem(&config);
+        let reported = problem(&config);
         for expected in ["is empty", "no port", "listed twice", "topic: ", "retry.max_attempts"] {
-            assert!(told.contains(expected), "{expected:?} not in {told}");
+            assert!(reported.contains(expected), "{expected:?} not in {reported}");
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) enum State {
     Closed(Result<()>),
 }
 
-/// See the [module](self). Everyone who waits for a state is woken when it changes.
+/// See the [module](self). All waiters for a state are woken when it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     state: watch::Sender<State>,
@@ -141,7 +141,7 @@ impl Watched {
 
     /// Resolves at the next change.
     pub(crate) async fn changed(&mut self) {
-        // The sender lives as long as whoever watches.
+        // The sender lives as long as the watchers.
         _ = self.state.changed().await;
     }
 }

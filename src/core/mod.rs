@@ -153,7 +153,7 @@ impl Core {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// A broker asked for a pause.
+    /// A broker throttles.
     pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration, now: Instant) {
         if !time.is_zero() {
             self.stats.throttled(broker, time);

@@ -11,7 +11,7 @@ use crate::error::{Error, Wait};
 use crate::sender::{Partition, waiting};
 use crate::supervisor::Owner;
 
-/// A message that is overdue by so much is settled by whoever watches the tasks: the one that should have is held up.
+/// A message that is overdue by so much is settled by the watch over the tasks: the one that should have is held up.
 const OVERDUE: Duration = Duration::from_millis(50);
 
 /// One task of a producer.

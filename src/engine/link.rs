@@ -18,7 +18,7 @@ pub(crate) enum Link {
 
 impl Link {
     /// The one that explains more, of two brokers that would do: a silent one, then the older attempt, then a failure.
-    pub(crate) fn telling(self, other: Self) -> Self {
+    pub(crate) fn more_specific(self, other: Self) -> Self {
         let rank = |link: &Self| match link {
             Self::Silent { since, .. } => (2, *since),
             Self::Connecting { since, .. } => (1, *since),

@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn what_panics_when_it_is_dropped_is_gone_all_the_same() {
-        let (told, gone) = std::sync::mpsc::channel();
-        let bomb = || Bytes::from_owner(Owned(told.clone()));
+        let (sender, gone) = std::sync::mpsc::channel();
+        let bomb = || Bytes::from_owner(Owned(sender.clone()));
         let_go(Message::new(bomb()).key(bomb()).header("a", bomb()).header("b", bomb()));
         assert_eq!(gone.try_iter().count(), 4);
     }

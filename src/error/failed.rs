@@ -1,13 +1,13 @@
-//! How many messages were given up.
+//! How many messages failed.
 
 use std::ops::AddAssign;
 
 use crate::error::Fate;
 
-/// Messages that were given up, by fate. One whose time ended while it was in flight is counted then, not again when
+/// Messages that failed, by fate. One whose time ended while it was in flight is counted then, not again when
 /// its batch is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "what was given up has to be counted"]
+#[must_use = "failed messages have to be counted"]
 pub(crate) struct Failed {
     pub(crate) not_persisted: usize,
     pub(crate) possibly_persisted: usize,

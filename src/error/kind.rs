@@ -12,7 +12,7 @@ pub enum ErrorKind {
     NoTopic,
     /// Kafka does not allow this topic name.
     InvalidTopic,
-    /// The cluster has no such topic, and creating it was not asked for.
+    /// The cluster has no such topic, and may not be created.
     UnknownTopic,
     /// The topic has no such partition.
     UnknownPartition,
@@ -46,7 +46,7 @@ pub enum ErrorKind {
     DeliveryTimeout,
     /// The buffer had no room for the message.
     BufferFull,
-    /// The circuit breaker is open and the producer was told to fail fast.
+    /// The circuit breaker is open and `when_open` is `FailFast`.
     CircuitOpen,
     /// The producer was closed.
     Closed,

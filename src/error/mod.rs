@@ -158,7 +158,7 @@ impl Error {
         self.repr.broker.as_deref()
     }
 
-    /// How many times the message was sent before it was given up; 0 when it never left.
+    /// How many times the message was sent before it failed; 0 if it was never sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.repr.attempts
@@ -282,7 +282,7 @@ impl Error {
         self.repr.lasting || self.row().retry == Retry::No
     }
 
-    /// What the table says about this error: whether to retry, whom to blame, whether to refresh metadata.
+    /// What the table says about this error: whether to retry, what to blame, whether to refresh metadata.
     pub(crate) fn row(&self) -> Row {
         match self.repr.broker_error {
             Some(error) => *row(error.code()),

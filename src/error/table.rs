@@ -1,5 +1,5 @@
 //! The error table: for each answer of a broker and each way of losing one, what kind it is, whether the
-//! message may be stored, whether to try again, whom the circuit breaker blames, and whether the cluster's
+//! message may be stored, whether to try again, what the circuit breaker blames, and whether the cluster's
 //! metadata is stale.
 //!
 //! Codes and their retriability: <https://kafka.apache.org/protocol#protocol_error_codes> and the Java
@@ -25,7 +25,7 @@ pub(crate) enum Retry {
     Stored,
 }
 
-/// Whom the circuit breaker blames.
+/// What the circuit breaker blames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
     /// The answer says nothing about the broker's health.
@@ -43,7 +43,7 @@ pub(crate) struct Row {
     pub(crate) fate: Fate,
     pub(crate) retry: Retry,
     pub(crate) blame: Blame,
-    /// Whether leaders should be asked for again.
+    /// Whether the metadata should be refreshed.
     pub(crate) refresh: bool,
     /// What to try, for the error's text; empty where it cannot be guessed.
     pub(crate) remedy: &'static str,
@@ -227,7 +227,7 @@ mod tests {
         all(&[3, 5, 6, 9, 74, 75, 80], &|r| r.retry == Soon && r.refresh && r.fate == N && r.blame == Nobody);
         // ... except where the broker may have stored it before it failed
         all(&[13, 56], &|r| r.retry == Soon && r.refresh && r.fate == P && r.blame == Theirs);
-        // a weak cluster is retried, and is no fault of the broker that says so
+        // a weak cluster is retried, and is not the fault of the broker that says so
         all(&[7, 20], &|r| r.retry == Backoff && r.fate == P && r.blame == Nobody && !r.refresh);
         all(&[19], &|r| r.retry == Backoff && r.fate == N && r.blame == Nobody);
         // quota

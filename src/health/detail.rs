@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Status;
 
-/// One measured value of a check, as `application/health+json` tells it.
+/// One measured value of a check, as in `application/health+json`.
 ///
 /// ```
 /// use rskafka_producer::{HealthDetail, Status};

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::callback::guarded_async;
 use crate::telemetry::Log;
 
-/// For so long a report is good for someone who cannot wait for the next.
+/// How long a report is good enough for a caller that cannot wait for the next.
 const STALE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
@@ -107,7 +107,7 @@ impl Group {
         Err(run)
     }
 
-    /// Keeps what a run found, and tells what changed.
+    /// Keeps what a run found, and returns what changed.
     fn finish(&self, settings: &Settings, mut reports: Vec<CheckReport>) -> Arc<HealthReport> {
         let mut state = self.state.lock();
         let mut changes = Vec::new();
@@ -146,10 +146,10 @@ async fn run_all(checks: &[Registered], log: &Log) -> Vec<CheckReport> {
     futures_util::future::join_all(reports).await
 }
 
-/// A check under way, in a task of its own: one that blocks its thread stops no other.
+/// A check under way, in a separate task: one that blocks its thread stops no other.
 type Running = Option<JoinHandle<CheckReport>>;
 
-/// Time beyond its limit after which a check that does not even come back is left alone.
+/// Time beyond its limit after which a check that has not returned is no longer waited for.
 const GRACE: Duration = Duration::from_millis(50);
 
 impl Registered {

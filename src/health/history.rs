@@ -51,24 +51,24 @@ mod tests {
     #[test]
     fn failures_are_counted_in_a_row_and_each_change_is_told_once() {
         let mut history = History::default();
-        let mut told = |health, second| {
+        let mut seen = |health, second| {
             let mut report = report(health, second);
             let change = history.note(&mut report);
             let since = report.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             (change, report.consecutive_failures, since)
         };
         let down = || Health::down_because("gone");
-        assert_eq!(told(Health::Up, 1), (None, 0, 1));
-        assert_eq!(told(Health::Up, 2), (None, 0, 1));
-        assert_eq!(told(down(), 3), (Some(Status::Pass), 1, 3));
-        assert_eq!(told(down(), 4), (None, 2, 3));
-        assert_eq!(told(Health::Degraded("slow".into()), 5), (Some(Status::Fail), 0, 5));
-        assert_eq!(told(down(), 6), (Some(Status::Warn), 1, 6));
-        assert_eq!(told(Health::Up, 7), (Some(Status::Fail), 0, 7));
+        assert_eq!(seen(Health::Up, 1), (None, 0, 1));
+        assert_eq!(seen(Health::Up, 2), (None, 0, 1));
+        assert_eq!(seen(down(), 3), (Some(Status::Pass), 1, 3));
+        assert_eq!(seen(down(), 4), (None, 2, 3));
+        assert_eq!(seen(Health::Degraded("slow".into()), 5), (Some(Status::Fail), 0, 5));
+        assert_eq!(seen(down(), 6), (Some(Status::Warn), 1, 6));
+        assert_eq!(seen(Health::Up, 7), (Some(Status::Fail), 0, 7));
     }
 
     #[test]
-    fn a_check_that_is_down_from_the_first_is_told() {
+    fn a_check_that_is_down_from_the_first_is_seen() {
         let change = History::default().note(&mut report(Health::down_because("never up"), 1));
         assert_eq!(change, Some(Status::Pass));
     }

@@ -1,4 +1,4 @@
-//! What the checks found, and how it is told: `application/health+json`
+//! What the checks found, in the format `application/health+json`
 //! (<https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06>) and an HTTP status.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! What was last heard of one topic: which topic it is, since when it is denied, who led it, when it was used.
+//! What is known of one topic: its id, since when it is reported as unknown, its leaders, its last use.
 //!
 //! Pure: the time is a parameter. Every decision is one of time, never of how often something was heard.
 
@@ -13,7 +13,7 @@ use crate::engine::TopicId;
 /// seconds.
 pub(super) const GONE_AFTER: Duration = Duration::from_secs(30);
 
-/// For so long an answer with an older leader epoch is taken for stale. Beyond it the cluster was set back, and is
+/// How long an answer with an older leader epoch counts as stale. Beyond it the cluster was set back, and is
 /// believed.
 const STALE_FOR: Duration = Duration::from_secs(30);
 
@@ -52,7 +52,7 @@ impl History {
     /// The cluster described the topic.
     pub(super) fn described(&mut self, id: Option<TopicId>) -> Incarnation {
         self.denials = None;
-        let another = matches!((self.id, id), (Some(known), Some(told)) if known != told);
+        let another = matches!((self.id, id), (Some(known), Some(reported)) if known != reported);
         self.id = id.or(self.id);
         if !another {
             return Incarnation::Same;
@@ -151,7 +151,7 @@ mod tests {
     fn another_id_is_another_topic_and_no_id_says_nothing() {
         let (mut history, _) = history();
         let id = |raw| TopicId::new(raw);
-        for (told, expected) in [
+        for (reported, expected) in [
             (None, Incarnation::Same),
             (id(1), Incarnation::Same),
             (id(1), Incarnation::Same),
@@ -161,7 +161,7 @@ mod tests {
             (id(0), Incarnation::Same),
             (id(1), Incarnation::Another),
         ] {
-            assert_eq!(history.described(told), expected, "{told:?}");
+            assert_eq!(history.described(reported), expected, "{reported:?}");
         }
     }
 

@@ -217,8 +217,8 @@ impl Metadata {
         }
     }
 
-    /// Forgets topics that were not used for `timeouts.metadata_idle`, so that nobody asks for them any more. A message
-    /// that comes later has them asked for again.
+    /// Forgets topics that were not used for `timeouts.metadata_idle`, so that they are not refreshed any more. A message
+    /// that comes later fetches their metadata again.
     fn forget_unused(&self, core: &Arc<Core>, now: Instant) {
         let _turn = self.learning.lock();
         let unused = |topic: &Arc<Topic>| {

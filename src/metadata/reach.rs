@@ -15,7 +15,7 @@ use crate::error::{Blame, Error, ErrorKind, WaitReason};
 use crate::resilience::BreakerState;
 
 impl Metadata {
-    /// Counts what came of a question that was asked at `asked`.
+    /// Counts the outcome of a request that was sent at `asked`.
     pub(crate) fn heard<T>(&self, core: &Arc<Core>, asked: Instant, answer: &Result<T, Error>) {
         let before = std::mem::replace(&mut *self.failure.lock(), answer.as_ref().err().cloned());
         // Not under the lock: behind it may be an error of the user's.

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::engine::Ask;
 use crate::error::{Blame, Error};
 
-/// Between two answers that did not help; doubles while the cluster is in flux, so that a new leader is found
+/// Pause between two answers that did not help; grows while the cluster is in flux, so that a new leader is found
 /// within half a second of its election.
 const PACE: Duration = Duration::from_millis(50);
 const SLOWEST_PACE: Duration = Duration::from_millis(400);
@@ -35,7 +35,7 @@ struct State {
 }
 
 impl State {
-    /// Notes a question. The pause after it doubles while questions follow one another closely, also across tasks.
+    /// Notes a question. The pause after it grows while questions follow one another closely, also across tasks.
     fn ask(&mut self, now: Instant, slowest: Duration) -> Duration {
         let close = |(at, _): &(Instant, Duration)| now.saturating_duration_since(*at) < CALM;
         let pause = self.asked.filter(close).map_or(PACE, |(_, pause)| (pause * 2).min(slowest));
@@ -57,7 +57,7 @@ impl Refresher {
         self.state.lock().answered.map(|at| now.saturating_duration_since(at))
     }
 
-    /// Something was told of one topic; what is known of the others is as old as before.
+    /// One topic was described; what is known of the others is as old as before.
     pub(super) fn answered_in_part(&self) {
         self.state.lock().answered.get_or_insert_with(Instant::now);
     }

@@ -19,7 +19,7 @@ const UNKNOWN_AFTER: Duration = Duration::from_millis(500);
 const NOT_CREATED_AFTER: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// For so long an unknown topic is not asked for again.
+/// How long an unknown topic is not looked up again.
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
 impl Metadata {
@@ -58,7 +58,7 @@ impl Metadata {
         let under_way =
             |(name, flight): (&Arc<str>, &Arc<Resolving>)| Some((name.clone(), flight.under_way()?));
         let resolving: Vec<_> = self.resolving.lock().iter().filter_map(under_way).collect();
-        // What they hold is looked at, and let go, without the lock.
+        // What they hold is examined and dropped without holding the lock.
         let unresolved = |(name, work): (Arc<str>, UnderWay<_>)| {
             let (begun, last) = work.unfinished()?;
             Some((name, begun, last))

@@ -22,7 +22,7 @@ pub(crate) struct TopicSettings {
     /// Bytes that one topic may take of it, where that is less than all.
     pub(crate) share: Option<usize>,
     pub(crate) metadata_age: Duration,
-    /// A topic unused for so long is forgotten.
+    /// A topic that is unused for this long is forgotten.
     pub(crate) metadata_idle: Duration,
     pub(crate) batch_bytes: usize,
 }
@@ -97,9 +97,9 @@ impl Topic {
         }
         let mut led = Vec::with_capacity(leaders.len());
         for (index, partition) in all.iter().enumerate() {
-            let told = leaders.get(index).copied().unwrap_or(Leadership { node: None, epoch: -1 });
-            let leader = match self.history().is_current(index, told.epoch, now) {
-                true => told.node,
+            let reported = leaders.get(index).copied().unwrap_or(Leadership { node: None, epoch: -1 });
+            let leader = match self.history().is_current(index, reported.epoch, now) {
+                true => reported.node,
                 false => partition.broker().node(),
             };
             if leader.is_some() {

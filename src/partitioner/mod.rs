@@ -39,20 +39,20 @@ pub enum Partitioning {
     Crc32,
     /// One partition after the other, whatever the key.
     RoundRobin,
-    /// A rule of one's own.
+    /// A custom partitioner.
     Custom(Arc<dyn Partitioner>),
 }
 
 impl Partitioning {
-    /// A rule of one's own.
+    /// A custom partitioner.
     pub fn custom(partitioner: impl Partitioner + 'static) -> Self {
         Self::Custom(Arc::new(partitioner))
     }
 }
 
-/// A rule of one's own for choosing partitions.
+/// A custom partitioner.
 ///
-/// It is called once for each message, on the task that sends: it must not block, nor call the producer. An answer that is no partition
+/// It is called once for each message, on the task that sends: it must not block, nor call the producer. An answer that is not a partition
 /// of the topic fails the message; it is never wrapped around.
 pub trait Partitioner: fmt::Debug + Send + Sync {
     /// The partition of this message; `None` leaves it to the rule for messages without a key.
@@ -99,7 +99,7 @@ impl Chooser {
         }
     }
 
-    /// Chooses for a message of `bytes`. `led` are the partitions with a leader; `load` tells the bytes that wait
+    /// Chooses for a message of `bytes`. `led` are the partitions with a leader; `load` returns the bytes that wait
     /// for one.
     #[inline]
     pub(crate) fn choose(

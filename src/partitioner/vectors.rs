@@ -35,7 +35,7 @@ fn every_vector_of_java_sarama_and_librdkafka_holds() {
 
 #[test]
 fn hashes_at_the_ends_of_the_signed_range() {
-    // The smallest integer has no absolute value of its own type.
+    // The smallest integer has no absolute value in its type.
     assert_eq!(fnv1a::hash(b"1468509572224"), 0x8000_0000);
     assert_eq!(fnv1a::partition(b"1468509572224", 3), 2);
     assert_eq!(fnv1a::reference_partition(b"1468509572224", 3), 0);

@@ -17,10 +17,10 @@ use crate::resilience::BreakerState;
 use crate::sender::Partition;
 use crate::topic_name;
 
-/// What came of offering a message.
+/// The outcome of offering a message.
 pub(super) enum Offer {
     Accepted(Receipt),
-    /// The topic has to be asked for first.
+    /// The topic's metadata has to be fetched first.
     UnknownTopic(Arc<str>),
     /// There is no room at the moment, in the topic's share or in the whole buffer.
     NoRoom(Arc<Topic>, usize),

@@ -1,4 +1,4 @@
-//! The end: new work is refused, old work is finished, and what cannot be finished is answered for.
+//! The end: new work is refused, old work is finished, and the rest fails.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ impl Core {
         }
     }
 
-    /// Drains in a task of its own, once: no caller that goes away can stop it half-way.
+    /// Drains in a separate task, once: no caller that goes away can stop it half-way.
     fn start_draining(self: &Arc<Self>) {
         if self.supervisor.is_stopped() || !self.life.drive() {
             return;
@@ -193,7 +193,7 @@ struct LastWords {
 }
 
 impl LastWords {
-    fn tell(&self, before: u64) {
+    fn report(&self, before: u64) {
         let lost = self.core.stats.lost() - before;
         if lost > 0 {
             self.core.log.dropped(lost as usize);
@@ -203,10 +203,10 @@ impl LastWords {
     async fn deliver(mut self) {
         let limit = Context::timeout(self.core.config.timeouts.delivery);
         let before = self.core.stats.lost();
-        // Messages may also run out of time before the limit does, which is no error of closing.
+        // Messages may also run out of time before the limit does, which is not an error of closing.
         _ = self.core.close(&limit).await;
         self.done = true;
-        self.tell(before);
+        self.report(before);
     }
 }
 
@@ -215,7 +215,7 @@ impl Drop for LastWords {
         if !self.done {
             let before = self.core.stats.lost();
             self.core.end();
-            self.tell(before);
+            self.report(before);
         }
     }
 }

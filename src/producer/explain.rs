@@ -175,7 +175,7 @@ impl Core {
     }
 }
 
-/// A broker that has not answered for so long is worth mentioning.
+/// A broker that has not answered for this long is mentioned.
 const SILENT: Duration = Duration::from_secs(1);
 
 /// Partitions that the short form has.

@@ -343,13 +343,13 @@ impl Core {
                             tokio::select! {
                                 biased;
                                 room = &mut room => break room,
-                                // Whoever stood before it may have been left alone.
+                                // A call before it may no longer be polled.
                                 () = self.supervisor.sleep_until(now_and_then) => {}
                             }
                         }
                     };
                     let waited = self.unless_closed(&bounded, room).await;
-                    self.tell_backpressure(started);
+                    self.report_backpressure(started);
                     match waited? {
                         Ok(Ok(room)) => self.offer(message, ctx.deadline(), Some(room))?,
                         Ok(Err(_)) => return Err(closed()),
@@ -374,8 +374,8 @@ impl Core {
         }
     }
 
-    /// A full buffer is how a flood is paced, and no news; a long wait is.
-    fn tell_backpressure(&self, started: Moment) {
+    /// A full buffer paces a flood, which is normal; a long wait is reported.
+    fn report_backpressure(&self, started: Moment) {
         let now = Moment::now();
         let waited = now.saturating_duration_since(started);
         if waited >= LONG_WAIT {
@@ -402,7 +402,7 @@ impl Core {
         let core = self.clone();
         self.supervisor.spawn("fetch a topic's metadata", async move {
             let limit = core.config.timeouts.request;
-            // What goes wrong here is told to the next who asks.
+            // Errors are reported to the next caller.
             _ = timeout(limit, core.metadata.resolve(&core, &topic, &mut None)).await;
         });
     }

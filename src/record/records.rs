@@ -36,12 +36,12 @@ pub(crate) struct Records {
     large: Values,
     large_bytes: usize,
     marks: Vec<Mark>,
-    /// Timestamp of the first record; the others are told from it.
+    /// Timestamp of the first record; the others are relative to it.
     base: i64,
     newest: i64,
 }
 
-/// What the bytes do not tell of a record.
+/// What the bytes of a record do not contain.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     /// Where in `bytes` it ends.
@@ -63,7 +63,7 @@ struct Given {
 pub(crate) struct Stamp {
     /// Milliseconds since 1970.
     pub(crate) timestamp: i64,
-    /// Milliseconds after the opening of its batch at which it is given up.
+    /// Milliseconds after the opening of its batch at which it expires.
     pub(crate) expires_after: u32,
 }
 
@@ -85,7 +85,7 @@ impl Room {
     }
 }
 
-/// Long keys and values. Their owners are the user's and may panic as they go: each is let go by itself, since a second
+/// Long keys and values. Their owners are the user's and may panic as they go: each is dropped separately, since a second
 /// panic would end the process.
 #[derive(Debug, Default)]
 struct Values(Vec<(usize, Bytes)>);
@@ -273,7 +273,7 @@ impl Records {
         })
     }
 
-    /// Milliseconds after the opening of the batch at which each record is given up.
+    /// Milliseconds after the opening of the batch at which each record expires.
     pub(crate) fn expiries(&self) -> impl Iterator<Item = u32> + '_ {
         self.marks.iter().map(|mark| mark.expires_after)
     }
@@ -303,7 +303,7 @@ impl Records {
         (0..self.len()).map(|position| self.decode(position))
     }
 
-    /// Some of the records as a batch of their own. Only their heads change, which tell places and times.
+    /// Some of the records as a separate batch. Only their heads change, which hold places and times.
     pub(crate) fn pick(&self, positions: impl Iterator<Item = usize>) -> Self {
         let mut picked = Self::default();
         for position in positions {

@@ -7,7 +7,7 @@ use crate::clock::scaled;
 
 /// A retry that only waits to hear of a new leader comes this soon, in milliseconds.
 const SOON: std::ops::Range<u64> = 20..50;
-/// The next ones come no later than this: brokers may tell of the old leader for a while.
+/// The next ones come no later than this: brokers may report the old leader for a while.
 const SOON_AGAIN: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,8 @@ impl Backoff {
 
     /// Before retry number `n`, from 1.
     pub(crate) fn delay(&self, n: u32, random: &mut fastrand::Rng) -> Duration {
-        let doubled = self.first.saturating_mul(2u32.saturating_pow(n.saturating_sub(1)));
-        scaled(doubled.min(self.longest), 0.5 + random.f64() / 2.0)
+        let exponential = self.first.saturating_mul(2u32.saturating_pow(n.saturating_sub(1)));
+        scaled(exponential.min(self.longest), 0.5 + random.f64() / 2.0)
     }
 
     /// Before retry number `n` where leadership moved.

@@ -1,4 +1,4 @@
-//! When a broker is left alone for a while.
+//! When requests to a failing broker are suspended.
 //!
 //! Failures are counted in ten buckets of one second, so that old ones are forgotten, and in a row, so that low
 //! traffic trips it too. An open breaker lets probes through after a while, one at a time; a probe is a small
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::clock::{later, scaled};
 
-/// When a broker that fails is left alone for a while. There is one breaker for each broker, and one for the whole
+/// When requests to a failing broker are suspended. There is one breaker for each broker, and one for the whole
 /// cluster, which opens when nobody answers questions about it.
 ///
 /// Requests that are lost with one connection are one failure.
@@ -43,7 +43,7 @@ pub struct CircuitBreakerConfig {
     pub failure_rate: f64,
     /// ... of at least so many requests. Default 10 (resilience4j: `minimumNumberOfCalls`).
     pub min_requests: u32,
-    /// First time that it stays open; it doubles each time it opens again without having closed. Default 5 s.
+    /// How long it stays open at first; twice as long each time it opens again without having closed. Default 5 s.
     pub open_for: Duration,
     /// Longest time that it stays open. Default 15 s, so that a broker that is back is used while the messages that
     /// wait for it have time left.
@@ -229,7 +229,7 @@ impl Breaker {
         None
     }
 
-    /// Counts a failure of what was begun at `begun`. What was under way when the last failure came is no news: requests
+    /// Counts a failure of what was begun at `begun`. What was in flight at the last failure does not count: requests
     /// that are lost with one connection are one failure.
     pub(crate) fn on_failure(&mut self, begun: Instant, now: Instant) -> Option<Change> {
         if self.failed.is_some_and(|failed| begun <= failed) {
@@ -251,7 +251,7 @@ impl Breaker {
         Some(Change::Opened { failures: bad })
     }
 
-    /// Whether a probe may be made now. Its end must be told, by
+    /// Whether a probe may be made now. Its outcome must be reported by
     /// [`probe_result`](Self::probe_result) or [`probe_abandoned`](Self::probe_abandoned).
     pub(crate) fn try_probe(&mut self, now: Instant) -> bool {
         match &mut self.open {

@@ -109,7 +109,7 @@ impl RateLimiter {
         }
     }
 
-    /// A broker asked to be spared.
+    /// A broker throttled.
     pub(crate) fn throttled(&mut self, now: Instant) {
         if self.adaptive {
             self.scale = ((self.scale(now) * SLOWER).max(SLOWEST), now);

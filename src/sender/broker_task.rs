@@ -105,11 +105,11 @@ impl BrokerTask {
                 () = self.broker.woken() => {}
                 () = until(alarm) => {}
             }
-            self.tell_in_flight();
+            self.report_in_flight();
         }
     }
 
-    fn tell_in_flight(&self) {
+    fn report_in_flight(&self) {
         let requests = self.requests();
         if self.broker.in_flight() != requests {
             self.broker.set_in_flight(requests);
@@ -288,7 +288,7 @@ impl BrokerTask {
         } else {
             self.depart(Some(request));
         }
-        self.tell_in_flight();
+        self.report_in_flight();
     }
 
     fn depart(&mut self, request: Option<Request>) {
@@ -358,7 +358,7 @@ impl BrokerTask {
         }
     }
 
-    /// Gives up what has waited too long.
+    /// Fails messages whose time is over.
     fn expire(&mut self, now: Instant) {
         while let Some(partition) = self.expiring.pop_due(now) {
             if !self.is_mine(&partition) {

@@ -22,12 +22,12 @@ impl SharedProducerId {
         self.current.lock().filter(|id| Some(id.id) != spent)
     }
 
-    /// Has whoever needs an id from now on ask for another.
+    /// From now on, partitions that need an id request another one.
     pub(crate) fn retire(&self) {
         *self.current.lock() = None;
     }
 
-    /// Has whoever begins from now on do so above `used`, which fences what is still on its way under it.
+    /// From now on, partitions begin above `used`, which fences what is still on its way under it.
     pub(crate) fn outgrow(&self, used: ProducerId) {
         let mut current = self.current.lock();
         if let Some(id) = current.filter(|id| id.id == used.id && id.epoch <= used.epoch) {
@@ -35,7 +35,7 @@ impl SharedProducerId {
         }
     }
 
-    /// The id, asked for if need be, again and again while that can help.
+    /// The id, requested if necessary, and repeatedly while that can help.
     pub(crate) async fn fetch(&self, core: &Arc<Core>, spent: Option<i64>) -> Result<ProducerId> {
         let _turn = self.asking.lock().await;
         let mut failures = 0;

@@ -37,7 +37,7 @@ impl Timers {
         self.pop()
     }
 
-    /// Forgets what is out of date at the front: `renew` takes a partition's time back, and tells the time that holds
+    /// Forgets what is out of date at the front: `renew` takes a partition's time back, and returns the time that holds
     /// for it now, if any.
     pub(super) fn refresh(&mut self, renew: impl Fn(&Partition) -> Option<Instant>) {
         while let Some(Reverse(Entry { at, partition })) = self.heap.pop() {

@@ -1,4 +1,4 @@
-//! Work that several callers wait for, done once at a time, in a task of its own: a caller that goes away, or is never
+//! Work that several callers wait for, done once at a time, in a separate task: a caller that goes away, or is never
 //! polled again, holds up nobody.
 
 use std::future::Future;
@@ -28,7 +28,7 @@ struct State<T> {
 /// Where work reports what has gone wrong so far.
 pub(crate) struct Progress<T>(Arc<watch::Sender<State<T>>>);
 
-/// Work that is under way, for whoever wants to look at it.
+/// Work that is under way, for inspection.
 pub(crate) struct UnderWay<T>(Arc<watch::Sender<State<T>>>);
 
 impl<T> UnderWay<T> {

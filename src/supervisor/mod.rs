@@ -27,7 +27,7 @@ use self::task::{End, Make, Task};
 use crate::error::callback::{guarded, message_of};
 use crate::error::{Error, ErrorKind, Result, Wait};
 
-/// Whom the tasks serve.
+/// The producer that the tasks belong to.
 pub(crate) trait Owner: Send + Sync {
     /// Whether anything is left for the tasks to do.
     fn is_busy(&self) -> bool;
@@ -38,7 +38,7 @@ pub(crate) trait Owner: Send + Sync {
     /// The tasks move: what belongs to their former runtime (sockets) is of no more use.
     fn moving(&self);
 
-    /// No runtime is left. Wakes whoever waits, so that they notice.
+    /// No runtime is left. Wakes all waiters, so that they notice.
     fn home_ended(&self);
 
     /// Fails whatever waits: no runtime is left for it.
@@ -153,7 +153,7 @@ impl Supervisor {
             state.home = Some(home.clone());
             self.alive.store(true, Ordering::Release);
             let tasks = state.tasks.clone();
-            // They end here; who waits for one begins it again.
+            // They end here; a waiter begins it again.
             state.tasks.retain(|task| !task.runs_once());
             tasks
         };

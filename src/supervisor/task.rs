@@ -1,6 +1,6 @@
 //! A task whose future can be taken away from its runtime.
 //!
-//! A runtime may shut down, or exist without anybody driving it; a thread may be held up in a callback. Whoever waits for
+//! A runtime may shut down, or exist without anybody driving it; a thread may be held up in a callback. Callers that wait for
 //! the task can then take its future, drop it, which returns what it holds, and start another one elsewhere.
 
 use std::any::Any;
@@ -50,7 +50,7 @@ struct Slot {
     polls: Arc<AtomicU64>,
     /// The next poll panics, as a test wants it.
     panics_next: AtomicBool,
-    /// Nobody wants this future any more. Whoever polls it at the moment drops it afterwards.
+    /// This future is no longer needed. A thread that is polling it drops it afterwards.
     revoked: AtomicBool,
 }
 
@@ -144,7 +144,7 @@ impl Slot {
         if !self.revoked.load(Ordering::SeqCst) {
             return;
         }
-        // Locked: whoever holds it looks again afterwards.
+        // Locked: the holder looks again afterwards.
         let work = self.work.try_lock().and_then(|mut work| work.take());
         drop_work(work);
     }
@@ -164,7 +164,7 @@ struct Polled {
 
 impl Polled {
     fn end(&self, end: End) {
-        // One that was revoked is no news: another one serves the task, or none is wanted.
+        // A revoked one means nothing: another one serves the task, or none is wanted.
         if self.task.ended(&self.slot) {
             if let Some(supervisor) = self.supervisor.upgrade() {
                 supervisor.ended(&self.task, end);

@@ -26,7 +26,7 @@ impl Supervisor {
     pub(crate) async fn sleep_until(self: &Arc<Self>, at: Instant) {
         while Instant::now() < at {
             let Some(runtime) = Handle::try_current().ok().or_else(|| self.home()) else {
-                // Nothing could wake us. Whoever waits here for anything else is woken when the last runtime ends.
+                // Nothing could wake us. Other waiters are woken when the last runtime ends.
                 return std::future::pending().await;
             };
             let sleep = {

@@ -1,4 +1,4 @@
-//! Whoever waits watches the tasks that are to do the work.
+//! Waiting callers watch the tasks that do their work.
 //!
 //! The watch runs where somebody waits, and only while somebody does. It moves the tasks there if their runtime is not
 //! driven, replaces one that a thread is stuck with, and settles messages whose time is over.
@@ -56,7 +56,7 @@ impl Supervisor {
         {
             let mut state = self.state.lock();
             let at_home = state.home.as_ref().is_some_and(|home| home.id() == id);
-            // On a single thread whoever waits cannot run while a task is stuck.
+            // On a single thread a waiter cannot run while a task is stuck.
             if at_home && here.runtime_flavor() == RuntimeFlavor::CurrentThread {
                 drop(state);
                 return self.ready().is_ok();
@@ -71,7 +71,7 @@ impl Supervisor {
     }
 }
 
-/// Somebody who waits for a task.
+/// A caller that waits for a task.
 pub(crate) struct Attending(Arc<Supervisor>);
 
 impl Drop for Attending {
@@ -103,7 +103,7 @@ impl Watch {
         }
     }
 
-    /// Once it is not needed, the next one who waits starts another.
+    /// Once it is not needed, the next waiting caller starts another.
     fn is_needed(&self) -> bool {
         let needed = || {
             let attended = self.supervisor.attending.load(Ordering::Acquire) > 0;

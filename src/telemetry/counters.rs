@@ -1,4 +1,4 @@
-//! The counters behind [`Stats`], told to the `metrics` facade as they change.
+//! The counters behind [`Stats`], passed on to the `metrics` facade as they change.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ impl Counters {
         );
     }
 
-    /// What a request leaves behind that only a gauge can tell.
+    /// What a request leaves behind that only a gauge shows.
     pub(crate) fn levels(&self, buffer_bytes: usize, metadata_age: impl FnOnce() -> Option<Duration>) {
         if !cfg!(feature = "metrics") {
             return;
@@ -179,13 +179,13 @@ impl Counters {
         self.meters.set(metrics::IN_FLIGHT, requests as f64, [("broker", Text::Shared(broker))]);
     }
 
-    /// A batch is sent again. `doubled`: how many messages that may store twice.
-    pub(crate) fn retried(&self, error: &Error, doubled: usize) {
+    /// A batch is sent again. `duplicates`: how many messages that may store twice.
+    pub(crate) fn retried(&self, error: &Error, duplicates: usize) {
         self.retries.fetch_add(1, Relaxed);
-        self.duplicates_possible.fetch_add(doubled as u64, Relaxed);
+        self.duplicates_possible.fetch_add(duplicates as u64, Relaxed);
         self.meters.count(metrics::RETRIES, 1, [("reason", Text::Static(error.kind().as_str()))]);
-        if doubled > 0 {
-            self.meters.count(metrics::DUPLICATES_POSSIBLE, doubled, None);
+        if duplicates > 0 {
+            self.meters.count(metrics::DUPLICATES_POSSIBLE, duplicates, None);
         }
     }
 
@@ -264,7 +264,7 @@ impl Counters {
     }
 
     pub(crate) fn snapshot(&self) -> Stats {
-        let mut topics: Vec<_> = self.topics.read().iter().map(|(name, topic)| topic.told(name)).collect();
+        let mut topics: Vec<_> = self.topics.read().iter().map(|(name, topic)| topic.stats(name)).collect();
         topics.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
         Stats {
             records_accepted: self.accepted.load(Relaxed),
@@ -298,7 +298,7 @@ impl Counters {
 }
 
 impl Topic {
-    fn told(&self, name: &str) -> TopicStats {
+    fn stats(&self, name: &str) -> TopicStats {
         TopicStats {
             topic: name.to_owned(),
             records_acked: self.acked.load(Relaxed),

@@ -126,7 +126,7 @@ mod tests {
         for value in values {
             let middle = middle(bucket(value)) as f64;
             let off = (middle - value as f64).abs();
-            assert!(off <= 0.07 * value as f64, "{value} is told as {middle}");
+            assert!(off <= 0.07 * value as f64, "{value} is reported as {middle}");
         }
     }
 
@@ -134,9 +134,9 @@ mod tests {
     fn quantiles_are_those_of_the_values() {
         let histogram = Histogram::default();
         (1..=1_000).for_each(|value| histogram.record(value));
-        let told = histogram.values();
-        assert_eq!((told.count, told.mean, told.max), (1_000, 500, 1_000));
-        for (quantile, right) in [(told.p50, 500.0), (told.p90, 900.0), (told.p99, 990.0)] {
+        let shown = histogram.values();
+        assert_eq!((shown.count, shown.mean, shown.max), (1_000, 500, 1_000));
+        for (quantile, right) in [(shown.p50, 500.0), (shown.p90, 900.0), (shown.p99, 990.0)] {
             assert!((quantile as f64 / right - 1.0).abs() < 0.07, "{quantile} for {right}");
         }
     }

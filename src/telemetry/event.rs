@@ -56,6 +56,17 @@ impl Operation {
         }
     }
 
+    /// The messages of its events: it succeeded, it failed.
+    pub(super) const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Connect => ("connected to the cluster", "connect failed"),
+            Self::Send => ("message stored", "send failed"),
+            Self::Flush => ("all messages flushed", "flush failed"),
+            Self::Health => ("health check passed", "health check failed"),
+            Self::Close => ("producer closed", "close failed"),
+        }
+    }
+
     pub(super) const fn ok(self) -> &'static str {
         match self {
             Self::Connect => "connect.ok",
@@ -80,12 +91,12 @@ impl Operation {
 /// Keeps events that come in floods to one a second, for each broker.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    last: Mutex<HashMap<(&'static str, Arc<str>), Told>>,
+    last: Mutex<HashMap<(&'static str, Arc<str>), Emitted>>,
 }
 
-/// When an event was told, and how many were kept back since.
+/// When an event was emitted, and how many were suppressed since.
 #[derive(Debug)]
-struct Told {
+struct Emitted {
     at: Instant,
     kept_back: u64,
 }
@@ -93,17 +104,17 @@ struct Told {
 const SELDOM: Duration = Duration::from_secs(1);
 
 impl Pace {
-    /// Whether the event may be told now: then how many were kept back before it.
-    pub(super) fn may_tell(&self, event: &'static str, scope: &Arc<str>, now: Instant) -> Option<u64> {
+    /// Whether the event may be emitted now: then how many were suppressed before it.
+    pub(super) fn may_emit(&self, event: &'static str, scope: &Arc<str>, now: Instant) -> Option<u64> {
         let mut last = self.last.lock();
         match last.get_mut(&(event, scope.clone())) {
-            Some(told) if now.saturating_duration_since(told.at) < SELDOM => {
-                told.kept_back += 1;
+            Some(last) if now.saturating_duration_since(last.at) < SELDOM => {
+                last.kept_back += 1;
                 None
             }
-            Some(told) => Some(std::mem::replace(told, Told { at: now, kept_back: 0 }).kept_back),
+            Some(last) => Some(std::mem::replace(last, Emitted { at: now, kept_back: 0 }).kept_back),
             None => {
-                last.insert((event, scope.clone()), Told { at: now, kept_back: 0 });
+                last.insert((event, scope.clone()), Emitted { at: now, kept_back: 0 });
                 Some(0)
             }
         }
@@ -118,13 +129,13 @@ mod tests {
     fn a_flood_is_told_once_a_second_for_each_broker_with_what_was_kept_back() {
         let (pace, now) = (Pace::default(), Instant::now());
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        assert_eq!(pace.may_tell(THROTTLED, &a, now), Some(0));
+        assert_eq!(pace.may_emit(THROTTLED, &a, now), Some(0));
         for _ in 0..9 {
-            assert_eq!(pace.may_tell(THROTTLED, &a, now + SELDOM / 2), None);
+            assert_eq!(pace.may_emit(THROTTLED, &a, now + SELDOM / 2), None);
         }
-        assert_eq!(pace.may_tell(THROTTLED, &b, now), Some(0));
-        assert_eq!(pace.may_tell(BATCH_RETRY, &a, now), Some(0));
-        assert_eq!(pace.may_tell(THROTTLED, &a, now + SELDOM), Some(9));
-        assert_eq!(pace.may_tell(THROTTLED, &a, now + 2 * SELDOM), Some(0));
+        assert_eq!(pace.may_emit(THROTTLED, &b, now), Some(0));
+        assert_eq!(pace.may_emit(BATCH_RETRY, &a, now), Some(0));
+        assert_eq!(pace.may_emit(THROTTLED, &a, now + SELDOM), Some(9));
+        assert_eq!(pace.may_emit(THROTTLED, &a, now + 2 * SELDOM), Some(0));
     }
 }

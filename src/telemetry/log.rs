@@ -23,7 +23,7 @@ pub(crate) struct Log {
 }
 
 /// An event with the fields that all of them share.
-macro_rules! tell {
+macro_rules! emit {
     ($log:expr, $level:ident, $event:expr, $text:literal $(, $($fields:tt)+)?) => {
         $log.emit(|brokers| {
             let brokers = (!brokers.is_empty()).then(|| tracing::field::debug(brokers));
@@ -82,9 +82,9 @@ impl Log {
 
     pub(crate) fn callback_panicked(&self, callback: &'static str, panicked: &Error) {
         let now = Instant::now();
-        if let Some(kept_back) = self.pace.may_tell(event::CALLBACK_PANICKED, &callback.into(), now) {
+        if let Some(kept_back) = self.pace.may_emit(event::CALLBACK_PANICKED, &callback.into(), now) {
             let error = panicked.to_string();
-            tell!(self, ERROR, event::CALLBACK_PANICKED, "a callback panicked", callback, error, kept_back);
+            emit!(self, ERROR, event::CALLBACK_PANICKED, "a callback panicked", callback, error, kept_back);
         }
     }
 
@@ -92,20 +92,21 @@ impl Log {
     pub(crate) fn operation(&self, operation: Operation, took: Duration, result: Result<(), &Error>) {
         let duration_ms = millis(took);
         let name = operation.as_str();
+        let (succeeded, failed_to) = operation.texts();
         match result {
-            Ok(()) if operation == Operation::Send => {
-                tell!(self, DEBUG, operation.ok(), "{name} ok", operation = name, duration_ms);
+            Ok(()) if matches!(operation, Operation::Send | Operation::Health) => {
+                emit!(self, DEBUG, operation.ok(), "{succeeded}", operation = name, duration_ms);
             }
-            Ok(()) => tell!(self, INFO, operation.ok(), "{name} ok", operation = name, duration_ms),
+            Ok(()) => emit!(self, INFO, operation.ok(), "{succeeded}", operation = name, duration_ms),
             Err(failed) => {
                 let (code, kind, fate) =
                     (failed.code().as_str(), failed.kind().as_str(), fate(failed.fate()));
                 let (attempts, error) = (failed.attempts(), with_causes(failed));
-                tell!(
+                emit!(
                     self,
                     ERROR,
                     operation.failed(),
-                    "{name} failed",
+                    "{failed_to}",
                     operation = name,
                     duration_ms,
                     error,
@@ -128,21 +129,30 @@ impl Log {
         heard
     }
 
-    /// A request was lost; its batches are sent again or given up.
+    /// A request was lost; its batches are retried or fail.
     pub(crate) fn attempt_failed(&self, broker: &str, error: &Error, batches: usize, took: Duration) {
         let (duration_ms, error) = (millis(took), with_causes(error));
-        tell!(self, WARN, event::ATTEMPT_FAILED, "a request failed", broker, batches, duration_ms, error);
+        emit!(
+            self,
+            WARN,
+            event::ATTEMPT_FAILED,
+            "a produce request failed",
+            broker,
+            batches,
+            duration_ms,
+            error
+        );
     }
 
-    /// A batch is sent again after `delay`; told once a second for each broker.
+    /// A batch is sent again after `delay`; at most once a second for each broker.
     pub(crate) fn batch_retry(&self, broker: &Arc<str>, failed: &Error, delay: Duration, now: Instant) {
-        let Some(kept_back) = self.pace.may_tell(event::BATCH_RETRY, broker, now) else {
+        let Some(kept_back) = self.pace.may_emit(event::BATCH_RETRY, broker, now) else {
             return;
         };
         let (topic, partition, attempts) = (failed.topic(), failed.partition(), failed.attempts());
         let (delay_ms, fate) = (millis(delay), fate(failed.fate()));
         let error = with_causes(failed);
-        tell!(
+        emit!(
             self,
             WARN,
             event::BATCH_RETRY,
@@ -158,12 +168,12 @@ impl Log {
         );
     }
 
-    /// A batch is given up.
+    /// A batch failed.
     pub(crate) fn batch_failed(&self, failed: &Error, records: usize) {
         let (topic, partition) = (failed.topic(), failed.partition());
         let (code, kind, fate) = (failed.code().as_str(), failed.kind().as_str(), fate(failed.fate()));
         let (attempts, error) = (failed.attempts(), with_causes(failed));
-        tell!(
+        emit!(
             self,
             ERROR,
             event::BATCH_FAILED,
@@ -179,11 +189,11 @@ impl Log {
         );
     }
 
-    /// A broker asked to be spared; told once a second for each.
+    /// A broker throttles; at most once a second for each.
     pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration, now: Instant) {
-        if let Some(kept_back) = self.pace.may_tell(event::THROTTLED, broker, now) {
+        if let Some(kept_back) = self.pace.may_emit(event::THROTTLED, broker, now) {
             let throttle_ms = millis(time);
-            tell!(
+            emit!(
                 self,
                 WARN,
                 event::THROTTLED,
@@ -195,15 +205,15 @@ impl Log {
         }
     }
 
-    /// Someone had to wait long for room in the buffer.
+    /// A call waited long for buffer space.
     pub(crate) fn backpressure(&self, waited: Duration, buffer_bytes: usize, now: Instant) {
-        if let Some(kept_back) = self.pace.may_tell(event::BACKPRESSURE, &Arc::default(), now) {
+        if let Some(kept_back) = self.pace.may_emit(event::BACKPRESSURE, &Arc::default(), now) {
             let waited_ms = millis(waited);
-            tell!(
+            emit!(
                 self,
                 WARN,
                 event::BACKPRESSURE,
-                "brokers take less than is sent",
+                "a call waited long for buffer space",
                 waited_ms,
                 buffer_bytes,
                 kept_back
@@ -213,52 +223,60 @@ impl Log {
 
     pub(crate) fn connection_opened(&self, broker: &str, took: Duration) {
         let duration_ms = millis(took);
-        tell!(self, INFO, event::CONNECTION_OPENED, "connected", broker, duration_ms);
+        emit!(self, INFO, event::CONNECTION_OPENED, "connected to a broker", broker, duration_ms);
     }
 
     pub(crate) fn connection_failed(&self, broker: &str, error: &Error, took: Duration) {
         let (duration_ms, error) = (millis(took), with_causes(error));
-        tell!(self, DEBUG, event::CONNECTION_FAILED, "could not connect", broker, duration_ms, error);
+        emit!(
+            self,
+            DEBUG,
+            event::CONNECTION_FAILED,
+            "could not connect to a broker",
+            broker,
+            duration_ms,
+            error
+        );
     }
 
     /// A connection ended after it stood for `age`: by itself, or because it was no longer wanted.
     pub(crate) fn connection_ended(&self, broker: &str, age: Duration, lost: bool) {
         let age_ms = millis(age);
         if lost {
-            tell!(self, WARN, event::CONNECTION_LOST, "a connection broke", broker, age_ms);
+            emit!(self, WARN, event::CONNECTION_LOST, "connection lost", broker, age_ms);
         } else {
-            tell!(self, DEBUG, event::CONNECTION_CLOSED, "a connection was closed", broker, age_ms);
+            emit!(self, DEBUG, event::CONNECTION_CLOSED, "connection closed", broker, age_ms);
         }
     }
 
     pub(crate) fn refresh_failed(&self, error: &Error) {
         let error = with_causes(error);
-        tell!(self, WARN, event::METADATA_REFRESH_FAILED, "could not fetch the cluster's metadata", error);
+        emit!(self, WARN, event::METADATA_REFRESH_FAILED, "could not fetch the cluster's metadata", error);
     }
 
     /// The cluster granted no producer id, or nobody answered; it is requested again unless that cannot help.
     pub(crate) fn producer_id_failed(&self, error: &Error) {
         let error = with_causes(error);
-        tell!(self, WARN, event::PRODUCER_ID_FAILED, "could not get a producer id", error);
+        emit!(self, WARN, event::PRODUCER_ID_FAILED, "could not get a producer id", error);
     }
 
     /// A codec failed; the batch goes uncompressed.
     pub(crate) fn compression_failed(&self, topic: &str, error: &CompressError) {
-        tell!(self, WARN, event::COMPRESSION_FAILED, "sending a batch uncompressed", topic, %error);
+        emit!(self, WARN, event::COMPRESSION_FAILED, "sending a batch uncompressed", topic, %error);
     }
 
     /// Replaced certificates or keys cannot be read; connections use those that were loaded before.
     #[cfg(feature = "tls")]
     pub(crate) fn tls_reload_failed(&self, error: &Error) {
         let error = with_causes(error);
-        tell!(self, WARN, event::TLS_RELOAD_FAILED, "keeping the previously loaded TLS certificates", error);
+        emit!(self, WARN, event::TLS_RELOAD_FAILED, "keeping the previously loaded TLS certificates", error);
     }
 
     /// Another cluster answers than before; `None` where one reports no id.
     pub(crate) fn cluster_changed(&self, from: Option<&str>, to: Option<&str>) {
         let from = from.map(printable);
         let to = to.map(printable);
-        tell!(
+        emit!(
             self,
             WARN,
             event::CLUSTER_CHANGED,
@@ -270,36 +288,36 @@ impl Log {
 
     /// A topic was deleted, and another one was created under its name.
     pub(crate) fn topic_recreated(&self, topic: &str) {
-        tell!(self, WARN, event::TOPIC_RECREATED, "a topic was deleted and created again", topic);
+        emit!(self, WARN, event::TOPIC_RECREATED, "a topic was deleted and created again", topic);
     }
 
     pub(crate) fn breaker_opened(&self, broker: &str, failures: u32, open_for: Duration) {
         let open_ms = millis(open_for);
-        tell!(self, WARN, event::BREAKER_OPENED, "circuit breaker opened", broker, failures, open_ms);
+        emit!(self, WARN, event::BREAKER_OPENED, "circuit breaker opened", broker, failures, open_ms);
     }
 
     pub(crate) fn breaker_closed(&self, broker: &str) {
-        tell!(self, INFO, event::BREAKER_CLOSED, "circuit breaker closed", broker);
+        emit!(self, INFO, event::BREAKER_CLOSED, "circuit breaker closed", broker);
     }
 
     /// A health check has another answer than before. A registry knows no brokers, so that the event names none.
     pub(crate) fn health_changed(&self, check: &str, from: &str, to: &str, reason: Option<&str>) {
         match reason {
-            None => tell!(self, INFO, event::HEALTH_CHANGED, "a health check passes again", check, from, to),
+            None => emit!(self, INFO, event::HEALTH_CHANGED, "a health check passes again", check, from, to),
             Some(reason) => {
-                tell!(self, WARN, event::HEALTH_CHANGED, "a health check fails", check, from, to, reason);
+                emit!(self, WARN, event::HEALTH_CHANGED, "a health check fails", check, from, to, reason);
             }
         }
     }
 
     /// A task of the producer panicked.
     pub(crate) fn task_panicked(&self, task: &str, panic: &str, restarts: bool) {
-        tell!(self, ERROR, event::TASK_PANICKED, "a task of the producer panicked", task, panic, restarts);
+        emit!(self, ERROR, event::TASK_PANICKED, "a task of the producer panicked", task, panic, restarts);
     }
 
     /// The tasks moved to another runtime.
     pub(crate) fn tasks_moved(&self) {
-        tell!(
+        emit!(
             self,
             INFO,
             event::TASKS_MOVED,
@@ -309,7 +327,7 @@ impl Log {
 
     /// The last handle was dropped, and messages were still under way.
     pub(crate) fn dropped(&self, undelivered: usize) {
-        tell!(
+        emit!(
             self,
             WARN,
             event::PRODUCER_DROPPED,

@@ -1,6 +1,6 @@
-//! What is counted, told to the `metrics` facade where the feature of that name is on. The one file that names it.
+//! The counters, passed on to the `metrics` facade if the feature of that name is enabled. The one file that names it.
 //!
-//! Told once for each request or batch, never for a message.
+//! Emitted once for each request or batch, never for a message.
 
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ const CONNECT_FAILURES: [ErrorKind; 7] = [
     ErrorKind::DeadlineExceeded,
 ];
 
-/// Tells the facade what one producer counts.
+/// Passes one producer's counters on to the facade.
 #[derive(Debug, Default)]
 #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only the facade looks into it"))]
 pub(crate) struct Meters {
@@ -253,7 +253,7 @@ mod tests {
         });
         let code: Vec<_> = rows.collect();
         let docs = include_str!("../docs/telemetry.md");
-        let told: Vec<_> = docs.lines().filter(|line| line.starts_with("| `kafka_producer_")).collect();
-        assert_eq!(told, code);
+        let documented: Vec<_> = docs.lines().filter(|line| line.starts_with("| `kafka_producer_")).collect();
+        assert_eq!(documented, code);
     }
 }

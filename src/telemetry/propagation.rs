@@ -1,4 +1,4 @@
-//! The trace that a message belongs to, told to its readers in headers.
+//! The trace that a message belongs to, passed on in headers.
 
 use std::fmt;
 use std::sync::Arc;

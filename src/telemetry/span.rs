@@ -13,10 +13,10 @@ use super::log::Log;
 use crate::error::callback::guarded;
 use crate::error::{BrokerError, Error};
 
-/// Spans have a target of their own, so that they can be filtered apart from events.
+/// Spans have a separate target, so that they can be filtered apart from events.
 const TARGET: &str = "rskafka_producer::span";
 
-/// A batch as its span tells it.
+/// A batch as its span describes it.
 pub(crate) struct Sending<'a> {
     pub(crate) topic: &'a Arc<str>,
     pub(crate) partition: i32,

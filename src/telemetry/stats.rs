@@ -37,9 +37,9 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bytes of acknowledged batches, before compression.
     pub bytes_acked: u64,
-    /// Time for which brokers asked to be spared (KIP-219).
+    /// Total throttle time imposed by brokers (KIP-219).
     pub throttled: Duration,
-    /// Time for which [`rate_limit`](crate::ProducerConfig::rate_limit) held requests back.
+    /// Time for which [`rate_limit`](crate::ProducerConfig::rate_limit) delayed requests.
     pub rate_limited: Duration,
     /// Times that a circuit breaker opened.
     pub breaker_opened: u64,
@@ -47,7 +47,7 @@ pub struct Stats {
     pub connects: u64,
     /// Connections that could not be made.
     pub connects_failed: u64,
-    /// Connections that broke, or were given up because a broker did not answer.
+    /// Connections that broke, or were closed because a broker did not answer.
     pub connections_lost: u64,
     /// Connections that are open (Java: `connection-count`).
     pub connections: u64,
@@ -55,13 +55,13 @@ pub struct Stats {
     pub task_restarts: u64,
     /// Bytes of messages that are accepted but not settled.
     pub buffer_bytes: usize,
-    /// The most that they may be, `buffer.max_bytes` (Java: `buffer-total-bytes`).
+    /// Size of the buffer, `buffer.max_bytes` (Java: `buffer-total-bytes`).
     pub buffer_max_bytes: usize,
     /// Produce requests in flight (Java: `requests-in-flight`).
     pub in_flight: usize,
-    /// Time since the cluster last told its metadata (Java: `metadata-age`).
+    /// Time since the metadata was last fetched (Java: `metadata-age`).
     pub metadata_age: Option<Duration>,
-    /// Time since a request was last answered well.
+    /// Time since the last successful response.
     pub last_success: Option<Duration>,
     /// From the start of a produce request to its answer or loss (Java: `request-latency`).
     pub request_latency: Distribution<Duration>,
@@ -81,11 +81,11 @@ pub struct Stats {
     pub topics: Vec<TopicStats>,
 }
 
-/// How one broker does.
+/// Statistics of one broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerStats {
-    /// `host:port`; with the `PartitionClient` engine, which does not tell leaders, a partition.
+    /// `host:port`; with the `PartitionClient` engine, which does not expose leaders, a partition.
     pub broker: String,
     /// State of its circuit breaker.
     pub breaker: BreakerState,
@@ -95,11 +95,11 @@ pub struct BrokerStats {
     pub consecutive_failures: u32,
     /// Produce requests in flight.
     pub in_flight: usize,
-    /// Time for which it still wants no request.
+    /// Time for which it still throttles this producer.
     pub throttled_for: Option<Duration>,
 }
 
-/// What was sent to one topic.
+/// Statistics of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
@@ -107,7 +107,7 @@ pub struct TopicStats {
     pub topic: String,
     /// Messages that were acknowledged.
     pub records_acked: u64,
-    /// Messages that were given up, whatever their fate.
+    /// Messages that failed, whatever their fate.
     pub records_failed: u64,
     /// Bytes of acknowledged batches, before compression.
     pub bytes_acked: u64,

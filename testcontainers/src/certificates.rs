@@ -19,7 +19,7 @@ use rcgen::{
 };
 use sha2::{Digest, Sha256};
 
-/// An authority of its own, and what it signed for tests; then a foreign one that nobody should trust.
+/// A certificate authority, and what it signed for tests; then a foreign one that nobody should trust.
 ///
 /// All are for keys on P-256, but for [`rsa_server`](Self::rsa_server).
 ///

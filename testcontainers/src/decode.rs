@@ -1,4 +1,4 @@
-//! Record batches back to records, by a reader of its own.
+//! Record batches back to records, by an independent reader.
 //!
 //! Format: <https://kafka.apache.org/documentation/#recordbatch>.
 

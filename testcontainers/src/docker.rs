@@ -51,7 +51,7 @@ pub struct DockerClusterBuilder {
     config: BTreeMap<String, String>,
 }
 
-/// Why a container could not be had, or did not obey.
+/// Why a container could not be started or controlled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DockerError {
@@ -92,7 +92,7 @@ impl DockerCluster {
         DockerClusterBuilder { image, config: BTreeMap::new() }
     }
 
-    /// For tests: whether to go on. Says aloud what is skipped where no Docker daemon answers.
+    /// For tests: whether to go on. Reports what is skipped where no Docker daemon answers.
     ///
     /// # Panics
     ///
@@ -224,7 +224,7 @@ impl DockerClusterBuilder {
     ///
     /// If Docker cannot, or the broker does not become ready.
     pub async fn start(self) -> Result<DockerCluster> {
-        // Chosen here, since the broker has to be told before it starts, and has to keep it when it starts again.
+        // Chosen here, since the broker has to know it before it starts, and has to keep it when it starts again.
         let port = node::hold_ports(1)?.iter().map(|(port, _)| *port).sum();
         let address = format!("127.0.0.1:{port}");
         // A port in front of the tag, not one of the registry.

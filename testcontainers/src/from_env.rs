@@ -1,4 +1,4 @@
-//! A program that runs anywhere: on the cluster that it is told, or on one of its own.
+//! A program that runs anywhere: on a given cluster, or on one that it starts.
 
 use crate::FakeCluster;
 
@@ -29,7 +29,7 @@ impl EnvCluster {
 ///
 /// # Errors
 ///
-/// If no port can be had.
+/// If no port is available.
 pub async fn cluster_from_env(topics: &[(&str, i32)]) -> std::io::Result<EnvCluster> {
     if let Ok(list) = std::env::var("KAFKA_BROKERS") {
         return Ok(EnvCluster { brokers: list.split(',').map(str::to_owned).collect(), fake: None });

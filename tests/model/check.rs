@@ -5,43 +5,45 @@ use std::collections::{HashMap, HashSet};
 use crate::runner::Counts;
 use crate::settings::Settings;
 use crate::trouble::{Life, TOPICS, World};
-use crate::user::{Ledger, Told};
+use crate::user::{Ledger, Reported};
 
 /// Compares every answer with the logs; every promise that was broken.
 pub(crate) fn promises(settings: &Settings, world: &World, ledger: &Ledger) -> (Counts, Vec<String>) {
     let mut broken = ledger.broken.lock().clone();
-    let told = ledger.told.lock();
+    let reported = ledger.reported.lock();
     let mut stored: HashMap<u64, Vec<Place>> = HashMap::new();
     for topic in 0..TOPICS.len() {
         for partition in 0..world.partitions() {
             for (life, log) in world.lives(topic, partition).iter().enumerate() {
-                let log = Log { topic, partition, life, log, settings, told: &told, ledger };
+                let log = Log { topic, partition, life, log, settings, reported: &reported, ledger };
                 log.check(&mut stored, &mut broken);
             }
         }
     }
     let mut counts = [0; 4];
-    for (number, told) in told.iter() {
+    for (number, reported) in reported.iter() {
         let places = stored.get(number).map_or(&[][..], Vec::as_slice);
-        let kind = match told {
-            Told::Stored { topic, partition, offset, .. } => {
+        let kind = match reported {
+            Reported::Stored { topic, partition, offset, .. } => {
                 let is_there = |place: &Place| {
                     (place.topic, place.partition) == (*topic, *partition)
                         && offset.is_none_or(|offset| offset == place.offset || !place.strict)
                 };
                 if !places.iter().any(is_there) {
-                    broken.push(format!("{number} is not where it was reported to be: {told:?}, {places:?}"));
+                    broken.push(format!(
+                        "{number} is not where it was reported to be: {reported:?}, {places:?}"
+                    ));
                 }
                 0
             }
-            Told::NotPersisted => {
+            Reported::NotPersisted => {
                 if !places.is_empty() {
                     broken.push(format!("{number} is stored, and was reported as not persisted"));
                 }
                 1
             }
-            Told::PossiblyPersisted => 2,
-            Told::Unknown => 3,
+            Reported::PossiblyPersisted => 2,
+            Reported::Unknown => 3,
         };
         counts[kind] += 1;
     }
@@ -66,7 +68,7 @@ struct Log<'a> {
     life: usize,
     log: &'a Life,
     settings: &'a Settings,
-    told: &'a HashMap<u64, Told>,
+    reported: &'a HashMap<u64, Reported>,
     ledger: &'a Ledger,
 }
 
@@ -89,13 +91,13 @@ impl Log<'_> {
             let place = Place { topic: self.topic, partition: self.partition, offset, strict };
             stored.entry(number).or_default().push(place);
             let first = seen.insert(number);
-            let told = self.told.get(&number);
-            let acked = matches!(told, Some(Told::Stored { .. }));
+            let reported = self.reported.get(&number);
+            let acked = matches!(reported, Some(Reported::Stored { .. }));
             if strict && !first {
                 broken.push(self.say(&format!("{number} is stored twice")));
             }
-            if let (false, false, Some(Told::Stored { attempts: 1, .. })) =
-                (self.settings.idempotent, first, told)
+            if let (false, false, Some(Reported::Stored { attempts: 1, .. })) =
+                (self.settings.idempotent, first, reported)
             {
                 broken.push(self.say(&format!("{number} is stored twice after one attempt")));
             }
@@ -103,7 +105,8 @@ impl Log<'_> {
                 continue;
             };
             // Where there may be copies, an acknowledged message stands where it was reported to be.
-            let elsewhere = matches!(told, Some(Told::Stored { offset: Some(at), .. }) if *at != offset);
+            let elsewhere =
+                matches!(reported, Some(Reported::Stored { offset: Some(at), .. }) if *at != offset);
             if !strict && elsewhere {
                 continue;
             }
@@ -121,14 +124,14 @@ impl Log<'_> {
     /// What is wrong, with the whole log.
     fn say(&self, what: &str) -> String {
         let entry = |(offset, number): (i64, u64)| {
-            let told = match self.told.get(&number) {
-                Some(Told::Stored { attempts, .. }) => format!("ok{attempts}"),
-                Some(Told::NotPersisted) => "NOT".to_owned(),
-                Some(Told::PossiblyPersisted) => "perhaps".to_owned(),
-                Some(Told::Unknown) => "unknown".to_owned(),
+            let reported = match self.reported.get(&number) {
+                Some(Reported::Stored { attempts, .. }) => format!("ok{attempts}"),
+                Some(Reported::NotPersisted) => "NOT".to_owned(),
+                Some(Reported::PossiblyPersisted) => "perhaps".to_owned(),
+                Some(Reported::Unknown) => "unknown".to_owned(),
                 None => "?".to_owned(),
             };
-            format!("{offset}:{number}:{told}")
+            format!("{offset}:{number}:{reported}")
         };
         let log: Vec<String> = self.numbers().into_iter().map(entry).collect();
         let (topic, partition, life) = (TOPICS[self.topic], self.partition, self.life);

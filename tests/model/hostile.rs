@@ -22,7 +22,7 @@ impl Partitioner for Capricious {
     }
 }
 
-/// What the owner of a value does when the value is let go.
+/// What the owner of a value does when the value is dropped.
 #[derive(Clone)]
 pub(crate) enum Whim {
     Panics,

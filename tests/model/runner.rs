@@ -1,4 +1,4 @@
-//! Runs many random schedules: on every core, each on a paused clock of its own, and watched on one that nothing can pause.
+//! Runs many random schedules: on every core, each on its own paused clock, and watched by a clock that nothing can pause.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -39,7 +39,7 @@ impl Watch {
 
     /// `None` once the schedule lets go of it.
     pub(crate) fn producer(&self, producer: Option<Producer>) {
-        // Let go outside the lock: the last handle closes the producer.
+        // Dropped outside the lock: the last handle closes the producer.
         let former = std::mem::replace(&mut *self.producer.lock(), producer);
         drop(former);
     }
@@ -219,7 +219,7 @@ fn spawn(shared: &Arc<Shared>, end: u64, schedule: Schedule) {
     std::thread::Builder::new().name("schedules-worker".to_owned()).spawn(work).unwrap();
 }
 
-/// One schedule on a runtime of its own; what it panicked with.
+/// One schedule on its own runtime; what it panicked with.
 fn one(seed: u64, watch: &Arc<Watch>, schedule: Schedule) -> Result<Counts, String> {
     LAST_PANIC.set(None);
     let result = catch_unwind(AssertUnwindSafe(|| {

@@ -28,7 +28,7 @@ const LARGE: usize = 600;
 
 /// What is known of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Reported {
     Stored {
         topic: usize,
         partition: i32,
@@ -45,7 +45,7 @@ pub(crate) enum Told {
 #[derive(Default)]
 pub(crate) struct Ledger {
     next: AtomicU64,
-    pub(crate) told: Mutex<HashMap<u64, Told>>,
+    pub(crate) reported: Mutex<HashMap<u64, Reported>>,
     /// User and place in the order in which the producer accepted that user's messages.
     pub(crate) accepted: Mutex<HashMap<u64, (usize, usize)>>,
     armed: Mutex<HashMap<u64, Arc<AtomicBool>>>,
@@ -60,13 +60,13 @@ impl Ledger {
         accepted.insert(number, (user, place));
     }
 
-    fn tell(&self, number: u64, result: Result<Delivery, Error>) {
+    fn report(&self, number: u64, result: Result<Delivery, Error>) {
         // From here on the message is ours.
         if let Some(armed) = self.armed.lock().remove(&number) {
             armed.store(false, Ordering::SeqCst);
         }
-        let told = match result {
-            Ok(delivery) => Told::Stored {
+        let reported = match result {
+            Ok(delivery) => Reported::Stored {
                 topic: TOPICS.iter().position(|topic| *topic == delivery.topic()).unwrap(),
                 partition: delivery.partition(),
                 offset: delivery.offset(),
@@ -79,12 +79,12 @@ impl Ledger {
                     self.broken(format!("{number} was not handed back: {text}"));
                 }
                 match fate {
-                    Fate::NotPersisted => Told::NotPersisted,
-                    Fate::PossiblyPersisted => Told::PossiblyPersisted,
+                    Fate::NotPersisted => Reported::NotPersisted,
+                    Fate::PossiblyPersisted => Reported::PossiblyPersisted,
                 }
             }
         };
-        self.told.lock().insert(number, told);
+        self.reported.lock().insert(number, reported);
     }
 
     /// Every time-out names its cause.
@@ -200,7 +200,7 @@ impl User {
         }
     }
 
-    /// A send that may be cancelled by its context, on a task of its own.
+    /// A send that may be cancelled by its context, in a separate task.
     fn send(&mut self, number: u64, remains: &mut Remains) {
         let ((ctx, bound), message) = (self.context(), self.message(number, true));
         let cancelled = self.random.bool().then(|| MS * self.random.u32(..1_500));
@@ -225,7 +225,7 @@ impl User {
                 () = cancel => unreachable!("it never ends"),
             };
             ledger.check(&format!("send {number}"), started, bound);
-            ledger.tell(number, result);
+            ledger.report(number, result);
         }));
     }
 
@@ -234,7 +234,7 @@ impl User {
         let ((ctx, _), message, after) =
             (self.context(), self.message(number, false), MS * self.random.u32(..1_000));
         let producer = self.producer.clone();
-        self.ledger.told.lock().insert(number, Told::Unknown);
+        self.ledger.reported.lock().insert(number, Reported::Unknown);
         remains.calls.push(tokio::spawn(async move {
             // Its answer is of interest to nobody.
             drop(
@@ -245,14 +245,14 @@ impl User {
         }));
     }
 
-    /// A send that is polled a few times, and then left alone or leaked.
+    /// A send that is polled a few times, and then neither polled nor dropped, or leaked.
     async fn neglected_send(&mut self, number: u64, remains: &mut Remains) {
         let ((ctx, _), message) = (self.context(), self.message(number, false));
         let (producer, ledger) = (self.producer.clone(), self.ledger.clone());
-        self.ledger.told.lock().insert(number, Told::Unknown);
+        self.ledger.reported.lock().insert(number, Reported::Unknown);
         let mut send: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
             let result = producer.send(&ctx, message).await;
-            ledger.tell(number, result);
+            ledger.report(number, result);
         });
         for _ in 0..self.random.usize(1..20) {
             if poll!(&mut send).is_ready() {
@@ -279,7 +279,7 @@ impl User {
         self.ledger.check(&format!("enqueue {number}"), started, bound.min(2 * self.settings.max_wait));
         match result {
             Ok(receipt) => self.accepted(number, receipt, started, bound, remains, awaited),
-            Err(error) => self.ledger.tell(number, Err(error)),
+            Err(error) => self.ledger.report(number, Err(error)),
         }
     }
 
@@ -290,7 +290,7 @@ impl User {
             Ok(receipt) => {
                 self.accepted(number, receipt, Instant::now(), self.settings.delivery, remains, awaited);
             }
-            Err(error) => self.ledger.tell(number, Err(error)),
+            Err(error) => self.ledger.report(number, Err(error)),
         }
     }
 
@@ -305,7 +305,7 @@ impl User {
     ) {
         self.ledger.accept(self.id, number);
         if !awaited {
-            self.ledger.told.lock().insert(number, Told::Unknown);
+            self.ledger.reported.lock().insert(number, Reported::Unknown);
             return drop(receipt);
         }
         let (ledger, open) = (self.ledger.clone(), self.watch.call(format!("receipt {number}")));
@@ -313,7 +313,7 @@ impl User {
             let _open = open;
             let result = receipt.await;
             ledger.check(&format!("receipt {number}"), started, bound);
-            ledger.tell(number, result);
+            ledger.report(number, result);
         }));
     }
 

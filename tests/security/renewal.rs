@@ -58,10 +58,10 @@ async fn under_load_sessions_of_ten_seconds_are_renewed_without_a_reconnect() {
             .iter()
             .map(|r| std::str::from_utf8(r.value.as_ref().unwrap()).unwrap().parse().unwrap())
             .collect();
-        assert!(numbers.iter().copied().eq(0..sent), "{topic}: lost, doubled or out of order");
+        assert!(numbers.iter().copied().eq(0..sent), "{topic}: lost, duplicated or out of order");
         assert_eq!(connections, 1, "{topic}: the connection was made again");
     }
-    assert!(tokens.load(Relaxed) >= 6, "the token was asked for {} times", tokens.load(Relaxed));
+    assert!(tokens.load(Relaxed) >= 6, "the token was requested {} times", tokens.load(Relaxed));
 }
 
 /// Numbers in order, several in flight at any time; how many.

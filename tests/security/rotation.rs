@@ -34,7 +34,7 @@ async fn a_certificate_that_is_replaced_is_used_by_the_next_connection_of_the_sa
         assert_eq!((error.kind(), error.fate()), (ErrorKind::Tls, Fate::NotPersisted), "{error}");
 
         std::fs::write(&ca, certificates.ca_pem()).unwrap();
-        // Until then the broker that could not be trusted is left alone.
+        // Until then requests to the untrusted broker are suspended.
         tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(1))).await;
         producer.send_message(&limit(), "k", "v").await.unwrap();
 

@@ -110,7 +110,7 @@ impl Setup {
         cluster.heal();
         cluster.cut_connections(0);
         cluster.cut_connections(1);
-        // Who is told to wait does so for a minute at most.
+        // A throttle time is obeyed for at most a minute.
         let (started, mut last) = (Instant::now(), None);
         while started.elapsed() < 100 * SECOND {
             match producer.send(&ctx(20 * SECOND), self.message(0)).await {

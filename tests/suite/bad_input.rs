@@ -294,7 +294,7 @@ async fn a_message_too_large_for_the_producer() {
     let producer = Producer::new(ProducerConfig::new(cluster.bootstrap()).topic("t").batch(batch)).unwrap();
     let message = Message::new("x".repeat(1_900)).key("k".repeat(100));
     let background = Context::background();
-    // The topic is asked for first; the message is not sent.
+    // The topic's metadata is fetched first; the message is not sent.
     let error = fails(&producer, &background, message, ErrorKind::MessageTooLarge, SECOND).await;
     assert!(error.to_string().contains("batch.max_request_bytes allows 2000"), "{error}");
     assert_eq!(cluster.requests(Api::Produce), 0);
@@ -405,7 +405,7 @@ async fn a_deadline_ends_a_send_whatever_the_broker_does() {
     for fault in
         [Fault::Silence, Fault::Silence.after_apply(), Fault::Error(6), Fault::Error(7), Fault::Disconnect]
     {
-        // A cluster of its own: else the circuit breaker would remember the last one.
+        // A separate cluster: otherwise the circuit breaker would remember the last one.
         let (cluster, producer) = fake().await;
         cluster.inject(Rule::on(Api::Produce).always(), fault.clone());
         let started = Instant::now();

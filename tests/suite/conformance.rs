@@ -11,7 +11,7 @@ use rskafka_producer::{
 
 use crate::cluster::Cluster;
 
-/// A case runs against a cluster with an engine, on topics that begin with a prefix of its own.
+/// A case runs against a cluster with an engine, on topics with its own prefix.
 pub(crate) type Case = for<'a> fn(Run<'a>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 #[derive(Clone, Copy)]
@@ -317,7 +317,7 @@ async fn an_explicit_partition_is_obeyed_and_checked(run: Run<'_>) {
 
 async fn a_broker_that_sets_the_time_is_believed(run: Run<'_>) {
     if !run.by_messenger() {
-        // rskafka does not tell the broker's time.
+        // rskafka does not expose the broker's time.
         return;
     }
     let topic = run.topic("appended");

@@ -82,7 +82,7 @@ async fn every_receipt_resolves_within_the_delivery_timeout_whatever_the_peer_do
         }
         assert!(!receipts.is_empty(), "{what}");
         for (accepted, receipt) in receipts {
-            // What comes of it is told by other tests; here only the time counts.
+            // Other tests check the outcome; here only the time counts.
             drop(receipt.await);
             let late = accepted.elapsed().saturating_sub(delivery);
             assert!(late <= LATE, "a broker that {what}: a receipt was late by {late:?}");
@@ -92,7 +92,7 @@ async fn every_receipt_resolves_within_the_delivery_timeout_whatever_the_peer_do
 
 async fn run(call: &str, producer: &Producer, cluster: &FakeCluster) {
     let ctx = Context::timeout(LIMIT);
-    // What comes of it is told by other tests; here only the time counts.
+    // Other tests check the outcome; here only the time counts.
     match call {
         "connect" => drop(Producer::connect(&ctx, ProducerConfig::new(cluster.bootstrap()).topic("t")).await),
         "send" => drop(producer.send(&ctx, Message::new("v")).await),

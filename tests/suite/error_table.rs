@@ -26,7 +26,7 @@ enum Then {
     Stored,
 }
 
-/// Code, name, kind, fate, what then, whether the breaker counts it, whether leaders are asked for.
+/// Code, name, kind, fate, what then, whether the breaker counts it, whether metadata is refreshed.
 type Row = (i16, &'static str, ErrorKind, Fate, Then, bool, bool);
 
 #[rustfmt::skip]
@@ -122,7 +122,7 @@ async fn once(&(code, name, kind, fate, then, counts, refreshes): &Row) {
     assert_eq!(opened, u64::from(counts), "{name}: the breaker");
     // An open breaker's probes are metadata, too.
     if !counts {
-        assert_eq!(cluster.requests(Api::Metadata) > asked, refreshes, "{name}: leaders asked for");
+        assert_eq!(cluster.requests(Api::Metadata) > asked, refreshes, "{name}: metadata refreshed");
     }
     let stored = cluster.high_watermark("t", 0);
     match then {

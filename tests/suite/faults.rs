@@ -453,7 +453,7 @@ async fn f23_a_flapping_broker_is_neither_hammered_nor_probed_with_records() {
     assert_numbers_in_order(&cluster.all_records("t"), 600);
 }
 
-/// F24: partitions are added, and used once metadata is old enough to be asked for again.
+/// F24: partitions are added, and used once metadata is old enough to be refreshed.
 #[tokio::test(start_paused = true)]
 async fn f24_added_partitions_are_used_within_the_age_of_metadata() {
     let cluster = cluster(1, 1).await;

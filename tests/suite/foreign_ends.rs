@@ -276,7 +276,7 @@ fn whatever_ends_a_message_may_call_the_producer_or_panic() {
             for does in [Does::Reenters, Does::Panics] {
                 for compression in compressions {
                     let (done, ends) = mpsc::channel();
-                    // A thread of its own: one that hangs under a lock can only be left behind.
+                    // A separate thread: one that hangs under a lock can only be left behind.
                     std::thread::spawn(move || {
                         let runtime = tokio::runtime::Builder::new_current_thread()
                             .enable_all()

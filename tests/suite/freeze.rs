@@ -63,7 +63,7 @@ fn example(name: &str) -> PathBuf {
 async fn f20_a_function_that_thaws_delivers_at_its_first_invocation_and_doubles_nothing() {
     let cluster = FakeCluster::builder().brokers(1).start().await.unwrap();
     cluster.create_topic("orders", 1);
-    // The proxy forgets connections as a NAT gateway does; the cluster tells its own address, which is as good.
+    // The proxy forgets connections as a NAT gateway does; the cluster advertises its own address, which is as good.
     let proxy = FaultProxy::start(cluster.address(0)).await.unwrap();
     let address = proxy.address().to_string();
     let answers = tokio::task::spawn_blocking(move || {

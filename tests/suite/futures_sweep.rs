@@ -18,7 +18,7 @@ use crate::faults::{LATE, SECOND, ctx};
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Make = fn(Producer, ProducerConfig) -> Call;
 
-/// Polls after which a call is left alone.
+/// Polls after which a call is no longer polled.
 const POLLS: usize = 20;
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -105,7 +105,7 @@ async fn poll(call: &mut Call, polls: usize) {
     }
 }
 
-/// One call that is left alone, and all others.
+/// One call that is no longer polled, and all others.
 async fn others_go_on(name: &str, make: Make, polls: usize, left: Left, connected: bool) {
     let what = format!("{name}, {left:?} after {polls} polls, connected before: {connected}");
     let cluster = FakeCluster::builder().topic("t", 2).topic("u", 1).start().await.unwrap();
@@ -174,10 +174,10 @@ async fn a_call_that_is_left_alone_at_any_poll_holds_up_no_other() {
             }
         }
     }
-    eprintln!("{} calls, left alone in {tried} ways", CALLS.len());
+    eprintln!("{} calls, abandoned in {tried} ways", CALLS.len());
 }
 
-/// Closing ends the others by design; what it must not do is hang, whoever of several closers goes away.
+/// Closing ends the others by design; but it must not hang, whichever of several closers goes away.
 #[tokio::test(start_paused = true)]
 async fn a_close_that_is_left_alone_at_any_poll_holds_up_no_other() {
     for left in [Left::Dropped, Left::Leaked, Left::Unpolled] {

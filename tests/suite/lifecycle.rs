@@ -129,7 +129,7 @@ fn an_idle_producer_sets_no_timer() {
     assert_eq!(idle, alone, "wake-ups beside an idle producer, and without one");
 }
 
-/// Whoever waited in a topic's share, or for the metadata of a topic, learned of `close` when their own time was over.
+/// Calls that waited in a topic's share, or for a topic's metadata, noticed `close` only at their own deadline.
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_to_hand_over_a_message_learns_at_once_that_the_producer_is_closed() {
     let cluster = FakeCluster::builder().topic("t", 1).topic("other", 1).start().await.unwrap();

@@ -74,7 +74,7 @@ async fn each_operation_leaves_one_event_with_the_shared_fields() {
     producer.health(&ctx).await.unwrap();
     producer.close(&ctx).await.unwrap();
     for (operation, level) in
-        [("connect", "INFO"), ("send", "DEBUG"), ("flush", "INFO"), ("health", "INFO"), ("close", "INFO")]
+        [("connect", "INFO"), ("send", "DEBUG"), ("flush", "INFO"), ("health", "DEBUG"), ("close", "INFO")]
     {
         let events = lines.of(operation);
         assert_eq!(events.len(), 1, "{operation}: {events:?}");

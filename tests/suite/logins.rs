@@ -237,7 +237,7 @@ async fn a_caller_that_goes_away_during_a_renewal_disturbs_nobody() {
     producer.send(&ctx(), number(0)).await.unwrap();
     tokio::time::sleep(55 * SECOND).await;
     cluster.inject(Rule::on(Api::SaslAuthenticate), Fault::Delay(SECOND));
-    // A probe begins the renewal, and is given up in the middle of it.
+    // A probe begins the renewal, and is dropped in the middle of it.
     let probe = producer.health(&Context::timeout(Duration::from_millis(100))).await;
     assert_eq!(probe.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
     assert_eq!(producer.send(&ctx(), number(1)).await.unwrap().attempts(), 1);
@@ -259,7 +259,7 @@ fn a_secret_on_an_open_line_has_to_be_asked_for_by_name() {
     assert!(config.sasl(mixed.allow_plaintext(true)).validate().is_err());
 }
 
-/// Keeps its thread busy as often as it is told to.
+/// Keeps its thread busy as often as requested.
 struct Busy(Arc<AtomicUsize>);
 
 #[async_trait]

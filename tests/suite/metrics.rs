@@ -15,7 +15,7 @@ use rskafka_producer::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Keeps the last value of each gauge, the sum of everything else, and how often it was told.
+/// Keeps the last value of each gauge, the sum of everything else, and how often it was updated.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<BTreeMap<Key, (f64, u64)>>>);
 
@@ -68,8 +68,8 @@ impl Kept {
         self.0.lock().unwrap().iter().filter(|(key, _)| key.name() == name).map(|(_, (sum, _))| sum).sum()
     }
 
-    /// How often anything was told.
-    fn told(&self) -> u64 {
+    /// How often anything was updated.
+    fn updates(&self) -> u64 {
         self.0.lock().unwrap().values().map(|(_, times)| times).sum()
     }
 }
@@ -123,8 +123,8 @@ async fn every_metric_of_the_docs_is_told_with_its_labels_and_the_values_are_rig
     cluster.inject(Rule::on(Api::Produce), Fault::Disconnect.after_apply());
     cluster.inject(Rule::on(Api::Produce), Fault::Error(29));
     producer.send_message(&limit, "k", "v").await.unwrap();
-    let doubled = producer.send_message(&limit, "k", "v").await;
-    assert!(doubled.is_err(), "{doubled:?}");
+    let duplicate = producer.send_message(&limit, "k", "v").await;
+    assert!(duplicate.is_err(), "{duplicate:?}");
     cluster.stop(0).await;
     let waiting = producer.enqueue(&limit, Message::new("v")).await.unwrap();
     while producer.enqueue(&limit, Message::new(vec![0; 100_000])).await.map(drop).is_ok() {}
@@ -183,7 +183,7 @@ async fn the_recorder_is_called_for_requests_and_batches_and_never_for_a_message
     }
     let requests = producer.stats().requests;
     assert!(requests < 200, "{requests} requests");
-    assert!(kept.told() < 20 * requests + 100, "told {} times in {requests} requests", kept.told());
+    assert!(kept.updates() < 20 * requests + 100, "updated {} times in {requests} requests", kept.updates());
 }
 
 /// Every string of a JSON document.

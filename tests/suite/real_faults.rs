@@ -46,7 +46,7 @@ async fn under_a_quota_everything_is_stored_once_and_the_pace_is_kept() {
     let (stored, took) = quota(EngineKind::Messenger, 200, Duration::from_secs(120)).await;
     eprintln!("200 records of 10 kB under 100 kB/s: {stored} stored in {took:?}");
     assert_eq!(stored, 200);
-    assert!(took > Duration::from_secs(4), "the broker's wish to be spared was not obeyed: {took:?}");
+    assert!(took > Duration::from_secs(4), "the broker's throttle time was not obeyed: {took:?}");
 }
 
 /// rskafka takes a batch that was stored and throttled for one to be sent again.
@@ -61,7 +61,7 @@ async fn under_a_quota_the_partition_client_engine_stores_more_than_it_was_given
     eprintln!(
         "the PartitionClient engine, at most 200 records under the same quota: {stored} stored in {took:?}"
     );
-    assert!(stored > 200, "rskafka no longer doubles what is throttled: {stored}; say so in the README");
+    assert!(stored > 200, "rskafka no longer duplicates what is throttled: {stored}; say so in the README");
 }
 
 /// Runs `disturb` while numbers are sent to every partition; the ledger against the log, when all is settled.
@@ -184,7 +184,7 @@ async fn a_leader_that_moves_is_followed() {
                 cluster.move_leader("t", partition, leader % 3 + 1).await.unwrap();
                 let took = next_ack(ledger, partition).await;
                 eprintln!("F3: the new leader's first acknowledgement after {took:?}");
-                // A machine that is shared may stall once; twice is no chance.
+                // A machine that is shared may stall once; twice is not chance.
                 slow += u32::from(took > Duration::from_millis(500));
                 assert!(slow <= 1 && took <= Duration::from_millis(1_500), "{took:?} after the move");
                 let (acked, ..) = ledger.progress();
@@ -240,7 +240,7 @@ async fn a_frozen_broker_is_left_for_its_successor() {
     }
 }
 
-/// F16: the disk of a leader takes nothing more. Its process gives up, as Kafka does with its last log directory.
+/// F16: the disk of a leader takes nothing more. Its process ends, as Kafka's does with its last log directory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_costs_an_election_and_no_message() {
     let verdict = under(

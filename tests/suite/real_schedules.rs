@@ -47,7 +47,7 @@ async fn random_cuts_on_a_real_broker_neither_lose_nor_double_nor_reorder() {
     }
 }
 
-/// A producer of its own sends while the connections are cut; how many batches had to be sent again.
+/// A separate producer sends while the connections are cut; how many batches had to be sent again.
 async fn schedule(cluster: &JvmCluster, seed: u64) -> u64 {
     let mut random = fastrand::Rng::with_seed(seed);
     // Small batches, so that many are in flight at once.

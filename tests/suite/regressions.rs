@@ -1,4 +1,4 @@
-//! Defects that were found by reading: each test names one, and failed before it was mended.
+//! Defects that were found by reading: each test names one, and failed before the fix.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn stored(cluster: &FakeCluster) -> Vec<u32> {
     cluster.all_records("t").into_iter().map(|record| text(record).parse().unwrap()).collect()
 }
 
-/// A batch given up for certain said that nothing of the epoch was stored, also of a batch *ahead* of it whose answer
+/// A batch that certainly failed said that nothing of the epoch was stored, also of a batch *ahead* of it whose answer
 /// was in doubt: that one was sent again under a new epoch, and stored twice.
 #[tokio::test(start_paused = true)]
 async fn a_batch_refused_behind_one_in_doubt_does_not_double_it() {
@@ -101,7 +101,7 @@ async fn a_message_that_cannot_leave_is_given_up_at_its_deadline() {
         tokio::time::sleep(SECOND / 20).await;
         let started = Instant::now();
         let receipt = producer.enqueue(&ctx(2 * SECOND), Message::new("v")).await.unwrap();
-        let error = tokio::time::timeout(60 * SECOND, receipt).await.expect("given up").unwrap_err();
+        let error = tokio::time::timeout(60 * SECOND, receipt).await.expect("settled").unwrap_err();
         let took = started.elapsed();
         assert!((2 * SECOND..=2 * SECOND + LATE).contains(&took), "{dead:?}: {took:?}");
         assert_eq!(
@@ -186,7 +186,7 @@ async fn a_topic_whose_leaders_are_away_is_waited_for() {
     receipt.await.unwrap();
 }
 
-/// A batch that came back after `close` had given up what waited was answered by nobody, and `close` waited for it
+/// A batch that came back after `close` had failed what waited was never settled, and `close` waited for it
 /// for ever.
 #[tokio::test(start_paused = true)]
 async fn close_ends_even_while_batches_come_back_to_be_sent_again() {
@@ -262,7 +262,7 @@ fn a_deadline_set_under_one_runtime_is_kept_under_the_next() {
     let receipt = receipt.unwrap();
     runtime().block_on(async {
         drop(producer.flush(&ctx(Duration::from_millis(10))).await);
-        let settled = tokio::time::timeout(5 * SECOND, receipt).await.expect("given up");
+        let settled = tokio::time::timeout(5 * SECOND, receipt).await.expect("settled");
         assert_eq!(settled.unwrap_err().kind(), ErrorKind::DeliveryTimeout);
     });
     assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
@@ -354,7 +354,7 @@ async fn each_message_is_counted_once_whatever_becomes_of_it() {
     }
 }
 
-/// A broker's wish to be spared for 24 days (a flipped bit will do) silenced the way to it for as long.
+/// A throttle time of 24 days (a flipped bit will do) silenced the way to it for as long.
 #[tokio::test(start_paused = true)]
 async fn a_throttle_time_beyond_reason_is_not_obeyed() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
@@ -379,7 +379,7 @@ async fn a_batch_in_flight_when_its_topic_goes_is_answered_with_it() {
     cluster.wait_until(|cluster| cluster.requests(Api::Produce) > sent - 1).await;
     tokio::time::sleep(SECOND / 10).await;
     cluster.inject(Rule::on(Api::Metadata), Fault::Error(29));
-    // Any other lookup of metadata tells of the topic's end.
+    // Any other lookup of metadata reports that the topic is gone.
     cluster.inject(Rule::on(Api::Produce).topic("other").times(1), Fault::Error(6));
     drop(producer.send(&ctx(5 * SECOND), Message::new("2").to("other")).await);
     assert_eq!(
@@ -451,10 +451,10 @@ fn closing_again_after_the_runtime_of_the_first_close_has_ended() {
         let closing = producer.close(&Context::background());
         drop(tokio::time::timeout(Duration::from_millis(50), closing).await);
     });
-    let (told, answer) = std::sync::mpsc::channel();
+    let (sender, answer) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let closed = runtime().block_on(producer.close(&ctx(SECOND / 5)));
-        drop(told.send(closed));
+        drop(sender.send(closed));
     });
     let closed = answer.recv_timeout(5 * SECOND).expect("close ends");
     assert_eq!(closed.unwrap_err().kind(), ErrorKind::DeadlineExceeded);

@@ -26,7 +26,7 @@ fn driven() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// A cluster on a runtime of its own, and what a producer of it is made from.
+/// A cluster on a separate runtime, and the configuration of its producers.
 fn cluster() -> (Runtime, Arc<FakeCluster>, ProducerConfig) {
     let runtime = driven();
     let cluster = runtime.block_on(FakeCluster::with_topic("t", 1)).unwrap();
@@ -45,7 +45,7 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Poller::from_waker(Waker::noop()))
 }
 
-/// A send that must be answered within `limit`, on a runtime of its own.
+/// A send that must be answered within `limit`, on a separate runtime.
 fn send_elsewhere(producer: &Producer, value: &str, limit: Duration) -> Result<Delivery> {
     let started = Instant::now();
     let result = lazy().block_on(producer.send(&Context::background(), Message::new(value.to_owned())));

@@ -19,15 +19,15 @@ pub(crate) fn seeds(default: u64) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_happens_fates_are_true_and_nothing_is_doubled_or_reordered() {
-    let mut told = [0; 3];
+async fn whatever_happens_fates_are_true_and_nothing_is_duplicated_or_reordered() {
+    let mut counts = [0; 3];
     for seed in 0..seeds(300) {
-        for (sum, one) in told.iter_mut().zip(schedule(seed).await) {
+        for (sum, one) in counts.iter_mut().zip(schedule(seed).await) {
             *sum += one;
         }
     }
-    eprintln!("acked, not persisted, possibly persisted: {told:?}");
-    assert!(told.iter().all(|count| *count > 0), "every fate was met: {told:?}");
+    eprintln!("acked, not persisted, possibly persisted: {counts:?}");
+    assert!(counts.iter().all(|count| *count > 0), "every fate was met: {counts:?}");
 }
 
 fn fault(random: &mut fastrand::Rng) -> Fault {
@@ -97,13 +97,13 @@ async fn schedule(seed: u64) -> [usize; 3] {
             _ => {}
         }
     }
-    let (mut told, mut fates) = ([0; 3], HashMap::new());
+    let (mut counts, mut fates) = ([0; 3], HashMap::new());
     for (number, send) in sends {
         let fate = send.await.unwrap().map_err(|error| {
             assert_explained(&format!("seed {seed}"), &error);
             error.fate()
         });
-        told[match fate {
+        counts[match fate {
             Ok(()) => 0,
             Err(Fate::NotPersisted) => 1,
             Err(Fate::PossiblyPersisted) => 2,
@@ -124,7 +124,7 @@ async fn schedule(seed: u64) -> [usize; 3] {
             cluster.records("t", partition).into_iter().map(|r| text(r).parse().unwrap()).collect();
         assert!(
             found.windows(2).all(|pair| pair[0] < pair[1]),
-            "seed {seed}: doubled or reordered: {found:?}"
+            "seed {seed}: duplicated or reordered: {found:?}"
         );
         for number in found {
             assert_ne!(
@@ -137,5 +137,5 @@ async fn schedule(seed: u64) -> [usize; 3] {
     }
     let lost: Vec<_> = fates.iter().filter(|(_, fate)| fate.is_ok()).collect();
     assert!(lost.is_empty(), "seed {seed}: lost {lost:?}");
-    told
+    counts
 }

@@ -109,6 +109,6 @@ async fn what_was_sent_to_a_topic_that_is_gone_is_fenced_once_the_topic_is_back(
     tokio::time::sleep(Duration::from_secs(5)).await;
     producer.send(&ctx(), Message::new("back")).await.unwrap();
     let after = cluster.batches("t", 0).pop().unwrap();
-    assert_eq!(after.producer_id, before.producer_id, "an id of its own would fence nothing");
+    assert_eq!(after.producer_id, before.producer_id, "a new id would fence nothing");
     assert!((after.epoch, after.sequence) > (before.epoch, 0), "{before:?}, {after:?}");
 }

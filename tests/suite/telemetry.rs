@@ -43,7 +43,7 @@ async fn everything(lines: &Lines) {
     healthy.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
     cluster.inject(Rule::on(Api::Produce), Fault::Error(29));
     healthy.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap_err();
-    // The clock of whoever uses it panics.
+    // The user's clock panics.
     let broken = ProducerConfig::new(cluster.bootstrap()).topic("t").logger(lines.logger());
     let broken = broken.wall_clock(|| panic!("out of batteries"));
     let broken = Producer::connect(&ctx(10 * SECOND), broken).await.unwrap();
@@ -79,7 +79,7 @@ async fn everything(lines: &Lines) {
     let full = Producer::connect(&ctx(10 * SECOND), config).await.unwrap();
     full.send_message(&ctx(SECOND), "k", "v").await.unwrap();
     cluster.black_hole(0);
-    // Those that wait are given up after two seconds, which makes room for the next.
+    // Those that wait fail after two seconds, which makes room for the next.
     for _ in 0..30 {
         drop(full.enqueue(&ctx(2 * SECOND), Message::new(vec![0; 100_000])).await);
     }
@@ -308,8 +308,8 @@ async fn the_trace_of_who_sends_is_in_the_headers_by_every_way_of_sending() {
                 .map(|v| String::from_utf8(v.to_vec()).unwrap())
         })
         .collect();
-    let told: Vec<_> = traces.iter().map(Option::as_deref).collect();
-    assert_eq!(told, [Some("a"), Some("b"), Some("c"), Some("d"), Some("theirs"), None]);
+    let found: Vec<_> = traces.iter().map(Option::as_deref).collect();
+    assert_eq!(found, [Some("a"), Some("b"), Some("c"), Some("d"), Some("theirs"), None]);
 }
 
 #[test]

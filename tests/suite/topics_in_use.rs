@@ -1,4 +1,4 @@
-//! Only topics in use are asked for, and only a message that waits creates one.
+//! Metadata is only fetched for topics in use, and only a message that waits creates one.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn requested(cluster: &FakeCluster, from: Instant) -> Vec<Vec<String>> {
     later.map(|seen| seen.topics).collect()
 }
 
-/// Sends to a topic every second, so that metadata is asked for.
+/// Sends to a topic every second, so that metadata is fetched.
 async fn keep_busy(producer: &Producer, topic: &str, seconds: usize) {
     for n in 0..seconds {
         send(producer, topic, n).await;

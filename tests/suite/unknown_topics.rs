@@ -21,7 +21,7 @@ async fn producer(cluster: &FakeCluster) -> Producer {
     Producer::connect(&Context::timeout(30 * SECOND), config).await.unwrap()
 }
 
-/// Has every broker deny every topic for so long, as one does that has just started.
+/// Has every broker deny every topic for this time, as one that has just started does.
 fn deny_for(cluster: &FakeCluster, time: Duration) {
     let until = Instant::now() + time;
     cluster.on_request(move |seen| {

@@ -70,11 +70,11 @@ pub fn all(libs: &Path, quick: bool, only: Option<&str>) -> Result<Vec<Peer>, Er
     add("krafka", vec![bin("krafka")?], true, NO_ZSTD, true);
     add("krafka, not idempotent", vec![bin("krafka")?], false, NO_ZSTD, true);
     if run("go", &["build", "-mod=mod", "-o", "target/go-peers", "."], "go").is_ok() {
-        let go = |client: &str| vec!["go/target/go-peers".to_owned(), client.to_owned()];
-        add("franz-go", go("franz-go"), true, ALL, true);
-        add("franz-go, not idempotent", go("franz-go"), false, ALL, true);
-        add("sarama", go("sarama"), true, ALL, true);
-        add("sarama, not idempotent", go("sarama"), false, ALL, true);
+        let in_go = |client: &str| vec!["go/target/go-peers".to_owned(), client.to_owned()];
+        add("franz-go", in_go("franz-go"), true, ALL, true);
+        add("franz-go, not idempotent", in_go("franz-go"), false, ALL, true);
+        add("sarama", in_go("sarama"), true, ALL, true);
+        add("sarama, not idempotent", in_go("sarama"), false, ALL, true);
     } else {
         println!("SKIPPED franz-go and sarama: Go could not build them");
     }
@@ -101,7 +101,7 @@ pub fn all(libs: &Path, quick: bool, only: Option<&str>) -> Result<Vec<Peer>, Er
 
 fn run(program: &str, args: &[&str], dir: &str) -> Result<(), Error> {
     let mut command = Command::new(program);
-    // What cargo told this runner about itself would have some crates built anew each time.
+    // What cargo set for this runner would have some crates built anew each time.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_") && name != "CARGO_HOME") {
         command.env_remove(name);
     }

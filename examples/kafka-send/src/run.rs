@@ -131,7 +131,7 @@ impl Job {
         // Each message ends by its delivery timeout; after a signal, by the limit of closing.
         _ = producer.flush(&stop).await;
         let limit = Context::timeout(Duration::from_secs(options.close_timeout));
-        // What it gives up is in the ledger.
+        // What fails is in the ledger.
         _ = producer.close(&limit.with_cancellation(self.abort.clone())).await;
         self.ledger.settle_all().await;
         signals.abort();

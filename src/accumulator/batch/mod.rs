@@ -37,7 +37,7 @@ pub(super) type Order = (u64, u32);
 pub(crate) struct Batch {
     completion: Arc<Completion>,
     records: Records,
-    /// Index of each record's receipt, where records were taken out and position no longer tells.
+    /// Index of each record's receipt, if records were taken out, so that it is no longer their position.
     indices: Option<Vec<u32>>,
     /// Positions of records that were called off, and are taken out later, many at once.
     called_off: Vec<usize>,

@@ -12,7 +12,7 @@ impl Batch {
     /// Settles all records as stored, the first at `offset`; how many were not settled before. What is left of the batch
     /// is only to be [recycled](Self::recycle).
     ///
-    /// No lock may be held: whoever waits for room is woken.
+    /// No lock may be held: calls that wait for buffer space are woken.
     pub(crate) fn store(
         &self,
         offset: Option<i64>,
@@ -33,7 +33,7 @@ impl Batch {
         }
     }
 
-    /// Has the memory of a batch that is settled serve another. No lock may be held: values are let go.
+    /// Has the memory of a batch that is settled serve another. No lock may be held: values are dropped.
     pub(crate) fn recycle(mut self, log: &Log) {
         self.indices = None;
         let records = std::mem::take(&mut self.records);

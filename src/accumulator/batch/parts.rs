@@ -8,7 +8,7 @@ use crate::record::Records;
 const IDLE_PART: usize = 8;
 
 impl Batch {
-    /// Takes some records out, as a batch of their own.
+    /// Takes some records out, as a separate batch.
     ///
     /// This one must not be in flight, unless the sequence of what was sent no longer matters.
     pub(crate) fn split_off(&mut self, positions: &[usize]) -> Self {
@@ -21,7 +21,7 @@ impl Batch {
         part
     }
 
-    /// Some records as a batch of their own, while they stay in this one as well: what was sent still counts for its
+    /// Some records as a separate batch, while they stay in this one as well: what was sent still counts for its
     /// sequence, and may yet be stored.
     pub(crate) fn copy_of(&self, positions: &[usize]) -> Self {
         let records = self.records.pick(positions.iter().copied());

@@ -117,7 +117,7 @@ pub(crate) struct Queue {
     foreign: Option<(i64, Error)>,
     /// The newest batch that is stored.
     newest_stored: Option<Order>,
-    /// When someone was told to call `expire`.
+    /// When `expire` has to be called, as reported by `alarm`.
     alarm: Option<Instant>,
     /// What the last batch took: so much is made room for at once.
     room: Room,

@@ -130,7 +130,10 @@ pub(super) const ATTEMPTS: Codec<Option<u32>> = Codec {
 pub(crate) const ACKS: Codec<Acks> = Codec {
     unit: "`all`, `leader` (Kafka: `-1`, `1`)",
     read: |text, _| match text {
-        "0" => Err("nobody could tell what became of a message: use all, or 1 for the leader alone".into()),
+        "0" => Err(
+            "without responses nobody knows whether a message was stored: use all, or 1 for the leader alone"
+                .into(),
+        ),
         _ => choice(
             text,
             &[("all", Acks::All), ("-1", Acks::All), ("leader", Acks::Leader), ("1", Acks::Leader)],

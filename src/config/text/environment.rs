@@ -40,7 +40,7 @@ impl ProducerConfig {
     }
 
     /// The settings of those of `vars` that start with `prefix`, over this configuration, and the names of those that
-    /// were left alone.
+    /// were ignored.
     ///
     /// A variable is called as in Kafka's images: a setting's name of [`docs::configuration`](crate::docs::configuration)
     /// in upper case, with `_` for each `.`, `_` and `-` (`__` and `___` are taken for the latter two, as Confluent

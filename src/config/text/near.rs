@@ -25,7 +25,7 @@ fn is_part(name: &str, candidate: &str) -> bool {
 }
 
 /// Whether `found` can hardly be anything but a slip for `known`: one edit, or two of a long name, or a forgotten
-/// `_MS`. Short names are left alone, as too much is one edit away from them.
+/// `_MS`. Short names are skipped, as too much is one edit away from them.
 pub(crate) fn slips(found: &str, known: &str) -> bool {
     let edits = match known.len() {
         ..6 => return false,

@@ -10,7 +10,7 @@ pub(crate) struct Reader {
     /// Which setting was set under which name, and to what.
     seen: Vec<(&'static str, String, Secret)>,
     problems: Vec<String>,
-    /// A setting of TLS or SASL was refused: putting the rest together would only tell of what is missing then.
+    /// A setting of TLS or SASL was refused: putting the rest together would only report what is missing then.
     incomplete: bool,
 }
 

@@ -146,7 +146,7 @@ impl Security {
         protocol: Protocol,
         problems: &mut Vec<String>,
     ) -> Option<SaslConfig> {
-        // Whoever writes SASL_PLAINTEXT has asked for it.
+        // SASL_PLAINTEXT is consent.
         let asked = self.protocol.is_some() && !protocol.tls;
         let allow = self.allow_plaintext.or(asked.then_some(true));
         let names_login = self.username.is_some() || self.password.is_some() || self.jaas.is_some();
@@ -157,7 +157,7 @@ impl Security {
             return Some(base.allow_plaintext(allow));
         }
         let mut missing = |what: &str| {
-            problems.push(format!("sasl is asked for, but {what}"));
+            problems.push(format!("sasl is requested, but {what}"));
             None
         };
         let mechanism = match self.mechanism {
@@ -201,7 +201,7 @@ fn only_one(name: &str, [file, text]: [Option<Pem>; 2], problems: &mut Vec<Strin
     file.or(text)
 }
 
-/// A file in PEM format. Java's other formats are told apart by their usual endings.
+/// A file in PEM format. Java's other formats are recognized by their usual extensions.
 pub(super) fn pem_file(path: &str) -> Result<Pem, String> {
     const FOREIGN: [&str; 5] = [".jks", ".p12", ".pfx", ".keystore", ".truststore"];
     if path.is_empty() {

@@ -58,9 +58,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         LIST,
         "Brokers to start from, each `host:port`; required."
     ),
-    field!(topic, [], OPTIONAL_TEXT, "Topic of messages that name none."),
-    field!(client_id, ["client.id"], TEXT, "Name by which brokers know this client in logs and quotas."),
-    field!(engine, [], ENGINE, "What carries batches to the brokers."),
+    field!(topic, [], OPTIONAL_TEXT, "Default topic, for messages without one."),
+    field!(client_id, ["client.id"], TEXT, "Name of this client in the logs and quotas of the brokers."),
+    field!(engine, [], ENGINE, "The implementation of the connection to the brokers."),
     field!(acks, ["acks", "request.required.acks"], ACKS, "Which replicas must have a message."),
     field!(
         idempotence,
@@ -84,13 +84,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         batch.max_bytes,
         ["batch.size"],
         BYTES,
-        "Bytes at which a batch is full, before compression. A larger message goes alone."
+        "Bytes at which a batch is full, before compression. A larger message gets its own batch."
     ),
     field!(
         batch.linger,
         ["linger.ms", "queue.buffering.max.ms"],
         TIME,
-        "Longest wait for others while requests are in flight."
+        "Longest time that a batch waits for more messages while requests are in flight."
     ),
     field!(
         batch.max_request_bytes,
@@ -108,13 +108,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         buffer.max_bytes,
         ["buffer.memory"],
         BYTES,
-        "Messages that are accepted but not settled, with 64 bytes for each one's bookkeeping."
+        "Bytes of accepted messages that are neither stored nor failed, plus 64 bytes for each."
     ),
     field!(
         buffer.max_wait,
         ["max.block.ms"],
         TIME,
-        "Longest wait of `send` and `enqueue` for room, or for the metadata of a new topic."
+        "Longest wait of `send` and `enqueue` for buffer space, or for the metadata of a new topic."
     ),
     field!(
         timeouts.connect,
@@ -133,25 +133,25 @@ pub(super) const SETTINGS: &[Setting] = &[
         timeouts.idle,
         ["connections.max.idle.ms"],
         TIME,
-        "A connection unused for so long is replaced before its next use."
+        "A connection that was idle for this long is replaced before its next use."
     ),
     field!(
         timeouts.metadata_age,
         ["metadata.max.age.ms"],
         TIME,
-        "Metadata older than this is asked for again when it is next needed."
+        "Metadata older than this is refreshed when it is next needed."
     ),
     field!(
         timeouts.metadata_idle,
         ["metadata.max.idle.ms"],
         TIME,
-        "A topic to which nothing was sent for so long is forgotten until a message needs it again."
+        "A topic that was not used for this long is forgotten until a message needs it again."
     ),
     field!(
         retry.backoff,
         ["retry.backoff.ms"],
         TIME,
-        "First delay before a retry; it doubles with each, and half of it is random."
+        "Delay before the first retry; it grows exponentially, and half of it is random."
     ),
     field!(retry.max_backoff, ["retry.backoff.max.ms"], TIME, "Largest delay before a retry."),
     field!(
@@ -160,7 +160,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         ATTEMPTS,
         "Most attempts per batch, within `timeouts.delivery`."
     ),
-    field!(circuit_breaker.enabled, [], SWITCH, "Whether a broker that fails is left alone for a while."),
+    field!(circuit_breaker.enabled, [], SWITCH, "Whether requests to a failing broker are suspended."),
     field!(circuit_breaker.consecutive_failures, [], SMALL_COUNT, "Failures in a row that open the breaker."),
     field!(
         circuit_breaker.failure_rate,
@@ -169,7 +169,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Part of the last ten seconds' requests whose failure opens it ..."
     ),
     field!(circuit_breaker.min_requests, [], SMALL_COUNT, "... of at least so many."),
-    field!(circuit_breaker.open_for, [], TIME, "First time that it stays open; doubles each time."),
+    field!(
+        circuit_breaker.open_for,
+        [],
+        TIME,
+        "How long it stays open at first; twice as long each further time."
+    ),
     field!(circuit_breaker.max_open_for, [], TIME, "Longest time that it stays open."),
     field!(circuit_breaker.probes, [], SMALL_COUNT, "Good probes in a row that close it."),
     field!(
@@ -222,7 +227,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             TlsRoots::Webpki => "webpki".into(),
             TlsRoots::Pem(_) => String::new(),
         }),
-        "Whose certificates a broker may present, where there is no authority of your own."
+        "Trusted root certificates, if no CA is set."
     ),
     security!(
         ca,

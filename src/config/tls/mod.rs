@@ -1,4 +1,4 @@
-//! Whom this producer trusts, and who it says it is (TLS).
+//! TLS: trusted authorities, and the producer's certificate.
 
 #[cfg(feature = "tls")]
 pub(crate) mod client_config;

@@ -21,14 +21,14 @@ use crate::config::Address;
 use crate::engine::{Link, NodeId, Stage};
 use crate::error::{Error, ErrorKind, Result, list};
 
-/// After a failure no new attempt is made for so long; it doubles up to the second.
+/// Pause after a failed attempt; it grows up to the second value.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// A connection under construction holds its place for so long at most.
+/// A connection under construction holds its place for at most this long.
 const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
 /// Within this time every broker of a list is being tried, however long the list.
 const WHOLE_HEAD_START: Duration = Duration::from_millis(800);
-/// Refused credentials are not tried again for so long, so that no account is locked.
+/// How long refused credentials are not tried again, so that no account is locked.
 const AUTHENTICATION_HOLD: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Brokers {
         }
     }
 
-    /// The address of a broker, as the metadata told.
+    /// The address of a broker, according to the metadata.
     pub(super) fn address(&self, node: NodeId) -> Option<Arc<Address>> {
         self.known.lock().get(&node).map(|known| known.address.clone())
     }
@@ -95,11 +95,11 @@ impl Brokers {
             None => slots
                 .iter()
                 .filter_map(|(address, slot)| slot.link(|| address.to_string().into(), now))
-                .reduce(Link::telling),
+                .reduce(Link::more_specific),
         }
     }
 
-    /// Takes over what the metadata told; connections to brokers that are gone are dropped.
+    /// Takes over the brokers of the metadata; connections to brokers that are gone are dropped.
     pub(super) fn learn(&self, brokers: impl IntoIterator<Item = (NodeId, Address)>) {
         let known = |address: Address| Known { name: address.to_string().into(), address: Arc::new(address) };
         let brokers: HashMap<_, _> =
@@ -366,7 +366,7 @@ async fn in_place<T>(opening: impl Future<Output = T>, places: Option<&Semaphore
 
 /// One error for all brokers: the cause that someone has to act on wins over a broker that is merely away.
 fn none_reachable(failures: &[Error]) -> Error {
-    let telling = |error: &&Error| {
+    let specific = |error: &&Error| {
         matches!(
             error.kind(),
             ErrorKind::Authentication | ErrorKind::InvalidConfig | ErrorKind::Tls | ErrorKind::Protocol
@@ -375,13 +375,13 @@ fn none_reachable(failures: &[Error]) -> Error {
     if let [only] = failures {
         return only.clone();
     }
-    let kind = failures.iter().find(telling).map_or(ErrorKind::Unreachable, Error::kind);
+    let kind = failures.iter().find(specific).map_or(ErrorKind::Unreachable, Error::kind);
     let retry_after = failures.iter().filter_map(Error::retry_after).min();
-    let first = failures.iter().filter(telling);
-    let others = failures.iter().filter(|failure| !telling(failure));
+    let first = failures.iter().filter(specific);
+    let others = failures.iter().filter(|failure| !specific(failure));
     let text = format!("no broker can be used: {}", list(first.chain(others)));
     let hopeless = failures.iter().all(|error| error.is_lasting());
-    let error = match failures.iter().find(telling).filter(|_| hopeless) {
+    let error = match failures.iter().find(specific).filter(|_| hopeless) {
         // What the table says about it holds for all of them.
         Some(first) => first.clone().with_text(text),
         None => Error::new(kind, text),

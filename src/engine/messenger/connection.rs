@@ -144,7 +144,7 @@ impl Connection {
         !self.wire.has_ended()
     }
 
-    /// Whether it may be used: alive, and not idle for so long that the peer or something between may have
+    /// Whether it may be used: alive, and not idle long enough that the peer or something between may have
     /// forgotten it. A frozen process sees only the wall clock advance.
     pub(super) fn is_fresh(&self, settings: &Settings) -> bool {
         if !self.is_alive() {
@@ -247,7 +247,7 @@ impl Connection {
         };
         let turn = session.turn(self).await?;
         let mut call = pin!(self.wire.request(body));
-        // Begun once it was polled: whoever comes next is behind it.
+        // Begun once it was polled: the next one is behind it.
         let begun = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
         drop(turn);
         let answer = match begun {
@@ -266,9 +266,9 @@ impl Connection {
     fn failed(&self, failed: &RequestFailed) -> Error {
         let address = &self.address;
         #[cfg(feature = "tls")]
-        if let Some(told) = failed.io().and_then(super::tls::told) {
+        if let Some(known) = failed.io().and_then(super::tls::known) {
             self.cut();
-            return super::tls::explain(address, told).with_fate(Fate::PossiblyPersisted);
+            return super::tls::explain(address, known).with_fate(Fate::PossiblyPersisted);
         }
         match &failed.0 {
             RequestError::NoVersionMatch { api_key } => Error::unsupported_version(format!(

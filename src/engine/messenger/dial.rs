@@ -17,7 +17,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Connects to the first address of the name that answers.
 ///
-/// Has no time limit of its own. Dropping the future gives up every attempt.
+/// Has no time limit itself. Dropping the future abandons all attempts.
 pub(super) async fn dial(address: &Address) -> Result<TcpStream, DialError> {
     // A literal is not looked up: that would cost a thread, and a paused clock would not wait for it.
     if let Ok(ip) = address.host.parse::<IpAddr>() {

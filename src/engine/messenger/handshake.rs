@@ -42,7 +42,7 @@ impl Wanted<'_> {
     }
 }
 
-/// What was answered of it. What was not is asked again, and then told.
+/// What was answered of it. The rest is requested again, and its errors are then reported.
 #[derive(Debug, Default)]
 pub(super) struct Answered {
     pub(super) metadata: Option<MetadataResponse>,
@@ -57,7 +57,7 @@ pub(super) struct Ready {
     pub(super) session: Option<std::time::Duration>,
 }
 
-/// Makes a connection. Has no time limit of its own; dropping the future leaves nothing behind.
+/// Makes a connection. Has no time limit itself; dropping the future leaves nothing behind.
 ///
 /// Some requests leave before the broker has said in which versions it takes them. Where an assumption was wrong, the
 /// connection is made again at once with what was learned.
@@ -171,7 +171,7 @@ impl Handshake<'_> {
         Ok(Ready { wire, answered, session })
     }
 
-    /// What came of the question for versions. That the version of the question was too new is noted.
+    /// The outcome of the request for versions. That the version of the question was too new is noted.
     fn heard(&self, answer: Result<ApiVersionsResponse, RequestFailed>) -> Result<ApiVersionsResponse> {
         let answer = answer.map_err(|failed| first_exchange_failed(self.address, self.listener, &failed))?;
         match answer.error_code {
@@ -275,8 +275,8 @@ async fn encrypt(
 /// The first exchange failed: the peer may speak something else.
 fn first_exchange_failed(address: &Address, listener: &Listener, failed: &RequestFailed) -> Error {
     #[cfg(feature = "tls")]
-    if let Some(told) = failed.io().and_then(super::tls::told) {
-        return super::tls::explain(address, told);
+    if let Some(known) = failed.io().and_then(super::tls::known) {
+        return super::tls::explain(address, known);
     }
     let not_kafka = failed.io().and_then(|io| io.get_ref()?.downcast_ref::<NotKafka>().copied());
     let (kind, text) = match not_kafka {

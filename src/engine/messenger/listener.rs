@@ -10,7 +10,7 @@ use rskafka::protocol::api_version::ApiVersion;
 use super::api::version;
 use super::versions::{Versions, assumption_holds, remembers_five_batches};
 
-/// In which version a broker is asked for its versions while nothing is known of it (KIP-511); one before Kafka 2.4
+/// Version of the request for a broker's versions while nothing is known of it (KIP-511); one before Kafka 2.4
 /// refuses it.
 const FIRST_QUESTION: ApiVersion = version(3);
 
@@ -79,7 +79,7 @@ impl Listener {
         self.one_by_one.store(true, Relaxed);
     }
 
-    /// In which version it is asked for its versions.
+    /// Version of the request for its versions.
     pub(super) fn asks_versions_in(&self) -> ApiVersion {
         match &*self.said.lock() {
             Said::Nothing => FIRST_QUESTION,

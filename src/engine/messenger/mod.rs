@@ -140,7 +140,7 @@ impl MessengerEngine {
     fn check_peer(&self, peer: &Peer, node: NodeId, connection: &Connection) -> Result<()> {
         let address = connection.address();
         if !self.brokers.clusters().is_current(&peer.cluster) {
-            // Whoever asks for metadata next finds out which cluster it is now.
+            // The next metadata request finds out which cluster it is now.
             connection.retire();
             return Err(unreachable(address, "another cluster answers there"));
         }
@@ -193,7 +193,7 @@ impl MessengerEngine {
 #[async_trait]
 impl Engine for MessengerEngine {
     async fn connect(&self) -> Result<()> {
-        // A listener that wants a login lets one ask for versions without; metadata it does not tell.
+        // A listener that wants a login lets one ask for versions without; but not for metadata.
         self.tell_metadata(&[], Ask::Refresh).await.map(drop)
     }
 

@@ -1,4 +1,4 @@
-//! Tells of connections: made, not made, ended.
+//! Reports connections: made, not made, ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,20 +8,20 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::telemetry::{Counters, Log};
 
-/// Where connections are told of and counted.
+/// Where connections are reported and counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
     pub(crate) log: Log,
     pub(crate) counters: Arc<Counters>,
 }
 
-/// One connection that stands; tells once of its end.
+/// One open connection; reports its end once.
 #[derive(Debug)]
 pub(super) struct Watch {
     observer: Observer,
     broker: Arc<str>,
     opened: Instant,
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
 impl Observer {
@@ -29,7 +29,7 @@ impl Observer {
         let opened = Instant::now();
         self.log.connection_opened(&broker, opened.saturating_duration_since(started));
         self.counters.connected(&broker);
-        Watch { observer: self.clone(), broker, opened, told: AtomicBool::new(false) }
+        Watch { observer: self.clone(), broker, opened, reported: AtomicBool::new(false) }
     }
 
     pub(super) fn failed(&self, broker: &str, started: Instant, error: &Error) {
@@ -40,7 +40,7 @@ impl Observer {
 
 impl Watch {
     pub(super) fn ended(&self, lost: bool) {
-        if self.told.swap(true, Ordering::AcqRel) {
+        if self.reported.swap(true, Ordering::AcqRel) {
             return;
         }
         self.observer.log.connection_ended(&self.broker, self.opened.elapsed(), lost);

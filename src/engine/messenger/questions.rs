@@ -18,19 +18,19 @@ use crate::engine::{Ask, NodeId};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::ProducerId;
 
-/// For so long one broker may keep a question to itself; then another one is asked as well.
+/// How long one broker may leave a request unanswered before another one gets it as well.
 const HEDGE: Duration = Duration::from_secs(1);
 /// Between two looks at whether a broker that was silent has answered by now.
 const AGAIN: Duration = Duration::from_millis(200);
 /// How often a producer id is requested that a former cluster granted too.
 const TRIES_FOR_AN_ID: usize = 10;
 
-/// The first producer id is asked for while the first connection is made, before a message needs it.
+/// The first producer id is requested while the first connection is made, before a message needs it.
 #[derive(Debug)]
 pub(super) enum FirstId {
     Wanted,
     Here(ProducerId),
-    /// Used, or never needed: others are asked for when they are needed.
+    /// Used, or never needed: others are requested when they are needed.
     Done,
 }
 
@@ -90,7 +90,7 @@ impl MessengerEngine {
         ))
     }
 
-    /// The id, unless it cannot be told from that of another cluster.
+    /// The id, unless it could belong to another cluster.
     fn granted(&self, connection: &Connection, answer: &InitProducerIdResponse) -> Option<ProducerId> {
         let cluster = &connection.peer()?.cluster;
         let id = ProducerId { id: answer.producer_id, epoch: answer.epoch };
@@ -133,7 +133,7 @@ impl MessengerEngine {
             } else {
                 others = false;
                 if questions.is_empty() {
-                    // Whoever could be asked is silent already.
+                    // All candidates are silent already.
                     let silent = self.brokers.standing(turn, |_| ask != Ask::Elsewhere);
                     let silent = silent
                         .ok_or_else(|| Error::new(ErrorKind::Unreachable, "there is no other broker"))?;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Questions further apart than this have nothing to do with one another.
 const RELATED: Duration = Duration::from_secs(2);
 
-/// Whoever asks again soon was not helped by the answer: the broker may know less than others, as one does that was frozen
+/// A request that is repeated soon was not helped by the answer: the broker may know less than others, as one does that was frozen
 /// and has not caught up. So another one is asked.
 #[derive(Debug, Default)]
 pub(super) struct Rotation {

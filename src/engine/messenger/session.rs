@@ -55,7 +55,7 @@ impl Session {
         if !turn.renew_at.is_some_and(due) {
             return Ok(turn);
         }
-        // In a task of its own: a caller that goes away must not leave a login half-way.
+        // In a separate task: a caller that goes away must not leave a login half-way.
         let (sasl, clock, connection) = (self.sasl.clone(), self.clock.clone(), connection.clone());
         match tokio::spawn(renew(turn, connection, sasl, clock)).await {
             Ok(renewed) => renewed,

@@ -1,6 +1,6 @@
 //! A socket that can be cut from outside, and that notices a peer that does not speak Kafka.
 //!
-//! rskafka's `Messenger` finishes a begun write in a task of its own, and drains an answer that claims to be
+//! rskafka's `Messenger` finishes a begun write in a separate task, and drains an answer that claims to be
 //! too large; neither ends by itself on a peer that falls silent. Cutting the stream ends both.
 
 use std::io;
@@ -23,7 +23,7 @@ pub(super) struct Cut {
     writer: AtomicWaker,
     /// How often everything that was written had left.
     flushed: AtomicU64,
-    /// Who is told of the end, once the connection stands.
+    /// The observer of its end, once the connection is open.
     watch: OnceLock<Watch>,
 }
 

@@ -36,7 +36,7 @@ impl Tls {
         Self { config, last: Mutex::default() }
     }
 
-    /// Has no time limit of its own.
+    /// Has no time limit itself.
     pub(crate) async fn connect(
         &self,
         address: &Address,
@@ -55,8 +55,8 @@ impl Tls {
             ))
         })?;
         let connecting = TlsConnector::from(config).connect(name, socket);
-        connecting.await.map_err(|error| match told(&error) {
-            Some(told) => TlsFailure::Known(explain(address, told)),
+        connecting.await.map_err(|error| match known(&error) {
+            Some(known) => TlsFailure::Known(explain(address, known)),
             None => TlsFailure::Gone(error),
         })
     }
@@ -92,7 +92,7 @@ impl Tls {
 
 /// What rustls says behind an I/O error; a client certificate is refused only after a TLS 1.3 handshake, at the first
 /// read.
-pub(crate) fn told(error: &io::Error) -> Option<&TlsError> {
+pub(crate) fn known(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 

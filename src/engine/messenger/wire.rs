@@ -83,7 +83,7 @@ impl Wire {
         self.cut.retire();
     }
 
-    /// Sets who is told of its end.
+    /// Sets the observer of its end.
     pub(super) fn watch(&self, watch: Watch) {
         self.cut.watch(watch);
     }

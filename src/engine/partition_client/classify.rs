@@ -6,7 +6,7 @@ use rskafka::client::error::{Error as ClientError, ProtocolError, RequestError};
 
 use crate::error::{Error, ErrorKind, Fate};
 
-/// Finds the telling error in a chain that wraps it up to four times.
+/// Finds the specific error in a chain that wraps it up to four times.
 pub(super) fn classify(error: ClientError) -> Error {
     let made = chain(&error).find_map(verdict).unwrap_or_else(|| by_text(&error.to_string()));
     if made.broker_error().is_some() {
@@ -56,7 +56,7 @@ fn of_request(error: &RequestError) -> Error {
     }
 }
 
-/// rskafka keeps the cause of a failed bootstrap in a type that cannot be named; its text tells.
+/// rskafka keeps the cause of a failed bootstrap in a type that cannot be named; its text is all there is.
 fn by_text(text: &str) -> Error {
     if text.contains("Sasl") {
         return Error::new(

@@ -36,7 +36,7 @@ use crate::record::ProducerId;
 /// Head start of each bootstrap broker over the next.
 const HEAD_START: Duration = Duration::from_millis(250);
 const MAX_ANSWER: usize = 16 << 20;
-/// A client so old is told to look again before it opens a partition: rskafka follows a leader that moved only
+/// A client of this age looks again before it opens a partition: rskafka follows a leader that moved only
 /// while its own metadata is fresh.
 const STALE: Duration = Duration::from_secs(5);
 
@@ -52,8 +52,8 @@ pub(crate) struct PartitionClientEngine {
     next_node: AtomicI64,
 }
 
-/// Partitions by the nodes that stand for them: rskafka does not tell who leads, so that each partition is a
-/// destination of its own.
+/// Partitions by the nodes that stand for them: rskafka does not expose leaders, so that each partition is a
+/// separate destination.
 #[derive(Default)]
 struct Places {
     nodes: HashMap<(Arc<str>, i32), NodeId>,
@@ -232,8 +232,8 @@ fn single_attempt() -> BackoffConfig {
 
 fn unusable(failed: Vec<Error>) -> Error {
     let list: Vec<_> = failed.iter().map(ToString::to_string).collect();
-    let telling = failed.iter().find(|e| e.kind() != ErrorKind::Unreachable);
-    let kind = telling.map_or(ErrorKind::Unreachable, Error::kind);
+    let specific = failed.iter().find(|e| e.kind() != ErrorKind::Unreachable);
+    let kind = specific.map_or(ErrorKind::Unreachable, Error::kind);
     match failed.len() {
         1 => failed.into_iter().next().unwrap_or_else(|| Error::new(kind, "no broker can be used")),
         _ => Error::new(kind, format!("no broker can be used: {}", list.join("; "))),
@@ -303,7 +303,7 @@ impl Engine for PartitionClientEngine {
                 Err(error) => match error.broker_error() {
                     Some(code) => {
                         self.forget(node);
-                        // rskafka tries again by itself, and tells no offset with an error.
+                        // rskafka tries again by itself, and returns no offset with an error.
                         Answer { error_code: code.code(), appended: true, ..Answer::default() }
                     }
                     None => return Err(error),

@@ -8,7 +8,7 @@ use crate::config::{Address, SaslConfig, SaslMechanism, Source, credentials_for,
 use crate::error::Result;
 
 /// What rskafka needs to log in. It keeps a password for every connection that it makes later, so that one that is
-/// rotated is asked for again only when all of them are replaced; a token is asked for each time.
+/// rotated is read again only when all of them are replaced; a token is requested each time.
 pub(super) async fn credentials(address: &Address, sasl: &SaslConfig) -> Result<RskafkaSasl> {
     let broker = address.to_string();
     match &sasl.source {

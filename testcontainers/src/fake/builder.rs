@@ -122,7 +122,7 @@ impl FakeClusterBuilder {
     ///
     /// # Errors
     ///
-    /// If a port cannot be had.
+    /// If no port is available.
     pub async fn start(self) -> std::io::Result<FakeCluster> {
         let shared = Shared::new(State {
             cluster_id: Some(new_cluster_id()),

@@ -149,10 +149,10 @@ async fn answer(
         Some(Fault::Error(code)) => error = Some(code),
         _ => {}
     }
-    let mut outcome = Outcome { error, told: None, throttle_ms: 0 };
+    let mut outcome = Outcome { error, reported: None, throttle_ms: 0 };
     match &after {
         Some(Fault::Throttle(time)) => outcome.throttle_ms = time.as_millis() as i32,
-        Some(Fault::Error(code)) => outcome.told = Some(*code),
+        Some(Fault::Error(code)) => outcome.reported = Some(*code),
         _ => {}
     }
     let mut stays = admission == Admission::Welcome;

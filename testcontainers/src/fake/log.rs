@@ -138,7 +138,7 @@ impl Log {
         producer.batches.iter().find(same).map(|(_, _, offset)| *offset)
     }
 
-    /// As Kafka's `ProducerAppendInfo`: a producer of whom nothing is known may begin anywhere, since what it
+    /// As Kafka's `ProducerAppendInfo`: a producer about which nothing is known may begin anywhere, since what it
     /// wrote may have been deleted; a higher epoch begins at 0; else numbers follow one another.
     fn check_sequence(&self, header: &BatchHeader, last: i32, generation: Generation) -> Result<(), i16> {
         let Some(producer) = self.producers.get(&header.producer_id) else {

@@ -65,7 +65,7 @@ impl FakeCluster {
     ///
     /// # Errors
     ///
-    /// If no port can be had.
+    /// If no port is available.
     pub async fn with_topic(topic: &str, partitions: i32) -> std::io::Result<Self> {
         Self::builder().topic(topic, partitions).start().await
     }
@@ -339,11 +339,11 @@ impl FakeCluster {
         self.start_at(node, address)
     }
 
-    /// Starts a broker again, on another port; its metadata tells the new one.
+    /// Starts a broker again, on another port; its metadata has the new one.
     ///
     /// # Errors
     ///
-    /// If no port can be had.
+    /// If no port is available.
     pub fn start_elsewhere(&self, node: i32) -> std::io::Result<()> {
         self.start_at(node, SocketAddr::from(([127, 0, 0, 1], 0)))
     }

@@ -1,4 +1,4 @@
-//! TLS in front of a connection, where it was asked for.
+//! TLS in front of a connection, where it was requested.
 
 use std::fmt;
 use std::io;

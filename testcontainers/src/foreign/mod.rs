@@ -1,4 +1,4 @@
-//! Brokers that are not Apache Kafka, each in a process of its own.
+//! Brokers that are not Apache Kafka, each in a separate process.
 
 mod kfake;
 mod mock;

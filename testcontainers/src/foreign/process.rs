@@ -1,4 +1,4 @@
-//! A cluster in a process of its own, that ends with its standard input.
+//! A cluster in a separate process, that ends with its standard input.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ForeignError, Result};
 
-/// For so long it may take until it listens.
+/// How long it may take until it listens.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 
 /// A process that printed its addresses. Its input closes with a drop, or with this process, however that ends; it

@@ -22,7 +22,7 @@ pub struct JvmClusterBuilder {
     security: Option<Security>,
 }
 
-/// A listener as the brokers are told of it.
+/// A listener as configured at the brokers.
 pub(super) struct Door {
     name: &'static str,
     listener: Listener,
@@ -79,7 +79,7 @@ impl JvmClusterBuilder {
         self
     }
 
-    /// Opens all other [`Listener`]s besides, each on a port of its own, with [`Certificates`] made for this cluster
+    /// Opens all other [`Listener`]s besides, each on a separate port, with [`Certificates`] made for this cluster
     /// and [`USER`](crate::USER) as its user.
     #[must_use]
     pub fn secured(mut self) -> Self {

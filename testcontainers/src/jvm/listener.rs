@@ -1,11 +1,11 @@
-//! The listeners of a secured cluster, and what Kafka has to be told of each.
+//! The listeners of a secured cluster, and how Kafka is configured for each.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::{Mechanism, PASSWORD, USER};
 
-/// A way into a [`JvmCluster`](crate::JvmCluster), each on a port of its own. All but the first need
+/// A way into a [`JvmCluster`](crate::JvmCluster), each on a separate port. All but the first need
 /// [`secured`](crate::JvmClusterBuilder::secured).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -116,7 +116,7 @@ impl Default for Security {
 }
 
 impl Security {
-    /// What the brokers are told of all listeners.
+    /// The configuration of all listeners.
     pub(super) fn settings(&self, certificates: &Path) -> BTreeMap<String, String> {
         let file = |name| certificates.join(name).display().to_string();
         let mut settings = BTreeMap::new();

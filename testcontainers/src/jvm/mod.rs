@@ -40,7 +40,7 @@ pub struct JvmCluster {
     libs: PathBuf,
 }
 
-/// Why a cluster could not be had.
+/// Why a cluster could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JvmError {
@@ -85,7 +85,7 @@ pub enum JvmError {
 
 type Result<T, E = JvmError> = std::result::Result<T, E>;
 
-/// For so long a node may take to be ready.
+/// How long a node may take to be ready.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 
 impl JvmCluster {
@@ -101,7 +101,7 @@ impl JvmCluster {
         install::availability(VERSION)
     }
 
-    /// For tests: whether to go on. Says aloud what is skipped where Java or Maven is missing.
+    /// For tests: whether to go on. Reports what is skipped where Java or Maven is missing.
     ///
     /// # Panics
     ///
@@ -242,7 +242,7 @@ impl JvmCluster {
     }
 
     /// Has a node's disk take nothing more, until it is restarted: every write fails (EFBIG). A node with one log
-    /// directory then gives up. Needs no mount and holds for root too.
+    /// directory then fails. Needs no mount and holds for root too.
     ///
     /// # Errors
     ///

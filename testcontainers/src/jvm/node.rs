@@ -35,7 +35,7 @@ pub(super) struct Process {
     java: u32,
 }
 
-/// Starts `java` in the background, tells its id, waits for the pipe to close, and kills it.
+/// Starts `java` in the background, prints its id, waits for the pipe to close, and kills it.
 const WATCHDOG: &str = r#"exec 3<&0; "$@" </dev/null >>kafka.log 2>&1 & p=$!; echo $p; cat <&3 >/dev/null; kill -9 $p 2>/dev/null"#;
 
 impl Node {
@@ -196,7 +196,7 @@ pub(crate) fn hold_ports(count: usize) -> Result<Vec<(u16, TcpListener)>> {
     (0..count).map(|_| hold()).collect()
 }
 
-/// A folder of its own for each cluster.
+/// A separate folder for each cluster.
 pub(super) fn temporary_dir() -> Result<PathBuf> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = format!("kafka-testbed-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! Clusters in processes of their own.
+//! Clusters in separate processes.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -68,7 +68,7 @@ pub(crate) async fn produce(
     }
 }
 
-/// A connection that keeps a transcript of what it was told.
+/// A connection that keeps a transcript of the responses.
 struct Talk {
     socket: TcpStream,
     said: Vec<String>,
@@ -79,8 +79,8 @@ impl Talk {
         Self { socket: TcpStream::connect(address).await.unwrap(), said: vec![what.to_owned()] }
     }
 
-    fn say<T>(&mut self, answer: std::io::Result<T>, tell: impl FnOnce(T) -> String) {
-        self.said.push(answer.map_or_else(|_| "closed".to_owned(), tell));
+    fn say<T>(&mut self, answer: std::io::Result<T>, describe: impl FnOnce(T) -> String) {
+        self.said.push(answer.map_or_else(|_| "closed".to_owned(), describe));
     }
 
     async fn versions(mut self) -> Self {

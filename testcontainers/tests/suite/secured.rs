@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::{TURN, sasl};
 
-/// What librdkafka has to be told to come in.
+/// How librdkafka has to be configured to connect.
 fn librdkafka(cluster: &JvmCluster, listener: Listener, mechanism: Option<Mechanism>) -> Vec<String> {
     let file = |name| cluster.certificates_dir().join(name).display().to_string();
     let mut settings = vec![format!("security.protocol={}", listener.protocol())];

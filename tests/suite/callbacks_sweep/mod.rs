@@ -115,7 +115,7 @@ struct Case {
 
 impl Case {
     fn run(self) {
-        // Threads enough that one which is held leaves others. The producer's tasks have a runtime of their own, since a
+        // Threads enough that one which is held leaves others. The producer's tasks have a separate runtime, since a
         // thread of tokio's that is held keeps the task that it has woken last.
         let runtime =
             || tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap();
@@ -234,7 +234,7 @@ impl Case {
         }
         let ctx = Context::timeout(10 * SECOND);
         drop(producer.close(&ctx).await);
-        // What a thread held is counted a moment after it is let go.
+        // What a thread held is counted a moment after it is released.
         let even = async {
             while !is_even(producer) {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,4 +1,4 @@
-//! A callback that misbehaves when it is told to.
+//! A callback that misbehaves on command.
 
 use std::fmt;
 use std::panic::panic_any;

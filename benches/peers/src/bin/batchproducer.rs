@@ -58,7 +58,7 @@ async fn main() {
     let (meter, mut failed) = (Meter::default(), 0);
     let mut waiting = FuturesUnordered::new();
     for n in 0..args.records {
-        // It has no bound of its own; this window is about 32 MiB of 100 B records.
+        // It has no bound itself; this window is about 32 MiB of 100 B records.
         if waiting.len() >= peers::WINDOW.min((32 << 20) / args.size) {
             if let Some(result) = waiting.next().await {
                 let result: Result<i64, _> = result;

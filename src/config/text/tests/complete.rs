@@ -61,7 +61,7 @@ fn every_field_of_the_configuration_has_a_row() {
         assert!(rows.contains(&field.as_str()), "no row for {field}: add one to settings/table.rs");
     }
     for row in rows.iter().filter(|row| !["security.", "tls.", "sasl."].iter().any(|s| row.starts_with(s))) {
-        assert!(fields.iter().any(|field| field == row), "{row} is no field that Debug prints");
+        assert!(fields.iter().any(|field| field == row), "{row} is not a field that Debug prints");
     }
 }
 

@@ -90,7 +90,7 @@ fn a_file_of_librdkafkas_is_understood() {
 #[test]
 fn what_cannot_be_is_refused_with_what_to_do() {
     for (key, value, expected) in [
-        ("acks", "0", "nobody could tell"),
+        ("acks", "0", "nobody knows whether"),
         ("acks", "2", "expected one of all"),
         ("linger.ms", "5ms", "linger.ms=\"5ms\": expected a whole number of milliseconds"),
         ("linger.ms", "-1", "whole number"),
@@ -146,9 +146,9 @@ fn security_is_what_was_asked_for_and_never_less() {
     let with = |more: &[(&'static str, &'static str)]| read(login.into_iter().chain(more.iter().copied()));
 
     let config = with(&[("security.protocol", "SASL_PLAINTEXT")]).unwrap();
-    assert!(config.tls.is_none() && config.sasl.unwrap().allow_plaintext, "it was asked for by name");
+    assert!(config.tls.is_none() && config.sasl.unwrap().allow_plaintext, "it was requested by name");
     let config = with(&[]).unwrap();
-    assert!(!config.sasl.unwrap().allow_plaintext, "nobody asked for it");
+    assert!(!config.sasl.unwrap().allow_plaintext, "it was not requested");
     let config = with(&[("ssl.ca.location", "/ca.pem")]).unwrap();
     assert!(config.tls.is_some(), "a setting of TLS means TLS");
     for protocol in ["PLAINTEXT", "SSL"] {

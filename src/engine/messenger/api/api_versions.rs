@@ -14,7 +14,7 @@ use super::{Reader, Writer, version};
 
 const FLEXIBLE: ApiVersion = version(3);
 
-/// Asks for versions; from version 3 on it also tells name and version of this library.
+/// Asks for versions; from version 3 on it also contains name and version of this library.
 #[derive(Debug)]
 pub(crate) struct ApiVersionsRequest;
 

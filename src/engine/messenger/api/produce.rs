@@ -79,7 +79,7 @@ impl ProduceRequest<'_> {
         }
     }
 
-    /// Bytes of a batch in the request, as far as they can be told.
+    /// Bytes of a batch in the request, as far as they are known.
     fn expected_bytes(&self, batch: &PartitionBatch<'_>) -> usize {
         match &batch.encoded {
             Some(encoded) => encoded.len(),

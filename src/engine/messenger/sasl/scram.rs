@@ -74,9 +74,10 @@ impl Scram {
         }
         let salt = BASE64
             .decode(field(challenge, "s=")?)
-            .map_err(|_| ScramError::Malformed("its salt is no base64"))?;
-        let rounds: u32 =
-            field(challenge, "i=")?.parse().map_err(|_| ScramError::Malformed("its rounds are no number"))?;
+            .map_err(|_| ScramError::Malformed("its salt is not valid base64"))?;
+        let rounds: u32 = field(challenge, "i=")?
+            .parse()
+            .map_err(|_| ScramError::Malformed("its iteration count is not a number"))?;
         if !(MIN_ROUNDS..=MAX_ROUNDS).contains(&rounds) {
             return Err(ScramError::Rounds(rounds));
         }
@@ -117,7 +118,7 @@ impl ServerSignature {
         }
         let signature = BASE64
             .decode(field(last, "v=")?)
-            .map_err(|_| ScramError::Malformed("its signature is no base64"))?;
+            .map_err(|_| ScramError::Malformed("its signature is not valid base64"))?;
         // Nobody learns from the time that this takes: the peer knows its own signature.
         match !signature.is_empty() && signature == *self.0 {
             true => Ok(()),
@@ -136,7 +137,7 @@ fn sign<D: Digest + BlockSizeUser>(key: &[u8], data: &[u8]) -> Zeroizing<Vec<u8>
 }
 
 fn text(message: &[u8]) -> Result<&str, ScramError> {
-    std::str::from_utf8(message).map_err(|_| ScramError::Malformed("it is no text"))
+    std::str::from_utf8(message).map_err(|_| ScramError::Malformed("it is not valid UTF-8"))
 }
 
 fn field<'a>(message: &'a str, name: &'static str) -> Result<&'a str, ScramError> {

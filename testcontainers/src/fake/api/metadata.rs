@@ -60,7 +60,7 @@ fn describe(
     outcome: &Outcome,
 ) -> MetadataResponseTopic {
     let topic = MetadataResponseTopic::default().with_name(Some(TopicName(text(name))));
-    if let Some(code) = outcome.error.or(outcome.told) {
+    if let Some(code) = outcome.error.or(outcome.reported) {
         return topic.with_error_code(code);
     }
     if !is_valid(name) {

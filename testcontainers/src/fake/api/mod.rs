@@ -48,7 +48,7 @@ pub(super) struct Outcome {
     /// Refuse it with this code.
     pub(super) error: Option<i16>,
     /// Apply it, and answer with this code all the same.
-    pub(super) told: Option<i16>,
+    pub(super) reported: Option<i16>,
     pub(super) throttle_ms: i32,
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn handle(
 
 impl Outcome {
     fn code(&self) -> i16 {
-        self.error.or(self.told).unwrap_or(0)
+        self.error.or(self.reported).unwrap_or(0)
     }
 }
 

@@ -190,8 +190,8 @@ fn answer_of(
         .with_base_offset(-1)
         .with_log_append_time_ms(-1);
     match verdict {
-        // Of what it had appended a real broker tells the offset even where it tells an error.
-        Ok((offset, _)) if outcome.told.is_some() => {
+        // A real broker reports the offset of what it appended even together with an error.
+        Ok((offset, _)) if outcome.reported.is_some() => {
             answer.with_base_offset(offset).with_error_code(outcome.code())
         }
         Ok((offset, append_time)) => {

@@ -59,8 +59,8 @@ impl Sasl {
         self.failure_delay
     }
 
-    /// For so long an authentication is good, as Kafka's `connections.max.reauth.ms`. Default: for ever, or as long as
-    /// the token. Afterwards the broker closes the connection at the first request that is no authentication.
+    /// How long an authentication is valid, as Kafka's `connections.max.reauth.ms`. Default: for ever, or as long as
+    /// the token. Afterwards the broker closes the connection at the first request that is not an authentication.
     #[must_use]
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = Some(lifetime);
@@ -97,7 +97,7 @@ enum Step {
     /// Nothing yet: a handshake is due, or a first question for the versions.
     #[default]
     Fresh,
-    /// The versions were asked for: a handshake is due.
+    /// The versions were requested: a handshake is due.
     Versions,
     /// A mechanism was chosen.
     Chosen(Mechanism),
@@ -130,7 +130,7 @@ pub(super) enum Verdict {
 const BETWEEN: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// Whether a request that is no part of SASL may be answered. `Illegal` in the middle of a login, which that ends.
+    /// Whether a request that is not part of SASL may be answered. `Illegal` in the middle of a login, which that ends.
     pub(super) fn admits(&mut self, asks_for_versions: bool, now: Instant) -> Admission {
         match self.step {
             Step::Fresh if asks_for_versions => {
@@ -180,7 +180,7 @@ impl Session {
         chosen.is_some()
     }
 
-    /// Whether a message of the mechanism may come. Another mechanism than before is no repetition.
+    /// Whether a message of the mechanism may come. Another mechanism than before is not a repetition.
     pub(super) fn admits_authenticate(&self) -> Admission {
         match self.step {
             Step::Chosen(chosen) if self.known.as_ref().is_some_and(|known| known.mechanism != chosen) => {

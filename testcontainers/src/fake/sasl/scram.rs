@@ -21,7 +21,7 @@ pub(super) enum Hash {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ClientFirst {
     pub(super) user: String,
-    /// As whom to act; empty for the user itself.
+    /// The user to act as; empty for the user itself.
     pub(super) authorization_id: String,
     header: String,
     bare: String,
