@@ -53,6 +53,11 @@ fn write(text: &str) {
     _ = stderr().write_all(text.as_bytes());
 }
 
+/// A number of records, in words.
+pub(crate) fn records(count: u64) -> String {
+    format!("{count} record{}", if count == 1 { "" } else { "s" })
+}
+
 pub(crate) fn rate(records: u64, time: Duration) -> f64 {
     records as f64 / time.as_secs_f64().max(1e-9)
 }
@@ -69,7 +74,8 @@ pub(crate) fn summary(records: u64, bytes: u64, started: Instant) -> String {
     let time = started.elapsed();
     let (megabytes, rate) = (bytes as f64 / 1e6, rate(records, time));
     format!(
-        "{records} records stored, {megabytes:.1} MB of input in {:.2} s, {rate:.0} records/s",
+        "{} stored, {megabytes:.1} MB of input in {:.2} s, {rate:.0} records/s",
+        self::records(records),
         time.as_secs_f64()
     )
 }

@@ -219,20 +219,24 @@ impl Job {
             End::Bad(problem) => format!("{problem}; "),
         };
         let Position { records, bytes } = ledger.settled;
-        let mut text = format!("{ended}{} records stored, {} failed", ledger.stored, ledger.failed);
+        let mut text =
+            format!("{ended}{} stored, {} failed", progress::records(ledger.stored), ledger.failed);
         if let (Some(path), true) = (&options.failed, ledger.failed > 0) {
             text += &format!("; those that failed: kafka-send --json {}", path.display());
         }
         // A run that kept what failed and came to its end left nothing to resume.
         if !ended.is_empty() || ledger.gap {
-            text += "; go on with ";
+            text += "; resume with ";
             if options.resume_from == 0 {
                 text += &format!("--skip {records} or ");
             }
             text += &format!("--resume-from {bytes}");
         }
+        if ledger.gap && options.failed.is_none() {
+            text += ", and with --failed FILE to send past records that cannot be stored";
+        }
         if ledger.stored_beyond > 0 {
-            text += &format!(", which stores {} of them again", ledger.stored_beyond);
+            text += &format!("; that stores {} again", progress::records(ledger.stored_beyond));
         }
         Err(Failure::Sending(text))
     }
