@@ -28,8 +28,8 @@ pub mod performance {}
 #[doc = include_str!("testing.md")]
 pub mod testing {}
 
-#[doc = include_str!("invariants.md")]
-pub mod invariants {}
+#[doc = include_str!("design.md")]
+pub mod design {}
 
 #[doc = include_str!("comparison.md")]
 pub mod comparison {}

@@ -1,5 +1,6 @@
 //! The topics in use: their partitions, who leads them, and the broker that each is sent by.
 
+mod abandoned;
 mod history;
 mod overdue;
 mod reach;
@@ -157,7 +158,7 @@ impl Metadata {
                     }
                 }
             }
-            Err(code) => self.learn_error(core, metadata, *code),
+            Err(code) => self.abandon_if_gone(core, metadata, *code),
         }
     }
 
@@ -186,57 +187,6 @@ impl Metadata {
             self.topics.write().insert(metadata.name.clone(), Arc::new(topic));
         }
         known.filter(|_| incarnation == Incarnation::Another)
-    }
-
-    fn learn_error(&self, core: &Arc<Core>, metadata: &TopicMetadata, code: i16) {
-        let _turn = self.learning.lock();
-        let Some(topic) = self.topic(&metadata.name) else {
-            return;
-        };
-        let row = crate::error::row(code);
-        let fatal = row.retry == crate::error::Retry::No;
-        let denied = || topic.history().denied(topic.progress().1, Instant::now());
-        let gone = fatal || (row.kind == ErrorKind::UnknownTopic && denied());
-        if !gone {
-            return;
-        }
-        self.topics.write().remove(&metadata.name);
-        let error = Error::for_topic(code, &metadata.name);
-        let partitions = &topic.partitions;
-        self.leaving.lock().extend(partitions.all.iter().cloned());
-        for partition in &partitions.all {
-            core.stats.failed(
-                &metadata.name,
-                partition.settle(|queue, settlement| queue.abandon(&error, settlement)),
-                &error,
-            );
-            // Should the topic come back, its sequence numbers begin again above those of what is still on its way.
-            if let Some(used) = partition.queue(|queue| queue.producer_id()) {
-                core.producer_id.outgrow(used);
-            }
-        }
-    }
-
-    /// Forgets topics that were not used for `timeouts.metadata_idle`, so that they are not refreshed any more. A message
-    /// that comes later fetches their metadata again.
-    fn forget_unused(&self, core: &Arc<Core>, now: Instant) {
-        let _turn = self.learning.lock();
-        let unused = |topic: &Arc<Topic>| {
-            let unused_for = topic.history().unused_for(topic.progress().0, now);
-            unused_for >= self.settings.metadata_idle && topic.is_idle()
-        };
-        for topic in self.topics().into_iter().filter(unused) {
-            self.topics.write().remove(topic.name());
-            self.leaving.lock().extend(topic.partitions.all.iter().cloned());
-            for partition in &topic.partitions.all {
-                partition.queue(Queue::close);
-                // Should it be used again, its sequence numbers begin again above those that brokers remember.
-                if let Some(used) = partition.queue(|queue| queue.producer_id()) {
-                    core.producer_id.outgrow(used);
-                }
-            }
-            core.stats.forget_topic(topic.name());
-        }
     }
 
     /// Whether anything waits in a partition that nobody leads, or whose leader has just failed: another one may be

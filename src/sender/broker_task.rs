@@ -14,10 +14,10 @@ use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use tokio::time::Instant;
 
 use super::broker::Broker;
-use super::gate::{Gate, gate};
 use super::partition::Partition;
 use super::request::{Answered, ProducerBatch, Request};
 use super::settle::settle;
+use super::throttle::{MaySend, may_send};
 use super::timers::Timers;
 use crate::accumulator::{Policy, Queue, Readiness, Take};
 use crate::clock::{earliest, later, until};
@@ -139,18 +139,18 @@ impl BrokerTask {
             return;
         };
         while self.has_slot() {
-            match gate(&self.core, &self.broker, node, now) {
-                Gate::Open => self.pause = None,
-                Gate::Until(at) => {
+            match may_send(&self.core, &self.broker, node, now) {
+                MaySend::Now => self.pause = None,
+                MaySend::Until(at) => {
                     self.pause = Some(at);
                     break;
                 }
-                Gate::Probe => {
+                MaySend::Probe => {
                     self.probe(node);
                     self.pause = None;
                     break;
                 }
-                Gate::FailFast(error) => {
+                MaySend::FailFast(error) => {
                     self.pause = None;
                     self.core.fail_broker(&self.broker, &error);
                     // Nothing waits any more; what is in flight comes back by itself.

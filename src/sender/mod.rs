@@ -3,16 +3,17 @@
 mod broker;
 mod broker_task;
 mod brokers;
-mod gate;
 mod partition;
 mod producer_id;
 mod request;
+mod retry;
 mod settle;
+mod throttle;
 mod timers;
 pub(crate) mod waiting;
 
 pub(crate) use broker::Broker;
 pub(crate) use brokers::Brokers;
-pub(crate) use gate::circuit_open;
 pub(crate) use partition::Partition;
 pub(crate) use producer_id::SharedProducerId;
+pub(crate) use throttle::circuit_open;

@@ -4,9 +4,10 @@
 //! failure: when a batch fails, the partition is *muted* until its batches in flight have been answered; then
 //! those that failed go out again, in order, before anything newer.
 
-mod giving_up;
+mod answers;
+mod deadlines;
+mod failing;
 mod in_flight;
-mod landing;
 #[cfg(test)]
 mod model;
 
@@ -16,9 +17,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::giving_up::because;
+pub(crate) use self::answers::{lost_track, overtaken};
+use self::failing::because;
 use self::in_flight::InFlight;
-pub(crate) use self::landing::{lost_track, overtaken};
 use super::batch::{Arrival, Batch, Order};
 use super::budget::Budget;
 use super::completion::Completion;
@@ -277,7 +278,7 @@ impl Queue {
         self.sequencer.broken();
         // What is not written yet is called back.
         self.muted = true;
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// How many batches were taken, and how many stored.

@@ -25,7 +25,7 @@ impl Queue {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
         batch.attempts = batch.attempts.saturating_sub(1);
         self.send_again(batch, None, settlement);
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// A batch in flight is stored, and its messages are settled. Returns what is left of it.
@@ -52,7 +52,7 @@ impl Queue {
                 self.put_back(batch, settlement);
             }
         }
-        self.after_landing(settlement);
+        self.after_answer(settlement);
         batch
     }
 
@@ -74,7 +74,7 @@ impl Queue {
         for batch in std::mem::take(&mut self.resend) {
             self.put_back(batch, settlement);
         }
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// Why `batch` cannot be sent again.
@@ -94,8 +94,8 @@ impl Queue {
     pub(crate) fn failed(&mut self, batch: Arc<Batch>, error: &Error, settlement: &mut Settlement<'_>) {
         let Some(mut batch) = self.landed(batch, settlement) else { return };
         settlement.let_go_error(batch.note(error));
-        self.give_up(batch, error.clone(), settlement);
-        self.after_landing(settlement);
+        self.fail(batch, error.clone(), settlement);
+        self.after_answer(settlement);
     }
 
     /// A batch in flight is to be sent again at `at`, under the sequence that it has.
@@ -110,7 +110,7 @@ impl Queue {
         settlement.let_go_error(batch.note(error));
         self.sequencer.broker_may_have_forgotten();
         self.send_again(batch, Some(at), settlement);
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// The broker refused a batch in flight because of its sequence: it is certainly not stored.
@@ -139,7 +139,7 @@ impl Queue {
         }
         self.lost_track |= !behind;
         self.send_again(batch, Some(at), settlement);
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// The broker found a batch in flight too large: its halves are sent instead. A single record fails.
@@ -154,7 +154,7 @@ impl Queue {
             }
             Err(batch) => batch.fail(error.clone(), settlement),
         }
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// Some records of a batch in flight were refused, and with them the batch: those that are `bad`, by their places, fail
@@ -177,7 +177,7 @@ impl Queue {
         }
         refused.end(settlement);
         self.send_again(batch, at, settlement);
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// Forgets a batch in flight, which is its sender's alone from here on. Takes out what was called off before it was
@@ -193,7 +193,7 @@ impl Queue {
     }
 
     /// Once nothing is in flight, what failed may go again; numbers start again where they have to.
-    pub(super) fn after_landing(&mut self, settlement: &mut Settlement<'_>) {
+    pub(super) fn after_answer(&mut self, settlement: &mut Settlement<'_>) {
         if !self.in_flight.is_empty() {
             return;
         }
@@ -239,7 +239,7 @@ impl Queue {
         }
         if let Some(error) = self.refusal(&batch) {
             let error = because(&error, batch.last_error());
-            return self.give_up(batch, error, settlement);
+            return self.fail(batch, error, settlement);
         }
         let place = self.resend.partition_point(|other| other.order() < batch.order());
         self.resend.insert(place, batch);

@@ -1,4 +1,4 @@
-//! What must be true before a request may leave: the broker wants it, the rate allows it, the breaker is closed.
+//! What holds a request back: the broker throttles, `rate_limit` is reached, the circuit breaker is open.
 //!
 //! The limiter stands before the breaker, so that a probe is never parked behind a queue for tokens.
 
@@ -14,8 +14,9 @@ use crate::engine::NodeId;
 use crate::error::{Error, ErrorKind, WaitReason};
 use crate::resilience::BreakerState;
 
-pub(super) enum Gate {
-    Open,
+/// Whether the next request may be sent.
+pub(super) enum MaySend {
+    Now,
     /// Nothing may leave before this time.
     Until(Instant),
     /// The breaker wants a probe before any record.
@@ -24,31 +25,31 @@ pub(super) enum Gate {
     FailFast(Error),
 }
 
-pub(super) fn gate(core: &Arc<Core>, broker: &Broker, node: NodeId, now: Instant) -> Gate {
+pub(super) fn may_send(core: &Arc<Core>, broker: &Broker, node: NodeId, now: Instant) -> MaySend {
     if let Some(at) = broker.paused_until(now) {
-        return Gate::Until(at);
+        return MaySend::Until(at);
     }
     let wait = core.pacing.rate_wait(now);
     if let Some(held) = broker.rate_limited(!wait.is_zero(), now) {
         core.stats.rate_limited(held);
     }
     if !wait.is_zero() {
-        return Gate::Until(later(now, wait));
+        return MaySend::Until(later(now, wait));
     }
     let mut breaker = broker.breaker();
     match breaker.state(now) {
-        BreakerState::Closed | BreakerState::Disabled => Gate::Open,
-        BreakerState::HalfOpen if breaker.try_probe(now) => Gate::Probe,
+        BreakerState::Closed | BreakerState::Disabled => MaySend::Now,
+        BreakerState::HalfOpen if breaker.try_probe(now) => MaySend::Probe,
         BreakerState::Open | BreakerState::HalfOpen => {
             let left = breaker.retry_after(now);
             drop(breaker);
             // Nothing is sent that would show that another broker leads by now.
             core.metadata.refresh_soon(core);
             if core.config.circuit_breaker.when_open == OpenCircuit::FailFast {
-                return Gate::FailFast(circuit_open(broker, &core.engine.name_of(node), left));
+                return MaySend::FailFast(circuit_open(broker, &core.engine.name_of(node), left));
             }
             // A probe is on its way, or its time has not come.
-            Gate::Until(later(now, left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT)))
+            MaySend::Until(later(now, left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT)))
         }
     }
 }

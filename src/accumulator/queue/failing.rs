@@ -1,75 +1,12 @@
-//! Messages that are not sent, or not sent again: their time is over, they were called off, nothing more is sent.
+//! Messages that are not sent, or not sent again: they were cancelled, or nothing more is sent.
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::{Batch, Completion, Order, Queue};
 use crate::accumulator::waiters::Settlement;
-use crate::clock::earliest;
-use crate::error::{Error, Fate};
+use crate::error::Error;
 
 impl Queue {
-    /// Settles what waits longer than it may, wherever it is.
-    pub(crate) fn expire(&mut self, now: Instant, error: &Error, settlement: &mut Settlement<'_>) {
-        self.alarm = None;
-        for at in 0..self.waiting.len() {
-            if expire_unsent(&mut self.waiting[at], now, error, settlement) {
-                self.emptied += 1;
-            }
-        }
-        self.trim(settlement);
-        for mut batch in std::mem::take(&mut self.resend) {
-            if batch.expires > now {
-                self.resend.push_back(batch);
-                continue;
-            }
-            batch.take_out_called_off();
-            if batch.is_over(now) {
-                let error = because(error, batch.last_error());
-                self.give_up(batch, error, settlement);
-                continue;
-            }
-            if batch.in_doubt {
-                // It may be stored as it was sent, and is only recognised if it is sent like that again.
-                let expired = batch.expired(None, now);
-                let error = because(error, batch.last_error()).with_fate(Fate::PossiblyPersisted);
-                batch.copy_of(&expired).fail(error, settlement);
-                batch.reckon_expiry(now);
-            } else {
-                self.unsequence(&mut batch);
-                _ = expire_unsent(&mut batch, now, error, settlement);
-            }
-            self.resend.push_back(batch);
-        }
-        for flight in &mut self.in_flight {
-            flight.expire(now, error, settlement);
-        }
-        self.after_landing(settlement);
-    }
-
-    /// When a record's time is over, if that is sooner than was last said. What is in flight comes back by itself before
-    /// its time is over, as a rule.
-    pub(crate) fn alarm(&mut self) -> Option<Instant> {
-        let waits = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires).min();
-        let in_flight = self.in_flight.iter().filter_map(|flight| flight.alarm).min();
-        let next = earliest(waits, in_flight)?;
-        if self.alarm.is_some_and(|alarm| alarm <= next) {
-            return None;
-        }
-        self.alarm = Some(next);
-        self.alarm
-    }
-
-    pub(crate) fn is_overdue(&self, then: Instant) -> bool {
-        self.waiting.iter().chain(&self.resend).any(|batch| batch.expires <= then)
-            || self.in_flight.iter().any(|flight| flight.expires.is_some_and(|at| at <= then))
-    }
-
-    pub(crate) fn disarm(&mut self) {
-        self.alarm = None;
-    }
-
     /// Settles a record that is certainly not stored, and not on its way, with `error`; whether it is such a one.
     pub(crate) fn withdraw(
         &mut self,
@@ -108,7 +45,7 @@ impl Queue {
                     batch.end(settlement);
                 }
             }
-            self.after_landing(settlement);
+            self.after_answer(settlement);
             return true;
         }
         let flight = self.in_flight.iter_mut().find(|flight| !flight.written && certain(&flight.batch));
@@ -127,9 +64,9 @@ impl Queue {
             }
             batch.take_out_called_off();
             let error = because(error, batch.last_error());
-            self.give_up(batch, error, settlement);
+            self.fail(batch, error, settlement);
         }
-        self.after_landing(settlement);
+        self.after_answer(settlement);
     }
 
     /// Nothing is sent from here any more: what waits fails with `error`, and so does what comes back unstored.
@@ -139,7 +76,7 @@ impl Queue {
         self.fail_waiting(error, settlement);
     }
 
-    pub(super) fn give_up(&mut self, mut batch: Batch, error: Error, settlement: &mut Settlement<'_>) {
+    pub(super) fn fail(&mut self, mut batch: Batch, error: Error, settlement: &mut Settlement<'_>) {
         self.unsequence(&mut batch);
         match batch.is_empty() {
             true => batch.end(settlement),
@@ -195,23 +132,6 @@ impl Queue {
             }
         }
     }
-}
-
-/// Takes out and settles the records of a batch whose time is over, before it is sent; whether that is all of them.
-fn expire_unsent(batch: &mut Batch, now: Instant, error: &Error, settlement: &mut Settlement<'_>) -> bool {
-    if batch.expires > now {
-        return false;
-    }
-    batch.take_out_called_off();
-    let expired = batch.expired(None, now);
-    let error = because(error, batch.last_error());
-    let all = !batch.is_empty() && expired.len() == batch.len();
-    if all {
-        batch.replace().fail(error, settlement);
-    } else if !expired.is_empty() {
-        batch.split_off(&expired).fail(error, settlement);
-    }
-    all
 }
 
 /// `error`, with what went wrong before as its cause.
