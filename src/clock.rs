@@ -34,6 +34,18 @@ pub(crate) fn deadline(at: Instant, wait: Duration) -> Option<Instant> {
     if wait < FAR { at.checked_add(wait) } else { None }
 }
 
+/// Whole milliseconds, rounded down.
+#[inline]
+pub(crate) fn millis(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_millis()))
+}
+
+/// Whole milliseconds, rounded up.
+#[inline]
+pub(crate) fn millis_up(time: Duration) -> u64 {
+    millis(time).saturating_add(u64::from(time.subsec_nanos() % 1_000_000 > 0))
+}
+
 /// `part` of `wait`, at most the longest duration there is. `part` must not be negative.
 pub(crate) fn scaled(wait: Duration, part: f64) -> Duration {
     Duration::try_from_secs_f64(wait.as_secs_f64() * part).unwrap_or(Duration::MAX)
@@ -55,5 +67,13 @@ mod tests {
         assert_eq!(later(now, second), now + second);
         assert_eq!(deadline(now, second), Some(now + second));
         assert_eq!(scaled(second, 0.5), second / 2);
+    }
+
+    #[test]
+    fn milliseconds_are_whole_and_saturate() {
+        let time = Duration::from_micros(1_500);
+        assert_eq!((millis(time), millis_up(time)), (1, 2));
+        assert_eq!((millis(2 * time), millis_up(2 * time)), (3, 3));
+        assert_eq!((millis(Duration::MAX), millis_up(Duration::MAX)), (u64::MAX, u64::MAX));
     }
 }

@@ -236,7 +236,6 @@ impl fmt::Debug for Context {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,44 @@ macro_rules! setters {
     )*};
 }
 
+/// An enum whose variants have names, from one list: the enum, `ALL`, `as_str` and `Display`.
+macro_rules! names {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $($(#[$doc:meta])* $variant:ident = $text:literal,)*
+        }
+        $(#[$as_str:meta])*
+        as_str;
+        $(#[$all:meta])*
+        ALL;
+    ) => {
+        $(#[$meta])*
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl $name {
+            $(#[$all])*
+            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$variant),*];
+
+            $(#[$as_str])*
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
 mod accumulator;
 mod clock;
 mod compression;

@@ -124,13 +124,13 @@ impl Message {
     /// sent, as Kafka cannot store it.
     #[must_use]
     pub fn timestamp(mut self, at: SystemTime) -> Self {
-        self.timestamp = Some(millis(at));
+        self.timestamp = Some(unix_millis(at));
         self
     }
 }
 
 /// Milliseconds since 1970; negative before.
-pub(crate) fn millis(at: SystemTime) -> i64 {
+pub(crate) fn unix_millis(at: SystemTime) -> i64 {
     match at.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),

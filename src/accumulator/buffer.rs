@@ -190,7 +190,6 @@ fn wake(woken: Vec<Waker>) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use bytes::Bytes;
 
     use super::*;

@@ -147,7 +147,6 @@ fn advance(first: i32, count: usize) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     fn with_id() -> Sequencer {

@@ -28,41 +28,32 @@ pub struct SaslConfig {
     pub(crate) allow_plaintext: bool,
 }
 
-/// A SASL mechanism that Kafka knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SaslMechanism {
-    /// User name and password as they are (RFC 4616).
-    Plain,
-    /// Salted challenge and response with SHA-256 (RFC 7677).
-    ScramSha256,
-    /// Salted challenge and response with SHA-512.
-    ScramSha512,
-    /// A token of an OAuth 2 server (RFC 7628, KIP-255).
-    OauthBearer,
+names! {
+    /// A SASL mechanism that Kafka knows.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum SaslMechanism {
+        /// User name and password as they are (RFC 4616).
+        Plain = "PLAIN",
+        /// Salted challenge and response with SHA-256 (RFC 7677).
+        ScramSha256 = "SCRAM-SHA-256",
+        /// Salted challenge and response with SHA-512.
+        ScramSha512 = "SCRAM-SHA-512",
+        /// A token of an OAuth 2 server (RFC 7628, KIP-255).
+        OauthBearer = "OAUTHBEARER",
+    }
+
+    /// The name on the wire and in Kafka's settings.
+    as_str;
+
+    /// Every mechanism.
+    ALL;
 }
 
 impl SaslMechanism {
-    /// The name on the wire and in Kafka's settings.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-            Self::OauthBearer => "OAUTHBEARER",
-        }
-    }
-
     /// Whether an eavesdropper could log in afterwards.
     pub(crate) fn reveals_secret(self) -> bool {
         matches!(self, Self::Plain | Self::OauthBearer)
-    }
-}
-
-impl fmt::Display for SaslMechanism {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -195,7 +195,6 @@ fn security(config: &ProducerConfig, problems: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
     use crate::config::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
     use crate::error::ErrorCode;

@@ -25,7 +25,7 @@ use crate::accumulator::{Buffer, Policy};
 use crate::config::{EngineKind, ProducerConfig, WallClock};
 use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer};
 use crate::error::{Error, ErrorKind};
-use crate::message::millis;
+use crate::message::unix_millis;
 use crate::metadata::{Metadata, TopicSettings};
 use crate::partitioner::Partitioning;
 use crate::resilience::{BreakerState, Change};
@@ -140,7 +140,7 @@ impl Core {
     }
 
     pub(crate) fn wall_millis(&self) -> i64 {
-        millis(self.clock.wall())
+        unix_millis(self.clock.wall())
     }
 
     /// The same, where the clock is the user's.

@@ -51,7 +51,6 @@ pub mod migrating {}
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use base64::Engine;
 
     const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -101,7 +101,6 @@ impl<F: Future + Unpin> Drop for Running<'_, F> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use std::panic::panic_any;
 
     use bytes::Bytes;

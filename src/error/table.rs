@@ -159,7 +159,6 @@ pub(crate) fn is_retried(kind: ErrorKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     #[test]

@@ -6,17 +6,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 
 use super::{Health, HealthDetail, HealthValue};
+use crate::clock::millis;
 
-/// How a check, a detail or the whole is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
-    /// Everything is up.
-    #[default]
-    Pass,
-    /// Something is degraded, or something that is not critical is down.
-    Warn,
-    /// Something critical is down.
-    Fail,
+names! {
+    /// The outcome of a check, of a detail or of all checks.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Status {
+        /// Everything is up.
+        #[default]
+        Pass = "pass",
+        /// Something is degraded, or something that is not critical is down.
+        Warn = "warn",
+        /// Something critical is down.
+        Fail = "fail",
+    }
+
+    /// Its name in a report.
+    as_str;
+
+    /// Every status, the best first.
+    ALL;
 }
 
 /// What one check found.
@@ -127,7 +136,7 @@ fn check_json(check: &CheckReport) -> Value {
     let mut json = json!({
         "componentType": "datastore",
         "status": check.status().as_str(),
-        "observedValue": check.took.as_millis() as u64,
+        "observedValue": millis(check.took),
         "observedUnit": "ms",
         "time": rfc3339(check.at),
         "since": rfc3339(check.since),
@@ -170,18 +179,6 @@ fn overall(checks: &[CheckReport]) -> Status {
     status.max().unwrap_or(Status::Pass)
 }
 
-impl Status {
-    /// Its name in a report.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
 /// UTC with seconds. Days to a date as in Howard Hinnant's `civil_from_days`.
 fn rfc3339(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -201,7 +198,6 @@ fn rfc3339(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
     use crate::error::{Error, ErrorKind};
 

@@ -1,7 +1,5 @@
 //! Every rule against vectors that the clients it stands for were run to get.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use super::{crc32, fnv1a, murmur2};
 
 /// Columns: the key in hex, three hashes, then for each of four rules the partition for each of 13 counts.

@@ -19,8 +19,14 @@ pub(crate) use sequence::{ProducerId, Sequence};
 
 use crate::message::{Header, Message};
 
-/// Bytes of a produce request beyond its batches, for one batch: header, client id, topic, sizes.
+/// Bytes of a produce request beside its batches, and what belongs to the first of them: header, client id, topic, sizes.
 pub(crate) const REQUEST_OVERHEAD: usize = 1_024;
+
+/// Bytes that one more batch adds to a produce request: the batch, its sizes and tags, and the name of its topic.
+pub(crate) fn bytes_in_request(batch: usize, topic: &str) -> usize {
+    const SIZES: usize = 16;
+    batch.saturating_add(SIZES + topic.len())
+}
 
 /// Bytes of memory that one record takes beside its payload.
 pub(crate) const RECORD_OVERHEAD: usize = 64;

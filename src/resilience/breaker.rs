@@ -128,32 +128,27 @@ impl CircuitBreakerConfig {
     }
 }
 
-/// What a circuit breaker lets through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BreakerState {
-    /// Everything.
-    #[default]
-    Closed,
-    /// Nothing.
-    Open,
-    /// Probes.
-    HalfOpen,
-    /// Everything; nothing is counted.
-    Disabled,
-}
-
-impl BreakerState {
-    /// Its name in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-            Self::Disabled => "disabled",
-        }
+names! {
+    /// What a circuit breaker lets through.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum BreakerState {
+        /// Everything.
+        #[default]
+        Closed = "closed",
+        /// Nothing.
+        Open = "open",
+        /// Probes.
+        HalfOpen = "half-open",
+        /// Everything; nothing is counted.
+        Disabled = "disabled",
     }
+
+    /// Its name in reports.
+    as_str;
+
+    /// Every state.
+    ALL;
 }
 
 /// A change of state that is worth an event.

@@ -136,7 +136,6 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     fn limiter(config: &RateLimitConfig, now: Instant) -> RateLimiter {

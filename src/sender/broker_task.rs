@@ -24,11 +24,8 @@ use crate::clock::{earliest, later, until};
 use crate::core::Core;
 use crate::engine::NodeId;
 use crate::error::Result;
-use crate::record::{ProducerId, REQUEST_OVERHEAD};
+use crate::record::{ProducerId, REQUEST_OVERHEAD, bytes_in_request};
 use crate::resilience::BreakerState;
-
-/// Bytes of a request for each batch beside the batch.
-const BATCH_IN_REQUEST: usize = 16;
 
 /// Serves `broker` until the producer stops.
 pub(super) async fn run(core: Arc<Core>, broker: &Arc<Broker>) {
@@ -211,8 +208,7 @@ impl BrokerTask {
                     break;
                 }
                 Some(Take::Batch(batch)) => {
-                    room =
-                        room.saturating_sub(batch.wire_bytes() + BATCH_IN_REQUEST + partition.topic().len());
+                    room = room.saturating_sub(bytes_in_request(batch.wire_bytes(), partition.topic()));
                     again.push(partition.clone());
                     batches.push(ProducerBatch { partition, batch, encoded: None });
                 }

@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use super::distribution::Histogram;
 use super::metrics::{self, Meters, Text};
 use super::stats::{Stats, TopicStats};
+use crate::clock::millis;
 use crate::error::{Error, Failed, Fate};
 use crate::resilience::BreakerState;
 
@@ -190,7 +191,7 @@ impl Counters {
     }
 
     pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration) {
-        self.throttled_ms.fetch_add(time.as_millis() as u64, Relaxed);
+        self.throttled_ms.fetch_add(millis(time), Relaxed);
         self.meters.observe(metrics::THROTTLE, time.as_secs_f64(), [("broker", Text::Shared(broker))]);
     }
 

@@ -90,7 +90,7 @@ impl Log {
 
     /// The event of one operation, whose absent `error` means success.
     pub(crate) fn operation(&self, operation: Operation, took: Duration, result: Result<(), &Error>) {
-        let duration_ms = millis(took);
+        let duration_ms = fractional_millis(took);
         let name = operation.as_str();
         let (succeeded, failed_to) = operation.texts();
         match result {
@@ -131,7 +131,7 @@ impl Log {
 
     /// A request was lost; its batches are retried or fail.
     pub(crate) fn attempt_failed(&self, broker: &str, error: &Error, batches: usize, took: Duration) {
-        let (duration_ms, error) = (millis(took), with_causes(error));
+        let (duration_ms, error) = (fractional_millis(took), with_causes(error));
         emit!(
             self,
             WARN,
@@ -150,7 +150,7 @@ impl Log {
             return;
         };
         let (topic, partition, attempts) = (failed.topic(), failed.partition(), failed.attempts());
-        let (delay_ms, fate) = (millis(delay), fate(failed.fate()));
+        let (delay_ms, fate) = (fractional_millis(delay), fate(failed.fate()));
         let error = with_causes(failed);
         emit!(
             self,
@@ -192,7 +192,7 @@ impl Log {
     /// A broker throttles; at most once a second for each.
     pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration, now: Instant) {
         if let Some(kept_back) = self.pace.may_emit(event::THROTTLED, broker, now) {
-            let throttle_ms = millis(time);
+            let throttle_ms = fractional_millis(time);
             emit!(
                 self,
                 WARN,
@@ -208,7 +208,7 @@ impl Log {
     /// A call waited long for buffer space.
     pub(crate) fn backpressure(&self, waited: Duration, buffer_bytes: usize, now: Instant) {
         if let Some(kept_back) = self.pace.may_emit(event::BACKPRESSURE, &Arc::default(), now) {
-            let waited_ms = millis(waited);
+            let waited_ms = fractional_millis(waited);
             emit!(
                 self,
                 WARN,
@@ -222,12 +222,12 @@ impl Log {
     }
 
     pub(crate) fn connection_opened(&self, broker: &str, took: Duration) {
-        let duration_ms = millis(took);
+        let duration_ms = fractional_millis(took);
         emit!(self, INFO, event::CONNECTION_OPENED, "connected to a broker", broker, duration_ms);
     }
 
     pub(crate) fn connection_failed(&self, broker: &str, error: &Error, took: Duration) {
-        let (duration_ms, error) = (millis(took), with_causes(error));
+        let (duration_ms, error) = (fractional_millis(took), with_causes(error));
         emit!(
             self,
             DEBUG,
@@ -241,7 +241,7 @@ impl Log {
 
     /// A connection ended after it stood for `age`: by itself, or because it was no longer wanted.
     pub(crate) fn connection_ended(&self, broker: &str, age: Duration, lost: bool) {
-        let age_ms = millis(age);
+        let age_ms = fractional_millis(age);
         if lost {
             emit!(self, WARN, event::CONNECTION_LOST, "connection lost", broker, age_ms);
         } else {
@@ -292,7 +292,7 @@ impl Log {
     }
 
     pub(crate) fn breaker_opened(&self, broker: &str, failures: u32, open_for: Duration) {
-        let open_ms = millis(open_for);
+        let open_ms = fractional_millis(open_for);
         emit!(self, WARN, event::BREAKER_OPENED, "circuit breaker opened", broker, failures, open_ms);
     }
 
@@ -337,7 +337,7 @@ impl Log {
     }
 }
 
-fn millis(time: Duration) -> f64 {
+fn fractional_millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 

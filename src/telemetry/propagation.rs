@@ -61,7 +61,6 @@ impl fmt::Debug for Propagator {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     fn w3c() -> Propagator {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::completion::Completion;
 use super::receipt::Receipt;
-use crate::clock::later;
+use crate::clock::{later, millis, millis_up};
 use crate::error::{Error, Fate};
 use crate::message::Message;
 use crate::record::{Records, Sequence, Stamp};
@@ -233,12 +233,4 @@ impl Batch {
             .with_attempts(self.attempts)
             .with_fate(fate)
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000).saturating_add(u64::from(duration.subsec_millis()))
-}
-
-fn millis_up(duration: Duration) -> u64 {
-    millis(duration).saturating_add(u64::from(duration.subsec_nanos() % 1_000_000 > 0))
 }

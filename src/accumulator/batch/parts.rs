@@ -94,7 +94,6 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use std::sync::Arc;
     use std::time::Duration;
 

@@ -2,8 +2,6 @@
 //!
 //! `SEEDS=1000000 cargo test --release --lib queue::model` looks further than the few that always run.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 mod broker;
 
 use std::cell::Cell;

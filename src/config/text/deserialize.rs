@@ -185,7 +185,6 @@ fn read_choice<'de, T, D: Deserializer<'de>>(codec: &Codec<T>, deserializer: D) 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use std::collections::BTreeMap;
     use std::time::Duration;
 

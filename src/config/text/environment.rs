@@ -144,7 +144,6 @@ fn read_file(path: &OsStr) -> std::io::Result<Zeroizing<String>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use std::collections::BTreeMap;
 
     use super::*;

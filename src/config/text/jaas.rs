@@ -111,7 +111,6 @@ impl Words<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";

@@ -180,7 +180,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

@@ -117,7 +117,6 @@ fn lack(key: ApiKey, ours: ApiVersionRange, offered: &Versions) -> Option<String
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     fn offers(ranges: &[(ApiKey, i16, i16)]) -> Versions {

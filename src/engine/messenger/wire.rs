@@ -147,7 +147,6 @@ fn io_of(error: &RequestError) -> Option<&io::Error> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures_util::FutureExt;

@@ -1,7 +1,5 @@
 //! What the table promises: complete, documented, read as printed, and silent about secrets.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 mod complete;
 mod files;
 mod round_trip;

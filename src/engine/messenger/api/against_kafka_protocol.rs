@@ -1,6 +1,5 @@
 //! Every version of every message, against a codec that shares no code with ours; answers with fields that later versions
 //! may add, too. `Produce` requests, which need batches, are read by the fake cluster of `tests/suite/versions.rs`.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -9,9 +9,10 @@ use rskafka::protocol::messages::{
 };
 
 use super::{Reader, Writer, request_body, version};
+use crate::clock::millis;
 use crate::compression::Compression;
 use crate::engine::{Answer, PartitionBatch};
-use crate::record::{BATCH_OVERHEAD, encode_batch};
+use crate::record::{BATCH_OVERHEAD, bytes_in_request, encode_batch};
 use crate::telemetry::Log;
 
 const FLEXIBLE: ApiVersion = version(9);
@@ -42,14 +43,15 @@ request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=12, flexible f
 impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
     fn write_versioned(&self, out: &mut Vec<u8>, api_version: ApiVersion) -> Result<(), WriteVersionedError> {
         let topics = || self.batches.chunk_by(same_topic);
-        let bytes: usize = self.batches.iter().map(|batch| self.expected_bytes(batch) + 8).sum();
-        let names: usize = topics().map(|t| t[0].topic.len() + 6).sum();
-        out.reserve(bytes + names + 16);
+        let bytes =
+            self.batches.iter().map(|batch| bytes_in_request(self.expected_bytes(batch), batch.topic));
+        // 16 more for what is in front of them: a batch must not be moved for a few bytes.
+        out.reserve(bytes.sum::<usize>() + 16);
 
         let mut writer = Writer::new(out, api_version >= FLEXIBLE);
         writer.null_string(); // no transactional id
         writer.i16(self.acks);
-        writer.i32(millis(self.timeout));
+        writer.i32(i32::try_from(millis(self.timeout)).unwrap_or(i32::MAX));
         writer.length(topics().count());
         for topic in topics() {
             writer.string(topic[0].topic);
@@ -91,10 +93,6 @@ impl ProduceRequest<'_> {
 
 fn same_topic(a: &PartitionBatch<'_>, b: &PartitionBatch<'_>) -> bool {
     std::sync::Arc::ptr_eq(a.topic, b.topic)
-}
-
-fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {

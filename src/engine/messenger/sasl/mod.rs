@@ -198,7 +198,6 @@ fn bearer(token: &Token) -> Result<Zeroizing<Vec<u8>>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     #[test]

@@ -146,7 +146,6 @@ fn field<'a>(message: &'a str, name: &'static str) -> Result<&'a str, ScramError
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
 
     /// The example of RFC 7677 §3.
