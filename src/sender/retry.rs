@@ -49,7 +49,7 @@ impl Settling<'_> {
             }
             Retry::Resequence => {
                 let at = self.retry_at(&batch, error, row.retry);
-                let fenced = error.broker_error().is_some_and(|e| FENCED.contains(&e.code()));
+                let fenced = is_fenced(error);
                 partition
                     .settle(|queue, settlement| queue.out_of_sequence(batch, error, fenced, at, settlement))
             }
@@ -63,6 +63,15 @@ impl Settling<'_> {
 
     fn fail(&self, partition: &Partition, batch: Arc<Batch>, error: &Error) -> Failed {
         self.core.log.batch_failed(&batch.describe(error.clone()), batch.len());
-        partition.settle(|queue, settlement| queue.failed(batch, error, settlement))
+        partition.settle(|queue, settlement| {
+            if is_fenced(error) {
+                queue.fenced();
+            }
+            queue.failed(batch, error, settlement);
+        })
     }
+}
+
+fn is_fenced(error: &Error) -> bool {
+    error.broker_error().is_some_and(|error| FENCED.contains(&error.code()))
 }

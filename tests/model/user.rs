@@ -104,10 +104,10 @@ impl Ledger {
     }
 
     /// A call that took longer than it may.
-    fn check(&self, what: &str, started: Instant, bound: Duration) {
+    fn check(&self, what: impl FnOnce() -> String, started: Instant, bound: Duration) {
         let took = started.elapsed();
         if took > bound + LATE {
-            self.broken(format!("{what} took {took:?} of {bound:?}"));
+            self.broken(format!("{} took {took:?} of {bound:?}", what()));
         }
     }
 }
@@ -224,7 +224,8 @@ impl User {
                 result = producer.send(&ctx, message) => result,
                 () = cancel => unreachable!("it never ends"),
             };
-            ledger.check(&format!("send {number}"), started, bound);
+            let what = || format!("send {number} of {ctx:?}, cancelled after {cancelled:?}, {result:?}");
+            ledger.check(what, started, bound);
             ledger.report(number, result);
         }));
     }
@@ -276,7 +277,8 @@ impl User {
             let _open = self.watch.call(format!("enqueue {number}"));
             self.producer.enqueue(&ctx, message).await
         };
-        self.ledger.check(&format!("enqueue {number}"), started, bound.min(2 * self.settings.max_wait));
+        let bounded = bound.min(2 * self.settings.max_wait);
+        self.ledger.check(|| format!("enqueue {number}, {result:?}"), started, bounded);
         match result {
             Ok(receipt) => self.accepted(number, receipt, started, bound, remains, awaited),
             Err(error) => self.ledger.report(number, Err(error)),
@@ -312,7 +314,7 @@ impl User {
         remains.calls.push(tokio::spawn(async move {
             let _open = open;
             let result = receipt.await;
-            ledger.check(&format!("receipt {number}"), started, bound);
+            ledger.check(|| format!("receipt {number}, {result:?}"), started, bound);
             ledger.report(number, result);
         }));
     }
@@ -327,7 +329,7 @@ impl User {
             if let Err(error) = producer.flush(&Context::timeout(limit)).await {
                 ledger.check_explained(&error);
             }
-            ledger.check("flush", started, limit);
+            ledger.check(|| "flush".to_owned(), started, limit);
             if producer.explain().to_string().is_empty() {
                 ledger.broken("an empty explanation".to_owned());
             }
@@ -344,7 +346,7 @@ impl User {
             if let Err(error) = producer.health(&Context::timeout(limit)).await {
                 ledger.check_explained(&error);
             }
-            ledger.check("health", started, limit);
+            ledger.check(|| "health".to_owned(), started, limit);
         }));
     }
 }

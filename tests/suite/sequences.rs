@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use rskafka_producer::{
-    BatchConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig, Receipt, TimeoutConfig,
+    BatchConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig, Receipt, RetryConfig,
+    TimeoutConfig,
 };
 
 fn ctx() -> Context {
@@ -73,6 +74,50 @@ async fn a_broker_that_forgets_while_batches_are_in_flight_never_reorders_what_i
         assert_eq!((stats.records_acked + stats.records_not_persisted, stats.buffer_bytes), (9, 0));
         // And it goes on.
         producer.send(&ctx(), Message::new("next")).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_overtaken_is_not_stored_later_either_where_it_waits_behind_a_batch_in_doubt() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let producer = one_message_per_batch(&cluster).await;
+    cluster.forget_producers("t", 0);
+    // The fate of the first is unknown, the second is refused, the third is stored: the broker does not miss the others.
+    for code in [7, 6] {
+        cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(code));
+    }
+    // All are on their way before any is answered.
+    cluster.stop_reading(0);
+    let receipts = enqueue(&producer, 0..3).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    cluster.behave(0);
+    let mut fates = Vec::new();
+    for receipt in receipts {
+        fates.push(receipt.await.map(drop).map_err(|error| error.fate()));
+    }
+    assert_eq!(fates, [Err(Fate::PossiblyPersisted), Err(Fate::NotPersisted), Ok(())]);
+    producer.send(&ctx(), Message::new("next")).await.unwrap();
+    assert_eq!(log(&cluster), ["warm", "2", "next"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producer_id_that_brokers_refuse_is_replaced_also_where_no_batch_is_sent_again() {
+    for code in [47, 90] {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
+        let config = config.retry(RetryConfig::default().max_attempts(Some(1)));
+        let producer = Producer::connect(&ctx(), config).await.unwrap();
+        producer.send(&ctx(), Message::new("warm")).await.unwrap();
+        let refused = cluster.batches("t", 0)[0].producer_id;
+        cluster.on_request(move |seen| {
+            let is_refused = seen.batches.iter().any(|batch| batch.producer_id == refused);
+            is_refused.then_some(Fault::Error(code))
+        });
+        let mut failed = 0;
+        while producer.send(&ctx(), Message::new("v")).await.is_err() {
+            failed += 1;
+            assert!(failed < 10, "after {code} nothing can be sent any more");
+        }
     }
 }
 

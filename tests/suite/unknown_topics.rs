@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
-use rskafka_producer::{Context, Error, ErrorKind, Fate, Message, Producer, ProducerConfig};
+use rskafka_producer::{BatchConfig, Context, Error, ErrorKind, Fate, Message, Producer, ProducerConfig};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::conformance::assert_numbers_in_order;
 
@@ -138,4 +139,31 @@ async fn while_topics_are_unknown_the_cluster_is_asked_a_few_times_a_second() {
     for receipt in receipts {
         receipt.await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_called_off_ends_and_withdraws_no_other_message_of_a_topic_that_was_refused_meanwhile()
+{
+    let cluster = FakeCluster::builder().brokers(2).topic("t", 1).start().await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
+    let config = config.batch(BatchConfig::default().linger(2 * SECOND));
+    let producer = Producer::connect(&Context::timeout(SECOND), config).await.unwrap();
+    cluster.inject(Rule::on(Api::Produce).times(1), Fault::Silence);
+    let called_off = CancellationToken::new();
+    let first = tokio::spawn({
+        let (producer, ctx) = (producer.clone(), background().with_cancellation(called_off.clone()));
+        async move { producer.send(&ctx, Message::new("first")).await }
+    });
+    cluster.wait_until(|cluster| cluster.requests(Api::Produce) == 1).await;
+    // While that is overdue, the other broker says once that the topic cannot be used. It is learned anew for the next.
+    cluster.inject(Rule::on(Api::Metadata).times(1), Fault::Error(-1));
+    let asked = cluster.requests(Api::Metadata);
+    cluster.wait_until(|cluster| cluster.requests(Api::Metadata) > asked).await;
+    sleep(SECOND / 10).await;
+    let second = producer.enqueue(&background(), Message::new("second")).await.unwrap();
+    assert!(!first.is_finished());
+    called_off.cancel();
+    let ended = tokio::time::timeout(SECOND / 4, first).await.expect("it ends with its context").unwrap();
+    assert_eq!(ended.unwrap_err().fate(), Fate::PossiblyPersisted);
+    second.await.unwrap();
 }

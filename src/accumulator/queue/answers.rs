@@ -47,13 +47,18 @@ impl Queue {
             }
             self.newest_stored = self.newest_stored.max(Some(batch.order()));
         }
-        if self.resend.front().is_some_and(|batch| self.is_overtaken(batch)) {
+        self.fail_overtaken(settlement);
+        self.after_answer(settlement);
+        batch
+    }
+
+    /// Also behind a batch in doubt, which stays.
+    fn fail_overtaken(&mut self, settlement: &mut Settlement<'_>) {
+        if self.resend.iter().any(|batch| self.is_overtaken(batch)) {
             for batch in std::mem::take(&mut self.resend) {
                 self.put_back(batch, settlement);
             }
         }
-        self.after_answer(settlement);
-        batch
     }
 
     fn is_overtaken(&self, batch: &Batch) -> bool {
@@ -207,6 +212,7 @@ impl Queue {
                 batch.sequence = None;
                 batch.in_doubt = false;
             }
+            self.fail_overtaken(settlement);
             self.sequencer.start_again();
         }
     }

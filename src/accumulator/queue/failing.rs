@@ -15,7 +15,10 @@ impl Queue {
         error: &Error,
         settlement: &mut Settlement<'_>,
     ) -> bool {
-        if let Ok(at) = self.waiting.binary_search_by_key(&completion.serial(), |b| b.completion().serial()) {
+        let is_of = |batch: &Batch| Arc::ptr_eq(batch.completion(), completion);
+        let place = self.waiting.binary_search_by_key(&completion.serial(), |b| b.completion().serial());
+        // The message may have been accepted by a queue that was in the place of this one.
+        if let Some(at) = place.ok().filter(|at| is_of(&self.waiting[*at])) {
             let Some(record) = self.waiting[at].call_off(index) else {
                 return false;
             };
@@ -27,7 +30,7 @@ impl Queue {
             self.trim(settlement);
             return true;
         }
-        let certain = |batch: &Batch| !batch.in_doubt && Arc::ptr_eq(batch.completion(), completion);
+        let certain = |batch: &Batch| !batch.in_doubt && is_of(batch);
         for at in 0..self.resend.len() {
             if !certain(&self.resend[at]) {
                 continue;

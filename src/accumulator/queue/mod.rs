@@ -270,6 +270,11 @@ impl Queue {
         self.sequencer.current()
     }
 
+    /// The broker has a higher epoch for the present producer id.
+    pub(crate) fn fenced(&mut self) {
+        self.sequencer.fenced();
+    }
+
     /// Another topic of the same name took the place of the one that was known: sequence numbers start again under a
     /// higher epoch, one batch at a time, and late copies of what was sent to the former topic are fenced.
     pub(crate) fn topic_recreated(&mut self, settlement: &mut Settlement<'_>) {
