@@ -39,7 +39,7 @@ pub struct CircuitBreakerConfig {
     /// Opens after so many failures in a row. Default 5.
     pub consecutive_failures: u32,
     /// Opens when this part of the last ten seconds' requests failed. Default 0.5 (resilience4j:
-    /// `failureRateThreshold`).
+    /// `failureRateThreshold`). Once it has closed, ten seconds are counted first.
     pub failure_rate: f64,
     /// ... of at least so many requests. Default 10 (resilience4j: `minimumNumberOfCalls`).
     pub min_requests: u32,
@@ -180,6 +180,8 @@ pub(crate) struct Breaker {
     failed: Option<Instant>,
     /// Set while it is not closed.
     open: Option<Opened>,
+    /// When it last closed.
+    closed: Option<Instant>,
     random: fastrand::Rng,
 }
 
@@ -201,6 +203,7 @@ impl Breaker {
             in_a_row: 0,
             failed: None,
             open: None,
+            closed: None,
             random: fastrand::Rng::new(),
         }
     }
@@ -237,7 +240,10 @@ impl Breaker {
             return None;
         }
         let (calls, bad) = self.recent(now);
-        let often = calls >= self.config.min_requests
+        // Where a broker comes and goes, a few calls of which half fail are no news.
+        let counted = |closed| now.saturating_duration_since(closed) >= Duration::from_secs(BUCKETS as u64);
+        let often = self.closed.is_none_or(counted)
+            && calls >= self.config.min_requests
             && f64::from(bad) >= self.config.failure_rate * f64::from(calls);
         if self.in_a_row < self.config.consecutive_failures && !often {
             return None;
@@ -271,6 +277,7 @@ impl Breaker {
             return None;
         }
         self.open = None;
+        self.closed = Some(now);
         self.in_a_row = 0;
         self.buckets = [Bucket::default(); BUCKETS];
         Some(Change::Closed)

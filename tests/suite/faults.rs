@@ -448,6 +448,7 @@ async fn f23_a_flapping_broker_is_neither_hammered_nor_probed_with_records() {
     };
     // The broker's own, and that of the cluster, which has no other.
     for whose in [&*cluster.bootstrap()[0], "cluster"] {
+        eprintln!("F23: the breaker of {whose} opened {} times in a minute", opened(whose));
         assert!(opened(whose) <= 10, "{whose}: {}", opened(whose));
     }
     assert_numbers_in_order(&cluster.all_records("t"), 600);

@@ -46,6 +46,30 @@ fn half_of_ten_calls_failing_opens_it_even_if_never_five_in_a_row() {
 }
 
 #[test]
+fn a_broker_that_comes_and_goes_opens_it_at_most_once_in_ten_seconds() {
+    let (mut breaker, mut now) = breaker();
+    let mut opened = 0;
+    for _ in 0..600 {
+        now += Duration::from_millis(100);
+        match breaker.state(now) {
+            BreakerState::Closed => {
+                opened += u32::from(fail(&mut breaker, now).is_some());
+                breaker.on_success(now);
+            }
+            // The breaker of the cluster closes as soon as anything is delivered.
+            _ => while breaker.probe_result(true, now).is_none() {},
+        }
+    }
+    assert!((1..=6).contains(&opened), "{opened} times in a minute");
+    // What fails altogether opens it at once, as ever.
+    for _ in 0..5 {
+        now += Duration::from_millis(1);
+        fail(&mut breaker, now);
+    }
+    assert_eq!(breaker.state(now), BreakerState::Open);
+}
+
+#[test]
 fn requests_lost_together_are_one_failure() {
     let (mut breaker, now) = breaker();
     let lost = now + Duration::from_secs(1);
