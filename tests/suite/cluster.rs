@@ -1,10 +1,68 @@
 //! What the conformance suite needs of a cluster, whatever its kind.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use async_trait::async_trait;
 use kafka_testbed::{FakeCluster, JvmCluster, Reader, StoredRecord};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-/// Real clusters take turns: on a small machine two would only slow one another down.
-pub(crate) static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Nodes of real clusters that may run at a time: of three nodes one cluster, of one node two. Most of their time is waiting, but on a small
+/// machine more of them would only slow one another down.
+static NODES: Semaphore = Semaphore::const_new(4);
+
+/// Waits for this test's turn to start a real cluster with so many nodes.
+pub(crate) async fn turn(nodes: u32) -> SemaphorePermit<'static> {
+    NODES.acquire_many(nodes.max(2)).await.unwrap()
+}
+
+/// How much slower a task gets on than on an idle machine, measured while this lives. Time limits of real processes are
+/// multiplied by it: other programs may take most of the processors.
+pub(crate) struct Slowness {
+    ticks: Arc<AtomicU32>,
+    since: Instant,
+    ticking: JoinHandle<()>,
+}
+
+impl Slowness {
+    /// What an idle machine needs for a tick of [`PAUSE`](Self::PAUSE), generously.
+    const TICK: Duration = Duration::from_millis(7);
+    const PAUSE: Duration = Duration::from_millis(5);
+
+    pub(crate) fn measure() -> Self {
+        let ticks = Arc::new(AtomicU32::new(0));
+        let ticking = tokio::spawn({
+            let ticks = ticks.clone();
+            async move {
+                loop {
+                    tokio::time::sleep(Self::PAUSE).await;
+                    ticks.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { ticks, since: Instant::now(), ticking }
+    }
+
+    /// At least 1; 2 where everything takes twice its time.
+    pub(crate) fn factor(&self) -> f64 {
+        let ticks = f64::from(self.ticks.load(Ordering::Relaxed).max(1));
+        (self.since.elapsed().as_secs_f64() / (ticks * Self::TICK.as_secs_f64())).max(1.0)
+    }
+
+    /// So much time, on a machine as slow as this one is at present.
+    pub(crate) fn allows(&self, limit: Duration) -> Duration {
+        limit.mul_f64(self.factor())
+    }
+}
+
+impl Drop for Slowness {
+    fn drop(&mut self) {
+        self.ticking.abort();
+    }
+}
 
 #[async_trait]
 pub(crate) trait Cluster: Send + Sync {

@@ -9,7 +9,7 @@ use rskafka_producer::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::cluster::TURN;
+use crate::cluster::turn;
 use crate::conformance::assert_numbers_in_order;
 use crate::logging::Lines;
 
@@ -356,6 +356,49 @@ async fn metadata_is_read_in_every_version_that_a_broker_may_offer() {
     }
 }
 
+/// Deletes a topic and creates it again while messages are pipelined to it; how many were acknowledged, how many failed.
+async fn created_again_under_load(cluster: &JvmCluster, producer: &Producer, round: u32) -> (usize, usize) {
+    let topic = format!("t{round}");
+    cluster.create_topic(&topic, 1, &[]).await.unwrap();
+    let feed = async {
+        let mut sends = Vec::new();
+        for n in 0..400 {
+            let message = Message::new(n.to_string()).to(topic.as_str()).partition(0);
+            sends.push(producer.enqueue(&limit(), message).await.unwrap());
+            sleep(MS).await;
+        }
+        let (mut acked, mut failed) = (Vec::new(), 0);
+        for (n, receipt) in sends.into_iter().enumerate() {
+            match receipt.await {
+                Ok(delivery) => acked.push((n, delivery.offset())),
+                Err(_) => failed += 1,
+            }
+        }
+        (acked, failed)
+    };
+    let recreate = async {
+        sleep(100 * MS).await;
+        cluster.delete_topic(&topic).await.unwrap();
+        sleep((round % 6) * 12 * MS).await;
+        // The deletion may not be complete yet.
+        while cluster.create_topic(&topic, 1, &[]).await.is_err() {
+            sleep(MS).await;
+        }
+    };
+    let ((acked, failed), ()) = tokio::join!(feed, recreate);
+    let stored = cluster.read_fast(&topic).await.unwrap();
+    let numbers: Vec<usize> = stored
+        .iter()
+        .map(|record| std::str::from_utf8(record.value.as_deref().unwrap()).unwrap().parse().unwrap())
+        .collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{topic}: {numbers:?}");
+    // Offsets begin again with the topic's second life.
+    let life = acked.windows(2).rposition(|pair| pair[0].1 >= pair[1].1).map_or(0, |before| before + 1);
+    let lost: Vec<_> = acked[life..].iter().filter(|(n, _)| !numbers.contains(n)).collect();
+    assert!(lost.is_empty(), "{topic}: acknowledged in its last life and in no log: {lost:?}");
+    (acked.len(), failed)
+}
+
 /// Sixty topics are deleted and created again while messages are pipelined to them. Within the last life of each, what was
 /// acknowledged is in its log, in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -364,51 +407,17 @@ async fn real_topics_that_are_created_again_under_load_keep_their_order() {
     if !JvmCluster::available_or_skip(name) {
         return;
     }
-    let _turn = TURN.lock().await;
+    let _turn = turn(1).await;
     let cluster = JvmCluster::builder().start().await.unwrap();
     let producer = producer(ProducerConfig::new(cluster.bootstrap())).await;
     let (mut acknowledged, mut failed) = (0, 0);
-    for round in 0..60 {
-        let topic = format!("t{round}");
-        cluster.create_topic(&topic, 1, &[]).await.unwrap();
-        let feed = async {
-            let mut sends = Vec::new();
-            for n in 0..400 {
-                let message = Message::new(n.to_string()).to(topic.as_str()).partition(0);
-                let receipt = producer.enqueue(&limit(), message).await.unwrap();
-                sends.push(receipt);
-                sleep(MS).await;
-            }
-            let mut acked = Vec::new();
-            for (n, receipt) in sends.into_iter().enumerate() {
-                match receipt.await {
-                    Ok(delivery) => acked.push((n, delivery.offset())),
-                    Err(_) => failed += 1,
-                }
-            }
-            acked
-        };
-        let recreate = async {
-            sleep(100 * MS).await;
-            cluster.delete_topic(&topic).await.unwrap();
-            sleep((round % 6) * 12 * MS).await;
-            // The deletion may not be complete yet.
-            while cluster.create_topic(&topic, 1, &[]).await.is_err() {
-                sleep(MS).await;
-            }
-        };
-        let (acked, ()) = tokio::join!(feed, recreate);
-        let stored = cluster.read_fast(&topic).await.unwrap();
-        let numbers: Vec<usize> = stored
-            .iter()
-            .map(|record| std::str::from_utf8(record.value.as_deref().unwrap()).unwrap().parse().unwrap())
-            .collect();
-        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{topic}: {numbers:?}");
-        // Offsets begin again with the topic's second life.
-        let life = acked.windows(2).rposition(|pair| pair[0].1 > pair[1].1).map_or(0, |before| before + 1);
-        let lost: Vec<_> = acked[life..].iter().filter(|(n, _)| !numbers.contains(n)).collect();
-        assert!(lost.is_empty(), "{topic}: acknowledged in its last life and in no log: {lost:?}");
-        acknowledged += acked.len();
+    // Six at a time, each with another pause between its two lives.
+    for first in (0..60).step_by(6) {
+        let rounds = (first..first + 6).map(|round| created_again_under_load(&cluster, &producer, round));
+        for (stored, lost) in futures_util::future::join_all(rounds).await {
+            acknowledged += stored;
+            failed += lost;
+        }
     }
     eprintln!("60 topics created again: {acknowledged} messages acknowledged, {failed} failed");
     producer.close(&limit()).await.unwrap();

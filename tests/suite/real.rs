@@ -4,14 +4,14 @@
 use kafka_testbed::JvmCluster;
 use rskafka_producer::EngineKind;
 
-use crate::cluster::TURN;
+use crate::cluster::turn;
 use crate::conformance::{CASES, Run};
 
 async fn suite(test: &str, nodes: usize) {
     if !JvmCluster::available_or_skip(test) {
         return;
     }
-    let _turn = TURN.lock().await;
+    let _turn = turn(nodes as u32).await;
     let cluster = JvmCluster::builder().nodes(nodes).start().await.unwrap();
     for (engine, name) in
         [(EngineKind::Messenger, "messenger"), (EngineKind::PartitionClient, "partition-client")]

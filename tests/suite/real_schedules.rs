@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka_testbed::JvmCluster;
 use rskafka_producer::{BatchConfig, Context, Message, Producer, ProducerConfig};
 
-use crate::cluster::TURN;
+use crate::cluster::turn;
 
 const RECORDS: usize = 120;
 
@@ -13,15 +13,15 @@ fn limit() -> Context {
     Context::timeout(Duration::from_secs(60))
 }
 
-/// `KAFKA_SCHEDULES` says how many, 100 without it: a thousand take two or three minutes.
+/// `KAFKA_SCHEDULES` says how many, 40 without it: a thousand take five minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_cuts_on_a_real_broker_neither_lose_nor_double_nor_reorder() {
     let name = "random_cuts_on_a_real_broker_neither_lose_nor_double_nor_reorder";
     if !JvmCluster::available_or_skip(name) {
         return;
     }
-    let schedules: u64 = std::env::var("KAFKA_SCHEDULES").map_or(100, |count| count.parse().unwrap());
-    let _turn = TURN.lock().await;
+    let schedules: u64 = std::env::var("KAFKA_SCHEDULES").map_or(40, |count| count.parse().unwrap());
+    let _turn = turn(1).await;
     let cluster = JvmCluster::builder().proxied().start().await.unwrap();
     cluster.create_topic("t", 2, &[]).await.unwrap();
     let mut retries = 0;

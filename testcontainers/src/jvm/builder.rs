@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::listener::Security;
@@ -126,6 +127,7 @@ impl JvmClusterBuilder {
             certificates: None,
             data,
             libs,
+            java_reader: Mutex::default(),
         };
         let mut config = self.defaults();
         let mut scram_users = Vec::new();

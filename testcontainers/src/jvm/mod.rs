@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod builder;
 mod install;
+mod java_reader;
 mod listener;
 pub(crate) mod node;
 pub(crate) mod reader;
@@ -38,6 +39,8 @@ pub struct JvmCluster {
     certificates: Option<Certificates>,
     data: PathBuf,
     libs: PathBuf,
+    /// Started with the first read.
+    java_reader: tokio::sync::Mutex<Option<java_reader::JavaReader>>,
 }
 
 /// Why a cluster could not be started.

@@ -1,6 +1,5 @@
 //! Reading back by clients that share no code with the producer.
 
-use std::fs;
 use std::io;
 
 use bytes::Bytes;
@@ -9,8 +8,9 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::{BrokerId, FetchRequest, ListOffsetsRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::java_reader::JavaReader;
 use super::wire::Wire;
-use super::{JvmCluster, JvmError, Result, admin, node};
+use super::{JvmCluster, JvmError, Result, admin};
 use crate::StoredRecord;
 use crate::decode::{self, BatchHeader};
 
@@ -23,7 +23,6 @@ pub enum Reader {
     Kcat,
 }
 
-const PROGRAM: &str = include_str!("Reader.java");
 /// What kcat prints of a record: fields with their lengths, so that any bytes survive.
 const KCAT_FORMAT: &str = "%p %o %T %K %S %h\n%k%s\n";
 
@@ -56,12 +55,15 @@ impl JvmCluster {
     }
 
     async fn read_by_java(&self, topic: &str) -> Result<Vec<StoredRecord>> {
-        let program = self.data.join("Reader.java");
-        fs::write(&program, PROGRAM)?;
-        let (program, bootstrap) = (program.display().to_string(), self.bootstrap().join(","));
-        let printed =
-            node::java(&self.libs, &["-XX:TieredStopAtLevel=1", &program], &[&bootstrap, topic]).await?;
-        printed.lines().map(|line| of_java(topic, line).ok_or_else(|| garbled(line))).collect()
+        let mut slot = self.java_reader.lock().await;
+        // Taken out while it reads: one that failed, or whose caller has gone, is not used again.
+        let mut reader = match slot.take() {
+            Some(reader) => reader,
+            None => JavaReader::start(&self.data, &self.libs, &self.bootstrap())?,
+        };
+        let lines = reader.read(topic).await?;
+        *slot = Some(reader);
+        lines.iter().map(|line| of_java(topic, line).ok_or_else(|| garbled(line))).collect()
     }
 
     /// Reads a whole topic through the Fetch API: for checks of many records, in place of a JVM's start.
