@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::accumulator::Completion;
 
-/// Proof that a message is stored: where, and what it took.
+/// Where a message was stored, and in how many attempts.
 #[derive(Clone)]
 pub struct Delivery {
     pub(crate) batch: Arc<Completion>,
@@ -27,15 +27,15 @@ impl Delivery {
         self.batch.partition()
     }
 
-    /// The offset in the partition. `None` where the broker confirmed a re-sent batch as a duplicate of one
-    /// that it had stored, but no longer knew its offset.
+    /// The offset in the partition. `None` if the broker recognized a retried batch as already stored, but no longer
+    /// knew its offset.
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
         self.offset
     }
 
-    /// The timestamp that Kafka stores, in milliseconds since 1970: the message's own, or the broker's where
-    /// the topic has `message.timestamp.type=LogAppendTime`.
+    /// The timestamp that Kafka stores, in milliseconds since 1970: the message's own, or the broker's if the topic has
+    /// `message.timestamp.type=LogAppendTime`.
     ///
     /// Which of the two a topic uses is learned from batches that are stored at their first attempt. A broker that
     /// confirms a batch which it had stored before says when it did so, whatever the topic uses; that time is taken only
@@ -45,8 +45,8 @@ impl Delivery {
         self.timestamp
     }
 
-    /// How many times the message was sent. More than 1 means that an attempt failed; with idempotence the
-    /// message is stored once all the same, without it the log may hold it twice.
+    /// How many times the message was sent. More than 1 means that an attempt failed; with idempotence the message is
+    /// stored once nevertheless; without it, the log may contain it twice.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts

@@ -12,14 +12,14 @@ mod zstd;
 
 use std::fmt;
 
-/// How batches are compressed (Kafka: `compression.type`). A batch that does not shrink is sent as it is.
+/// Compression of batches (Kafka: `compression.type`). A batch that would not shrink is sent uncompressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// As they are.
+    /// None.
     #[default]
     None,
-    /// Feature `gzip`. Small, and slow to make.
+    /// Feature `gzip`. Small, but slow.
     Gzip,
     /// Feature `snappy`.
     Snappy,

@@ -10,10 +10,10 @@ use super::Secret;
 use crate::error::callback::guarded_async;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How a producer authenticates (Kafka: `sasl.mechanism` and what belongs to it).
+/// Authentication (Kafka: `sasl.*`).
 ///
-/// Credentials are requested on every login, so that a provider can rotate them. A session that has an end
-/// is renewed on the live connection before it ends (KIP-368).
+/// Credentials are requested on every login, so that a provider can rotate them. A session that expires is
+/// renewed on the open connection before it does (KIP-368).
 ///
 /// ```
 /// use rskafka_producer::{ProducerConfig, SaslConfig};
@@ -29,11 +29,11 @@ pub struct SaslConfig {
 }
 
 names! {
-    /// A SASL mechanism that Kafka knows.
+    /// A SASL mechanism of Kafka.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum SaslMechanism {
-        /// User name and password as they are (RFC 4616).
+        /// User name and password in clear text (RFC 4616).
         Plain = "PLAIN",
         /// Salted challenge and response with SHA-256 (RFC 7677).
         ScramSha256 = "SCRAM-SHA-256",
@@ -79,7 +79,7 @@ pub(crate) async fn token_for(broker: &str, provider: &dyn TokenProvider) -> Res
     called.unwrap_or_else(|panicked| Err(panicked.into())).map_err(|error| no_credentials(broker, error))
 }
 
-/// A provider failed: no login can be tried, and none was refused.
+/// A provider failed: no login was attempted, and none was refused.
 fn no_credentials(broker: &str, error: ProviderError) -> Error {
     Error::new(ErrorKind::Unreachable, format!("no credentials for {broker}: their provider failed"))
         .with_broker(broker)
@@ -100,14 +100,14 @@ impl Credentials {
     }
 }
 
-/// Gives user name and password for each login, for passwords that are rotated.
+/// Provides user name and password for each login, for passwords that are rotated.
 #[async_trait]
 pub trait CredentialsProvider: Send + Sync {
     /// Credentials for a login at `broker` (`host:port`). Part of `timeouts.connect`.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the provider from answering; the login fails with it and is tried again later.
+    /// Any error; the login fails with it and is retried later.
     async fn credentials(&self, broker: &str) -> Result<Credentials, ProviderError>;
 }
 
@@ -118,7 +118,7 @@ impl CredentialsProvider for Credentials {
     }
 }
 
-/// A bearer token, and the SASL extensions that some servers want beside it (KIP-342).
+/// A bearer token, and the SASL extensions that some servers require (KIP-342).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     pub(crate) value: Secret,
@@ -140,7 +140,7 @@ impl Token {
     }
 }
 
-/// Gives a bearer token for each login: what signs requests for AWS MSK IAM, or asks an OAuth server.
+/// Provides a bearer token for each login, such as from a signer for AWS MSK IAM or an OAuth server.
 ///
 /// An `async` closure without arguments is one:
 ///
@@ -152,12 +152,11 @@ impl Token {
 /// ```
 #[async_trait]
 pub trait TokenProvider: Send + Sync {
-    /// A token for a login at `broker` (`host:port`). Part of `timeouts.connect`; it should be good for a minute
-    /// at least.
+    /// A token for a login at `broker` (`host:port`). Part of `timeouts.connect`; it should be valid for at least a minute.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the provider from answering; the login fails with it and is tried again later.
+    /// Any error; the login fails with it and is retried later.
     async fn token(&self, broker: &str) -> Result<Token, ProviderError>;
 }
 
@@ -197,15 +196,15 @@ impl SaslConfig {
         }
     }
 
-    /// Takes name and password from a provider at each login, for a mechanism that has them.
+    /// Reads name and password from a provider at each login, for a mechanism that uses them.
     ///
     /// With [`SaslMechanism::OauthBearer`], which has none, validation fails.
     pub fn password(mechanism: SaslMechanism, credentials: impl CredentialsProvider + 'static) -> Self {
         Self { mechanism, source: Source::Password(Arc::new(credentials)), allow_plaintext: false }
     }
 
-    /// Lets `PLAIN` and `OAUTHBEARER` go over a connection without TLS, where everyone on the way can read the
-    /// password or token. Default off.
+    /// Allows `PLAIN` and `OAUTHBEARER` on connections without TLS, where anyone on the network can read the password or
+    /// token. Default off.
     #[must_use]
     pub fn allow_plaintext(mut self, allow: bool) -> Self {
         self.allow_plaintext = allow;

@@ -3,13 +3,13 @@
 use std::fmt;
 
 names! {
-    /// The cause of an [`Error`](crate::Error), one step finer than its code.
+    /// The cause of an [`Error`](crate::Error), more specific than its code.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum ErrorKind {
-        /// A setting is impossible, or two of them contradict one another.
+        /// A setting is invalid, or settings contradict each other.
         InvalidConfig = "invalid_config",
-        /// The message names no topic and the producer has no default one.
+        /// The message has no topic and the producer has no default topic.
         NoTopic = "no_topic",
         /// Kafka does not allow this topic name.
         InvalidTopic = "invalid_topic",
@@ -19,19 +19,19 @@ names! {
         UnknownPartition = "unknown_partition",
         /// The message is larger than the producer or the broker accepts.
         MessageTooLarge = "message_too_large",
-        /// The broker or the producer refuses this message as it is.
+        /// The broker or the producer refuses this message.
         InvalidMessage = "invalid_message",
-        /// No connection could be made.
+        /// No connection could be established.
         Unreachable = "unreachable",
         /// A connection broke or a broker did not answer in time.
         ConnectionLost = "connection_lost",
-        /// The peer does not speak Kafka, or not a version that we know.
+        /// The peer does not speak Kafka, or no version that this library supports.
         Protocol = "protocol",
         /// The TLS handshake failed.
         Tls = "tls",
         /// The broker refuses the credentials.
         Authentication = "authentication",
-        /// The credentials do not allow this.
+        /// The user is not authorized.
         Authorization = "authorization",
         /// The broker answered with an error; see [`Error::broker_error`](crate::Error::broker_error).
         Broker = "broker",
@@ -45,27 +45,25 @@ names! {
         Cancelled = "cancelled",
         /// The message was not acknowledged within `timeouts.delivery`.
         DeliveryTimeout = "delivery_timeout",
-        /// The buffer had no room for the message.
+        /// The buffer had no space for the message.
         BufferFull = "buffer_full",
         /// The circuit breaker is open and `when_open` is `FailFast`.
         CircuitOpen = "circuit_open",
         /// The producer was closed.
         Closed = "closed",
-        /// A panic, contained: of a callback, which the error names, or of this library, which please report.
+        /// A panic was caught: in a callback, which the error names, or in this library; please report that.
         Internal = "internal",
     }
 
-    /// A stable name of few letters, fit for a metric's label (OpenTelemetry's `error.type`).
+    /// A short, stable name for metric labels (OpenTelemetry's `error.type`).
     as_str;
 
     /// Every kind.
     ALL;
 }
 
-/// Whether a failed message may be in the log all the same.
-///
-/// The same question as librdkafka's `rd_kafka_msg_status_t`. Once a message is possibly persisted it stays
-/// so, whatever later attempts answer.
+/// Whether a failed message may be in the log nevertheless. As librdkafka's `rd_kafka_msg_status_t`. Once a message is
+/// possibly persisted it stays so, whatever later attempts return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// It is not in the log and never will be: sending it again cannot duplicate it.

@@ -1,4 +1,4 @@
-//! One error type for the whole crate, made for the person who has to act.
+//! The error type of this crate.
 
 mod broker;
 pub(crate) mod callback;
@@ -32,11 +32,10 @@ const UNSUPPORTED_VERSION: i16 = 35;
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong, what it means for the message, and what to try.
-///
-/// `Display` says this level only; [`source`](std::error::Error::source) has the cause beneath it, which is never
-/// repeated. `Debug` is one line with all of them, so that `fn main() -> Result<()>` prints something readable. The
-/// wording is for people and may change; decide by [`code`](Self::code), [`kind`](Self::kind) and
+/// An error: what went wrong, what it means for the message, and what to do about it.
+/// `Display` shows this level only; [`source`](std::error::Error::source) is the underlying cause, which is never repeated.
+/// `Debug` is one line with all of them, so that `fn main() -> Result<()>` prints something readable. The wording is for
+/// people and may change; match on [`code`](Self::code), [`kind`](Self::kind) and
 /// [`fate`](Self::fate). No key, value, header value, password or token is ever part of an error.
 #[derive(Clone)]
 pub struct Error {
@@ -134,25 +133,25 @@ impl Error {
         self.repr.code
     }
 
-    /// The cause, finer than the code.
+    /// The cause, more specific than the code.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.repr.kind
     }
 
-    /// Whether the message may be in the log all the same.
+    /// Whether the message may be in the log nevertheless.
     #[must_use]
     pub fn fate(&self) -> Fate {
         self.repr.fate
     }
 
-    /// What the broker answered, where it did.
+    /// The broker's error code, if it returned one.
     #[must_use]
     pub fn broker_error(&self) -> Option<BrokerError> {
         self.repr.broker_error
     }
 
-    /// The broker (`host:port`) that the error is about, where there is one.
+    /// The broker (`host:port`) that the error is about, if any.
     #[must_use]
     pub fn broker(&self) -> Option<&str> {
         self.repr.broker.as_deref()
@@ -164,7 +163,7 @@ impl Error {
         self.repr.attempts
     }
 
-    /// When trying again may succeed, where that is known.
+    /// When a retry may succeed, if that is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.repr.retry_after
@@ -182,7 +181,7 @@ impl Error {
         self.repr.partition
     }
 
-    /// What the message or the call waited for when its time ended; `None` where the error is not about a wait.
+    /// What the message or the call waited for when its time ended; `None` if the error is not about a wait.
     ///
     /// The failure behind it, if there was one, is the [`source`](std::error::Error::source).
     #[must_use]
@@ -190,7 +189,7 @@ impl Error {
         self.repr.wait.as_deref()
     }
 
-    /// The message that failed, as it was handed in; `None` where the error is not about one.
+    /// The message that failed, unchanged; `None` if the error is not about a message.
     #[must_use]
     pub fn into_message(self) -> Option<Message> {
         self.repr.message

@@ -179,8 +179,8 @@ mod tests {
                 No => "fails the message",
                 Backoff => "sends it again, after a delay",
                 Soon => "asks who leads now, and sends it again",
-                Divide => "divides the batch until the culprit stands alone",
-                Resequence => "numbers what is left anew, and sends it again",
+                Divide => "splits the batch until only the oversized message fails",
+                Resequence => "assigns new sequence numbers, and sends it again",
                 Stored => "takes it for stored",
             };
             let (code, name, kind, fate, remedy) = (row.code, row.name, row.kind, row.fate, row.remedy);

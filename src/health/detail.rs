@@ -17,7 +17,7 @@ use super::Status;
 pub struct HealthDetail {
     /// What is measured.
     pub measurement: String,
-    /// Of which part, where there are several.
+    /// The part that is measured, if there are several.
     pub component: Option<String>,
     /// The value.
     pub value: HealthValue,
@@ -37,7 +37,7 @@ pub enum HealthValue {
 }
 
 impl HealthDetail {
-    /// A value that is as it should be.
+    /// A value, with status pass.
     pub fn new(measurement: impl Into<String>, value: impl Into<HealthValue>) -> Self {
         Self {
             measurement: measurement.into(),
@@ -48,7 +48,7 @@ impl HealthDetail {
         }
     }
 
-    /// A time, in seconds.
+    /// A duration, in seconds.
     pub fn time(measurement: impl Into<String>, time: Duration) -> Self {
         let seconds = (time.as_secs_f64() * 1_000.0).round() / 1_000.0;
         Self::new(measurement, HealthValue::Number(seconds)).unit("s")

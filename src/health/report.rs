@@ -28,29 +28,29 @@ names! {
     ALL;
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CheckReport {
     /// Name of the check.
     pub name: String,
-    /// Whether its being down brings the whole down.
+    /// Whether the service is down when it is.
     pub critical: bool,
-    /// What it found.
+    /// Its outcome.
     pub health: Health,
-    /// What else it shows.
+    /// Its details.
     pub details: Vec<HealthDetail>,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// When it was done.
+    /// When it ran.
     pub at: SystemTime,
-    /// Since when its status is what it is.
+    /// Since when it has this status.
     pub since: SystemTime,
     /// How many times in a row it was down.
     pub consecutive_failures: u32,
 }
 
-/// What all checks found.
+/// The results of all checks.
 #[derive(Clone, Debug)]
 pub struct HealthReport {
     service_id: Option<String>,
@@ -65,7 +65,7 @@ impl CheckReport {
         Self { name: name.into(), critical, health, details, took, at, since: at, consecutive_failures: 0 }
     }
 
-    /// What it found, in one word.
+    /// Its status.
     #[must_use]
     pub fn status(&self) -> Status {
         match self.health {
@@ -84,7 +84,7 @@ impl HealthReport {
     /// The media type of [`to_json`](Self::to_json).
     pub const MEDIA_TYPE: &'static str = "application/health+json";
 
-    /// The whole.
+    /// The status of the service.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
@@ -96,13 +96,13 @@ impl HealthReport {
         &self.checks
     }
 
-    /// How long ago it was made: a report may be served again.
+    /// Its age: reports are cached.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.at.elapsed().unwrap_or_default()
     }
 
-    /// 200 while the service can work, 503 where it cannot.
+    /// 200 if the service is up or degraded, 503 if it is down.
     #[must_use]
     pub fn http_status(&self) -> u16 {
         match self.status {
@@ -111,8 +111,8 @@ impl HealthReport {
         }
     }
 
-    /// The report as `application/health+json`. `since`, `consecutiveFailures` and `critical` of a check are ours, as
-    /// the draft allows.
+    /// The report as `application/health+json`. `since`, `consecutiveFailures` and `critical` of a check are extensions,
+    /// as the draft allows.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut checks = Map::new();

@@ -12,11 +12,10 @@ use tokio::time::Instant;
 use crate::clock::{later, scaled};
 
 /// When requests to a failing broker are suspended. There is one breaker for each broker, and one for the whole
-/// cluster, which opens when nobody answers questions about it.
+/// cluster, which opens when metadata requests fail.
 ///
-/// Requests that are lost with one connection are one failure.
-/// Only failures of the broker count: connections that cannot be made or break, requests that are not answered. What
-/// a broker refuses says nothing about its health.
+/// Requests that are lost with one connection are one failure. Only failures of the broker count: connections that fail
+/// or break, and requests without a response. Errors in a broker's responses say nothing about its health.
 ///
 /// # Examples
 ///
@@ -36,31 +35,32 @@ use crate::clock::{later, scaled};
 pub struct CircuitBreakerConfig {
     /// Default on.
     pub enabled: bool,
-    /// Opens after so many failures in a row. Default 5.
+    /// Number of failures in a row after which it opens. Default 5.
     pub consecutive_failures: u32,
-    /// Opens when this part of the last ten seconds' requests failed. Default 0.5 (resilience4j:
-    /// `failureRateThreshold`). Once it has closed, ten seconds are counted first.
+    /// Fraction of failed requests within ten seconds above which it opens. Default 0.5 (resilience4j:
+    /// `failureRateThreshold`). After it has closed, it counts for ten seconds before this applies again.
     pub failure_rate: f64,
-    /// ... of at least so many requests. Default 10 (resilience4j: `minimumNumberOfCalls`).
+    /// Minimum number of requests for [`failure_rate`](Self::failure_rate). Default 10 (resilience4j:
+    /// `minimumNumberOfCalls`).
     pub min_requests: u32,
     /// How long it stays open at first; twice as long each time it opens again without having closed. Default 5 s.
     pub open_for: Duration,
-    /// Longest time that it stays open. Default 15 s, so that a broker that is back is used while the messages that
-    /// wait for it have time left.
+    /// Longest time that it stays open. Default 15 s, so that a recovered broker is used while the messages that wait
+    /// for it still have time.
     pub max_open_for: Duration,
-    /// Good probes in a row that close it. Default 2.
+    /// Successful probes in a row after which it closes. Default 2.
     pub probes: u32,
-    /// What becomes of messages while it is open. Default [`OpenCircuit::Wait`].
+    /// What happens to messages while it is open. Default [`OpenCircuit::Wait`].
     pub when_open: OpenCircuit,
 }
 
-/// What becomes of messages for a broker whose breaker is open.
+/// What happens to messages for a broker whose breaker is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpenCircuit {
     /// They wait, within `timeouts.delivery`.
     #[default]
     Wait,
-    /// They fail at once with `CircuitOpen`, not persisted, and the time after which to try again.
+    /// They fail at once with `CircuitOpen`, not persisted, and with a `retry_after`.
     FailFast,
 }
 
@@ -129,18 +129,18 @@ impl CircuitBreakerConfig {
 }
 
 names! {
-    /// What a circuit breaker lets through.
+    /// State of a circuit breaker.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum BreakerState {
-        /// Everything.
+        /// Requests are sent.
         #[default]
         Closed = "closed",
-        /// Nothing.
+        /// No requests are sent.
         Open = "open",
-        /// Probes.
+        /// Only probes are sent.
         HalfOpen = "half-open",
-        /// Everything; nothing is counted.
+        /// Requests are sent, and failures are not counted.
         Disabled = "disabled",
     }
 

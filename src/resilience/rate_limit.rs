@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::clock::later;
 
-/// How fast messages may leave. Every attempt counts, retries too, as a broker's quota counts them.
+/// How fast messages may be sent. Every attempt counts, including retries, as in a broker's quota.
 ///
 /// # Examples
 ///

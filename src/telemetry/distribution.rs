@@ -4,19 +4,19 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How values are spread since the producer was made. Quantiles are right to 7 %.
+/// The distribution of values since the producer was created. Quantiles are accurate to 7 %.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Distribution<T> {
-    /// How many values there were.
+    /// Number of values.
     pub count: u64,
     /// Their mean.
     pub mean: T,
-    /// Half of them are at most this.
+    /// The median.
     pub p50: T,
-    /// Nine in ten are at most this.
+    /// The 90th percentile.
     pub p90: T,
-    /// 99 in a hundred are at most this.
+    /// The 99th percentile.
     pub p99: T,
     /// The largest.
     pub max: T,

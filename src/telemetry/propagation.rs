@@ -14,8 +14,8 @@ use crate::message::{Header, Message};
 #[derive(Clone)]
 pub struct Propagator(Arc<dyn Fn(&mut TraceHeaders) + Send + Sync>);
 
-/// Takes the headers that a [`Propagator`] adds: `traceparent` and `tracestate` of W3C's Trace Context, or whatever
-/// the tracing system of the house uses.
+/// Takes the headers that a [`Propagator`] adds: `traceparent` and `tracestate` of W3C's Trace Context, or those of another
+/// tracing system.
 #[derive(Debug, Default)]
 pub struct TraceHeaders(Vec<Header>);
 
@@ -43,7 +43,7 @@ impl Propagator {
 }
 
 impl TraceHeaders {
-    /// Sets a header; the last value of a name counts.
+    /// Sets a header; the last value of a name wins.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
         let header = Header { name: name.into(), value: Some(value.into()) };
         match self.0.iter_mut().find(|h| h.name == header.name) {

@@ -12,10 +12,10 @@ use crate::error::Result;
 const PREFIX: &str = "KAFKA_";
 
 impl ProducerConfig {
-    /// Every default, and the settings of the variables `KAFKA_…` of this process: `KAFKA_BOOTSTRAP_SERVERS`,
+    /// Creates a configuration from the variables `KAFKA_…` of this process: `KAFKA_BOOTSTRAP_SERVERS`,
     /// `KAFKA_LINGER_MS`, `KAFKA_TOPIC`, ...
     ///
-    /// [`with_vars`](Self::with_vars) has the rules, and takes variables from elsewhere.
+    /// [`with_vars`](Self::with_vars) documents the rules, and takes variables from elsewhere.
     ///
     /// ```no_run
     /// # use rskafka_producer::ProducerConfig;
@@ -39,32 +39,32 @@ impl ProducerConfig {
         Ok(Self::default().with_vars(prefix, std::env::vars_os())?.0)
     }
 
-    /// The settings of those of `vars` that start with `prefix`, over this configuration, and the names of those that
-    /// were ignored.
+    /// Applies those of `vars` that start with `prefix` to this configuration. Also returns the names of those that were
+    /// ignored.
     ///
-    /// A variable is called as in Kafka's images: a setting's name of [`docs::configuration`](crate::docs::configuration)
+    /// Variables are named as in Kafka's images: a setting's name of [`docs::configuration`](crate::docs::configuration)
     /// in upper case, with `_` for each `.`, `_` and `-` (`__` and `___` are taken for the latter two, as Confluent
     /// writes them). Its value is what a [properties file](Self::from_properties) would have. With `_FILE` after its
     /// name, the value is in a file, as Docker and Kubernetes mount secrets: `KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`
     /// is read now, without the line break at its end.
     ///
     /// An environment also holds variables for others: those of Kafka's own scripts (`KAFKA_HEAP_OPTS`) and brokers, and
-    /// those which Kubernetes makes for a service called `kafka` (`KAFKA_PORT`, `KAFKA_SERVICE_HOST`). They are left
-    /// alone. One that is an edit or two away from a setting of ours, or lacks no more than its `_MS`, is taken for a
-    /// slip and is an error; names of five letters and fewer, such as `KAFKA_TOPIC`, are not compared that way.
+    /// those which Kubernetes makes for a service called `kafka` (`KAFKA_PORT`, `KAFKA_SERVICE_HOST`). They are ignored.
+    /// One that differs from a setting by one or two letters, or only lacks its `_MS`, is taken for a typo and is an
+    /// error; names of five letters and fewer, such as `KAFKA_TOPIC`, are not compared that way.
     ///
     /// ```
     /// # use rskafka_producer::ProducerConfig;
     /// let vars = [("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"), ("KAFKA_LINGER_MS", "20"), ("KAFKA_HEAP_OPTS", "-Xmx1g")];
-    /// let (config, left_alone) = ProducerConfig::default().with_vars("KAFKA_", vars)?;
+    /// let (config, ignored) = ProducerConfig::default().with_vars("KAFKA_", vars)?;
     /// assert_eq!(config.brokers, ["kafka:9092"]);
-    /// assert_eq!(left_alone, ["KAFKA_HEAP_OPTS"]);
+    /// assert_eq!(ignored, ["KAFKA_HEAP_OPTS"]);
     /// # Ok::<_, rskafka_producer::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// `KAFKA_INVALID_CONFIG` with one sentence for **each** slip, value that cannot be read, and file that cannot be
+    /// `KAFKA_INVALID_CONFIG` with one sentence for **each** typo, value that cannot be read, and file that cannot be
     /// read. Nothing is clamped, and no secret is shown.
     pub fn with_vars<K, V>(
         self,

@@ -7,12 +7,12 @@ use crate::config::ProducerConfig;
 use crate::error::{Error, ErrorKind, Result};
 
 impl ProducerConfig {
-    /// Every default, and these settings: by Kafka's names, by librdkafka's or by ours, which
+    /// Creates a configuration from settings under Kafka's names, librdkafka's or ours, which
     /// [`docs::configuration`](crate::docs::configuration) lists.
     ///
     /// A value under Kafka's name has the unit of that name (`linger.ms` is a whole number of milliseconds), under ours
-    /// it brings it (`batch.linger` is `20ms`). A key that comes again replaces the earlier one, as in Java. What only
-    /// Java could use and changes nothing, such as `key.serializer`, is passed over.
+    /// it brings it (`batch.linger` is `20ms`). A repeated key replaces the earlier one, as in Java. Settings that only
+    /// concern Java, such as `key.serializer`, are ignored.
     ///
     /// ```
     /// use rskafka_producer::ProducerConfig;
@@ -33,8 +33,9 @@ impl ProducerConfig {
     /// # Errors
     ///
     /// `KAFKA_INVALID_CONFIG` with one sentence for **each** unknown key, with the names it was probably meant to be,
-    /// and for each value that cannot be read. Nothing is clamped, and no secret is shown. Whether the settings go
-    /// together is [`validate`](Self::validate)'s to say, which [`Producer::new`](crate::Producer::new) calls.
+    /// and for each value that cannot be read. Nothing is clamped, and no secret is shown. Whether the settings are
+    /// consistent is checked by
+    /// [`validate`](Self::validate), which [`Producer::new`](crate::Producer::new) calls.
     pub fn from_properties<K, V>(properties: impl IntoIterator<Item = (K, V)>) -> Result<Self>
     where
         K: AsRef<str>,
@@ -43,7 +44,7 @@ impl ProducerConfig {
         Self::default().with_properties(properties)
     }
 
-    /// These settings over this configuration; what they do not name stays.
+    /// Applies these settings to this configuration; all others stay.
     ///
     /// ```
     /// use std::time::Duration;
@@ -74,8 +75,8 @@ impl ProducerConfig {
         reader.finish()
     }
 
-    /// Every default, and the settings of a `.properties` file: Java's syntax, with comments, `=`, `:` or space between
-    /// key and value, continued lines and escapes.
+    /// Creates a configuration from the text of a `.properties` file: Java's syntax, with comments, `=`, `:` or space
+    /// between key and value, continued lines and escapes.
     ///
     /// ```
     /// # use rskafka_producer::ProducerConfig;
@@ -96,7 +97,7 @@ impl ProducerConfig {
         Self::default().with_properties_text(text)
     }
 
-    /// The settings of a `.properties` file's text over this configuration; what it does not name stays.
+    /// Applies the text of a `.properties` file to this configuration; all other settings stay.
     ///
     /// ```
     /// use rskafka_producer::ProducerConfig;

@@ -166,9 +166,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         circuit_breaker.failure_rate,
         [],
         PART,
-        "Part of the last ten seconds' requests whose failure opens it ..."
+        "Fraction of failed requests within ten seconds above which it opens."
     ),
-    field!(circuit_breaker.min_requests, [], SMALL_COUNT, "... of at least so many."),
+    field!(
+        circuit_breaker.min_requests,
+        [],
+        SMALL_COUNT,
+        "Minimum number of requests for `circuit_breaker.failure_rate`."
+    ),
     field!(
         circuit_breaker.open_for,
         [],
@@ -348,7 +353,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         SWITCH.unit,
         |text| (SWITCH.read)(text, super::Spelling::Ours),
         |config| config.sasl.as_ref().map(|sasl| sasl.allow_plaintext.to_string()).unwrap_or_default(),
-        "Lets `PLAIN` and `OAUTHBEARER` go without TLS, where everyone on the way can read the secret."
+        "Allows `PLAIN` and `OAUTHBEARER` without TLS, where anyone on the network can read the secret."
     ),
 ];
 

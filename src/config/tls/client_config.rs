@@ -86,7 +86,7 @@ pub(crate) fn build(config: &TlsConfig, material: &Material) -> Result<ClientCon
     let provider = provider(config).map_err(invalid)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| invalid(format!("tls: the crypto provider does not fit: {error}")))?
+        .map_err(|error| invalid(format!("tls: the crypto provider cannot be used: {error}")))?
         .with_root_certificates(roots(&config.roots, material)?);
     let Some((chain, key)) = &material.identity else {
         return Ok(builder.with_no_client_auth());
@@ -102,7 +102,7 @@ pub(crate) fn build(config: &TlsConfig, material: &Material) -> Result<ClientCon
     }?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
         invalid(format!(
-            "tls.certificates and tls.key (ssl.keystore): key and certificate do not fit: {error}"
+            "tls.certificates and tls.key (ssl.keystore): key and certificate do not match: {error}"
         ))
     })
 }

@@ -12,11 +12,9 @@ use std::sync::Arc;
 
 use super::Secret;
 
-/// Encrypted connections (Kafka: `security.protocol=SSL` or `SASL_SSL`, `ssl.*`).
-///
-/// Needs a feature: `tls-graviola` (no C; x86_64 and aarch64), `tls-ring` (C), or `tls` with a crypto provider of
-/// your own. Files are read again when a connection is made, so that certificates can be rotated under a producer
-/// that runs.
+/// Encrypted connections (Kafka: `security.protocol=SSL` or `SASL_SSL`, `ssl.*`). Requires a feature: `tls-graviola` (no
+/// C; x86_64 and aarch64), `tls-ring` (C), or `tls` with a custom crypto provider. Files are read again for each
+/// connection, so that certificates can be rotated while the producer runs.
 ///
 /// ```
 /// use rskafka_producer::{Pem, ProducerConfig, TlsConfig};
@@ -37,19 +35,18 @@ pub struct TlsConfig {
     pub(crate) client_config: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Whose certificates a broker may present.
+/// The trusted root certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsRoots {
-    /// The platform's, or Mozilla's where only the feature `tls-webpki-roots` is on.
+    /// The platform's, or Mozilla's if only the feature `tls-webpki-roots` is enabled.
     #[default]
     Default,
-    /// What the operating system trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Feature
-    /// `tls-platform-roots`.
+    /// Those of the operating system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`. Feature `tls-platform-roots`.
     Platform,
     /// Mozilla's list, built into the program. Feature `tls-webpki-roots`.
     Webpki,
-    /// These alone (Kafka: `ssl.truststore.location` or `ssl.truststore.certificates`, type PEM).
+    /// Only these (Kafka: `ssl.truststore.location` or `ssl.truststore.certificates`, type PEM).
     Pem(Vec<Pem>),
 }
 
@@ -57,14 +54,14 @@ pub enum TlsRoots {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pem {
-    /// In a file, read when a connection is made.
+    /// In a file, which is read for each connection.
     File(PathBuf),
     /// As text.
     Text(Secret),
 }
 
 impl Pem {
-    /// A file, read when a connection is made.
+    /// A file, which is read for each connection.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self::File(path.into())
     }
@@ -84,7 +81,7 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// What a broker may ask of a client (mTLS).
+/// The client's certificate and key (mTLS).
 #[derive(Clone, Debug)]
 #[cfg_attr(
     not(feature = "tls"),
@@ -106,14 +103,14 @@ impl TlsConfig {
         self
     }
 
-    /// Chooses whose certificates a broker may present.
+    /// Sets the trusted root certificates.
     #[must_use]
     pub fn roots(mut self, roots: TlsRoots) -> Self {
         self.roots = roots;
         self
     }
 
-    /// Presents this certificate chain where a broker asks for one; the key as PKCS#8, PKCS#1 or SEC1, not
+    /// Sets the certificate chain that is presented to brokers that request one, and its key as PKCS#8, PKCS#1 or SEC1, not
     /// encrypted (Kafka: `ssl.keystore.location`, type PEM).
     #[must_use]
     pub fn identity(mut self, certificates: Pem, key: Pem) -> Self {
@@ -121,7 +118,7 @@ impl TlsConfig {
         self
     }
 
-    /// Name that every broker's certificate has to have, instead of the host by which it is reached.
+    /// Sets the name expected in brokers' certificates, instead of their host names.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
@@ -171,7 +168,7 @@ impl TlsConfig {
         cfg!(any(feature = "tls-platform-roots", feature = "tls-webpki-roots"))
     }
 
-    /// Sets the cryptography, instead of the process's default or the one that a feature brings.
+    /// Sets the crypto provider, instead of the process default or the one of a feature.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn provider(mut self, provider: Arc<rustls::crypto::CryptoProvider>) -> Self {
@@ -179,8 +176,8 @@ impl TlsConfig {
         self
     }
 
-    /// Sets rustls's whole configuration, for what has no setting here. Only
-    /// [`server_name`](Self::server_name) counts beside it.
+    /// Sets the complete rustls configuration, for anything that has no setting here. Apart from it only
+    /// [`server_name`](Self::server_name) is used.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn client_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {

@@ -102,7 +102,7 @@ impl MessengerEngine {
         if connection.peer().is_none() {
             self.ask_metadata(connection, &[], Ask::Refresh).await?;
         }
-        connection.peer().ok_or_else(|| Error::new(ErrorKind::Internal, "nobody answers on a connection"))
+        connection.peer().ok_or_else(|| Error::new(ErrorKind::Internal, "no broker answers"))
     }
 
     /// Asks one broker, and another one where the first is silent; the first answer counts.
