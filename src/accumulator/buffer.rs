@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_left_alone_keeps_no_room_and_holds_up_no_other() {
+    async fn a_call_that_is_no_longer_polled_keeps_no_room_and_holds_up_no_other() {
         let buffer = Buffer::new(100);
         assert_eq!(buffer.try_take(100), Ok(()));
         let (_, mut alone) = poll(&buffer, 100);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn room_is_neither_lost_nor_made_whoever_comes_and_goes() {
+    async fn room_is_neither_lost_nor_created_as_calls_come_and_go() {
         for seed in 0..3_000 {
             let (mut random, buffer) = (fastrand::Rng::with_seed(seed), Buffer::new(100));
             let (mut waiting, mut held) = (Vec::new(), Vec::new());

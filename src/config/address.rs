@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_entry_is_told_what_is_wrong_with_it() {
+    fn each_invalid_entry_says_what_is_wrong_with_it() {
         for (entry, reason) in [
             ("", "empty"),
             ("kafka", "no port"),

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn every_impossible_setting_is_told_at_once() {
+    fn all_invalid_settings_are_reported_together() {
         let config = ProducerConfig::new(["", "kafka", "a:1", "a:1"])
             .topic("no spaces")
             .retry(RetryConfig::default().max_attempts(Some(0)));

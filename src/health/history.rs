@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_in_a_row_and_each_change_is_told_once() {
+    fn failures_are_counted_in_a_row_and_each_change_is_reported_once() {
         let mut history = History::default();
         let mut seen = |health, second| {
             let mut report = report(health, second);

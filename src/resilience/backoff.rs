@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_leader_is_asked_for_five_times_a_second_at_least() {
+    fn a_new_leader_is_looked_up_at_least_five_times_a_second() {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut random = fastrand::Rng::with_seed(3);
         assert!(backoff.soon(1, &mut random) <= Duration::from_millis(50));

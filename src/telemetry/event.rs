@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_told_once_a_second_for_each_broker_with_what_was_kept_back() {
+    fn a_flood_is_reported_once_a_second_for_each_broker_with_what_was_kept_back() {
         let (pace, now) = (Pace::default(), Instant::now());
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         assert_eq!(pace.may_emit(THROTTLED, &a, now), Some(0));

@@ -19,8 +19,8 @@ struct Case {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_mismatch_is_told_in_a_second_by_one_clear_sentence() {
-    if !JvmCluster::available_or_skip("each_mismatch_is_told_in_a_second_by_one_clear_sentence") {
+async fn each_mismatch_is_reported_within_a_second_by_one_clear_sentence() {
+    if !JvmCluster::available_or_skip("each_mismatch_is_reported_within_a_second_by_one_clear_sentence") {
         return;
     }
     let _turn = TURN.lock().await;

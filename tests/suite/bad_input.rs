@@ -275,7 +275,7 @@ async fn an_unknown_topic_fails_in_a_second_and_many_sends_ask_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_is_created_only_where_that_was_asked_for() {
+async fn a_topic_is_created_only_where_that_is_enabled() {
     let cluster = FakeCluster::builder().auto_create(4).start().await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap());
     let producer = Producer::new(config.clone()).unwrap();
@@ -433,7 +433,7 @@ async fn a_topic_deleted_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_that_contradict_one_another_are_all_told() {
+async fn settings_that_contradict_each_other_are_all_reported() {
     let config = ProducerConfig::new(["a"]).timeouts(TimeoutConfig::default().delivery(SECOND)).topic("a b");
     let error = Producer::new(config).unwrap_err();
     assert_eq!(error.code(), ErrorCode::InvalidConfig);

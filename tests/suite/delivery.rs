@@ -35,7 +35,7 @@ async fn send_numbers(producer: &Producer, count: u32, partitions: u32) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_lost_at_any_place_of_the_pipeline_neither_loses_nor_doubles_nor_reorders() {
+async fn an_answer_lost_at_any_place_of_the_pipeline_neither_loses_nor_duplicates_nor_reorders() {
     for fault in
         [Fault::Disconnect, Fault::Disconnect.after_apply(), Fault::Silence, Fault::Silence.after_apply()]
     {
@@ -55,7 +55,7 @@ async fn an_answer_lost_at_any_place_of_the_pipeline_neither_loses_nor_doubles_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_random_schedules_neither_lose_nor_double_nor_reorder() {
+async fn a_thousand_random_schedules_neither_lose_nor_duplicate_nor_reorder() {
     for seed in 0..seeds(1_000) {
         schedule(seed).await;
     }
@@ -118,7 +118,7 @@ async fn schedule(seed: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_given_up_in_the_middle_of_the_pipeline_does_not_stop_those_behind_it() {
+async fn a_batch_that_fails_in_the_middle_of_the_pipeline_does_not_stop_those_behind_it() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let producer = Producer::connect(&ctx(), pipelined(&cluster)).await.unwrap();
     // Refused for good, as an authorisation that was taken away for a moment.
@@ -143,7 +143,7 @@ async fn a_batch_given_up_in_the_middle_of_the_pipeline_does_not_stop_those_behi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_forgot_the_producer_is_told_of_a_new_epoch() {
+async fn a_broker_that_forgot_the_producer_gets_a_new_epoch() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let producer = Producer::connect(&ctx(), pipelined(&cluster)).await.unwrap();
     send_numbers(&producer, 50, 1).await;
@@ -159,7 +159,7 @@ async fn a_broker_that_forgot_the_producer_is_told_of_a_new_epoch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttled_broker_is_left_alone_for_as_long_as_it_asks_and_nothing_is_sent_twice() {
+async fn a_throttled_broker_gets_no_request_for_its_throttle_time_and_nothing_is_sent_twice() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let producer =
         Producer::connect(&ctx(), ProducerConfig::new(cluster.bootstrap()).topic("t")).await.unwrap();
@@ -200,7 +200,7 @@ async fn a_cluster_that_grants_no_producer_id_is_explained() {
 
 /// rskafka reads the throttle time before the result: it takes a stored batch for one to be sent again.
 #[tokio::test(start_paused = true)]
-async fn the_partition_client_engine_doubles_what_a_broker_throttles() {
+async fn the_partition_client_engine_duplicates_what_a_broker_throttles() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap())
         .topic("t")

@@ -53,7 +53,7 @@ async fn twelve_partitions_that_lost_their_leader_ask_for_it_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_batch_size_of_nothing_each_message_is_a_batch_of_its_own() {
+async fn with_a_batch_size_of_nothing_each_message_gets_its_own_batch() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
     let producer =

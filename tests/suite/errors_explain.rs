@@ -31,7 +31,7 @@ fn chain(error: &Error) -> Vec<String> {
 }
 
 /// What must hold of every error.
-pub(crate) fn assert_well_told(name: &str, error: &Error) {
+pub(crate) fn assert_well_explained(name: &str, error: &Error) {
     let chain = chain(error);
     for (at, text) in chain.iter().enumerate() {
         assert!(!text.trim().is_empty(), "{name}: an empty text in {chain:?}");
@@ -77,7 +77,7 @@ pub(crate) fn assert_explained(name: &str, error: &Error) {
 }
 
 fn assert_says(name: &str, error: &Error, words: &[&str]) {
-    assert_well_told(name, error);
+    assert_well_explained(name, error);
     let all = chain(error).join(": ");
     for word in words {
         assert!(all.contains(word), "{name}: {word:?} is not in {all:?}");

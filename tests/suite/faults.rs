@@ -258,7 +258,7 @@ async fn f15_a_weak_cluster_is_waited_for_and_no_breaker_opens() {
 
 /// F18: answers that are not Kafka, or not any more.
 #[tokio::test(start_paused = true)]
-async fn f18_nonsense_for_an_answer_neither_hangs_nor_loses_nor_doubles() {
+async fn f18_nonsense_for_an_answer_neither_hangs_nor_loses_nor_duplicates() {
     for garbage in [
         vec![0xff; 64],
         vec![0, 0, 0, 0],
@@ -300,7 +300,7 @@ async fn f18_mangled_answers_never_panic_or_hang() {
 
 /// F20: a frozen process: the wall clock has moved, the monotonic one has not, and the peer is gone.
 #[tokio::test(start_paused = true)]
-async fn f20_after_a_freeze_the_first_send_uses_a_new_connection_and_doubles_nothing() {
+async fn f20_after_a_freeze_the_first_send_uses_a_new_connection_and_duplicates_nothing() {
     let cluster = cluster(1, 1).await;
     let slept = Arc::new(AtomicU64::new(0));
     let clock = slept.clone();

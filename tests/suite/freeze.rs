@@ -60,7 +60,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f20_a_function_that_thaws_delivers_at_its_first_invocation_and_doubles_nothing() {
+async fn f20_a_function_that_thaws_delivers_at_its_first_invocation_and_duplicates_nothing() {
     let cluster = FakeCluster::builder().brokers(1).start().await.unwrap();
     cluster.create_topic("orders", 1);
     // The proxy forgets connections as a NAT gateway does; the cluster advertises its own address, which is as good.

@@ -164,7 +164,7 @@ async fn others_go_on(name: &str, make: Make, polls: usize, left: Left, connecte
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_left_alone_at_any_poll_holds_up_no_other() {
+async fn a_call_that_is_abandoned_at_any_poll_holds_up_no_other() {
     let mut tried = 0;
     for (name, make) in CALLS {
         for left in [Left::Dropped, Left::Leaked, Left::Unpolled] {
@@ -179,7 +179,7 @@ async fn a_call_that_is_left_alone_at_any_poll_holds_up_no_other() {
 
 /// Closing ends the others by design; but it must not hang, whichever of several closers goes away.
 #[tokio::test(start_paused = true)]
-async fn a_close_that_is_left_alone_at_any_poll_holds_up_no_other() {
+async fn a_close_that_is_abandoned_at_any_poll_holds_up_no_other() {
     for left in [Left::Dropped, Left::Leaked, Left::Unpolled] {
         for polls in 0..POLLS {
             let cluster = FakeCluster::with_topic("t", 1).await.unwrap();

@@ -47,7 +47,7 @@ async fn recent_deliveries_are_evidence_enough_and_only_silence_is_probed_once_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_while_a_probe_fails_is_told_by_that_probe() {
+async fn callers_during_a_failing_probe_share_its_result() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let producer = producer(&cluster).await;
     cluster.inject(Rule::on(Api::Metadata).always(), Fault::Silence);
@@ -66,7 +66,7 @@ async fn who_asks_while_a_probe_fails_is_told_by_that_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_registry_tells_an_outage_its_recovery_and_the_state_of_each_broker() {
+async fn a_registry_reports_an_outage_its_recovery_and_the_state_of_each_broker() {
     let cluster = FakeCluster::builder().brokers(3).topic("t", 3).start().await.unwrap();
     let producer = producer(&cluster).await;
     let registry = HealthRegistry::new().service_id("orders");

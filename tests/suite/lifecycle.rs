@@ -13,7 +13,7 @@ fn ctx() -> Context {
 }
 
 #[tokio::test(start_paused = true)]
-async fn close_at_its_deadline_gives_up_what_is_left_with_an_honest_fate() {
+async fn close_at_its_deadline_fails_what_is_left_with_an_honest_fate() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap())
         .topic("t")
@@ -131,7 +131,7 @@ fn an_idle_producer_sets_no_timer() {
 
 /// Calls that waited in a topic's share, or for a topic's metadata, noticed `close` only at their own deadline.
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_to_hand_over_a_message_learns_at_once_that_the_producer_is_closed() {
+async fn a_call_that_waits_to_hand_over_a_message_learns_at_once_that_the_producer_is_closed() {
     let cluster = FakeCluster::builder().topic("t", 1).topic("other", 1).start().await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap())
         .topic("t")

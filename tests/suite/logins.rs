@@ -114,7 +114,7 @@ async fn a_session_that_ended_while_the_process_was_frozen_is_renewed_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_password_is_told_at_once_and_tried_at_most_every_five_seconds() {
+async fn a_wrong_password_is_reported_at_once_and_tried_at_most_every_five_seconds() {
     let cluster = cluster(Sasl::new(&Mechanism::ALL).failure_delay(Duration::from_millis(300))).await;
     let producer = Producer::new(config(&cluster, SaslConfig::scram_sha_512(USER, "guess"))).unwrap();
     let started = Instant::now();
@@ -246,7 +246,7 @@ async fn a_caller_that_goes_away_during_a_renewal_disturbs_nobody() {
 }
 
 #[test]
-fn a_secret_on_an_open_line_has_to_be_asked_for_by_name() {
+fn a_secret_without_tls_needs_explicit_consent() {
     let config = ProducerConfig::new(["kafka:9092"]);
     for sasl in [SaslConfig::plain(USER, PASSWORD), every_mechanism()[3].clone()] {
         let error = config.clone().sasl(sasl.clone()).validate().unwrap_err();

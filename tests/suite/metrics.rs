@@ -102,7 +102,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_metric_of_the_docs_is_told_with_its_labels_and_the_values_are_right() {
+async fn every_metric_of_the_docs_is_reported_with_its_labels_and_the_values_are_right() {
     let kept = Kept::default();
     let _recorder = metrics::set_default_local_recorder(&kept);
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();

@@ -15,8 +15,8 @@ fn limit() -> Context {
 
 /// `KAFKA_SCHEDULES` says how many, 40 without it: a thousand take five minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_cuts_on_a_real_broker_neither_lose_nor_double_nor_reorder() {
-    let name = "random_cuts_on_a_real_broker_neither_lose_nor_double_nor_reorder";
+async fn random_cuts_on_a_real_broker_neither_lose_nor_duplicate_nor_reorder() {
+    let name = "random_cuts_on_a_real_broker_neither_lose_nor_duplicate_nor_reorder";
     if !JvmCluster::available_or_skip(name) {
         return;
     }

@@ -63,7 +63,7 @@ async fn a_batch_refused_behind_one_in_doubt_does_not_double_it() {
 
 /// Messages behind a full pipeline, or behind an open circuit, were not looked at: their deadlines passed unnoticed.
 #[tokio::test(start_paused = true)]
-async fn a_message_that_cannot_leave_is_given_up_at_its_deadline() {
+async fn a_message_that_cannot_be_sent_fails_at_its_deadline() {
     for dead in [Dead::Silent, Dead::Open, Dead::Limited, Dead::NoId] {
         let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
         let mut config = config(&cluster).bulkhead(one_in_flight());

@@ -92,7 +92,7 @@ fn a_send_completes_although_nobody_drives_the_runtime_of_the_tasks() {
 }
 
 #[test]
-fn what_was_left_in_a_runtime_that_nobody_drives_is_delivered_by_whoever_waits_for_it() {
+fn what_was_left_in_a_runtime_that_nobody_drives_is_delivered_when_somebody_waits_for_it() {
     let (_brokers, cluster, config) = cluster();
     let home = lazy();
     let producer = home.block_on(Producer::connect(&ctx(10 * SECOND), config)).unwrap();

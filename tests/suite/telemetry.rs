@@ -322,7 +322,7 @@ fn the_baseline_engine_refuses_a_propagator() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stats_tell_each_broker_each_topic_and_how_values_are_spread() {
+async fn stats_have_each_broker_each_topic_and_how_values_are_spread() {
     let cluster = FakeCluster::builder().brokers(2).topic("a", 2).topic("b", 1).start().await.unwrap();
     let rate = RateLimitConfig::default().records_per_second(Some(10.0));
     let timeouts = TimeoutConfig::default().request(2 * SECOND);

@@ -176,7 +176,7 @@ mod tests {
 
     /// Two names share one only where they are the same setting, written alike.
     #[test]
-    fn every_setting_has_a_variable_of_its_own() {
+    fn every_setting_has_its_own_variable() {
         let mut settings = BTreeMap::new();
         for setting in Setting::ALL {
             for name in std::iter::once(setting.name()).chain(setting.kafka_names().iter().copied()) {
@@ -197,7 +197,7 @@ mod tests {
 
     /// From Kafka's scripts, Confluent's, Apache's and Bitnami's images, and Kubernetes for a service `kafka`.
     #[test]
-    fn variables_for_others_are_left_alone_and_listed() {
+    fn variables_for_others_are_ignored_and_listed() {
         const FOREIGN: &str = "HEAP_OPTS OPTS HOME JMX_PORT JMX_OPTS JVM_PERFORMANCE_OPTS GC_LOG_OPTS LOG4J_OPTS \
             LOG4J_LOGGERS LOG4J_ROOT_LOGLEVEL LOG_DIRS LOG_RETENTION_HOURS VERSION DEBUG MODE CLUSTER_ID NODE_ID \
             BROKER_ID BROKER_RACK PROCESS_ROLES LISTENERS ADVERTISED_LISTENERS LISTENER_NAMES CONTROLLER_QUORUM_VOTERS \

@@ -123,7 +123,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn all_problems_are_reported_together() {
     let problem =
         problem([("acks", "0"), ("linger.sm", "5"), ("batch.size", "x"), ("transactional.id", "t")]);
     for expected in ["acks", "linger.sm", "batch.size", "transactional.id"] {
@@ -141,7 +141,7 @@ fn two_names_of_one_setting_have_to_agree() {
 }
 
 #[test]
-fn security_is_what_was_asked_for_and_never_less() {
+fn security_is_what_was_requested_and_never_less() {
     let login = [("sasl.mechanism", "PLAIN"), ("sasl.username", "a"), ("sasl.password", "b")];
     let with = |more: &[(&'static str, &'static str)]| read(login.into_iter().chain(more.iter().copied()));
 
