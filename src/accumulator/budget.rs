@@ -125,3 +125,70 @@ impl Drop for Held<'_> {
         self.budget.give_back(self.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn budget() -> (Arc<Buffer>, Budget) {
+        let whole = Buffer::new(100);
+        (whole.clone(), Budget::new(whole, Some(60)))
+    }
+
+    fn used(budget: &Budget) -> (usize, usize) {
+        (budget.whole.used(), budget.share.as_ref().map_or(0, |share| share.used()))
+    }
+
+    #[test]
+    fn a_message_takes_space_of_both_or_of_neither() {
+        let (whole, budget) = budget();
+        assert!(budget.can_hold(60) && !budget.can_hold(61));
+        assert_eq!(budget.try_take(61).err(), Some(NoRoom::Full), "more than the share");
+        assert_eq!(used(&budget), (0, 0));
+        whole.try_take(50).unwrap();
+        assert_eq!(budget.try_take(60).err(), Some(NoRoom::Full), "more than is left of the whole");
+        assert_eq!(used(&budget), (50, 0));
+        let held = budget.try_take(40).unwrap();
+        assert_eq!(used(&budget), (90, 40));
+        drop(held);
+        assert_eq!(used(&budget), (50, 0), "it was not appended");
+        budget.try_take(40).unwrap().keep();
+        assert_eq!(used(&budget), (90, 40));
+        budget.give_back(40);
+        assert_eq!(used(&budget), (50, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_for_one_holds_nothing_of_the_other() {
+        let (whole, budget) = budget();
+        whole.try_take(90).unwrap();
+        let mut waiting = pin!(budget.take(30));
+        let mut poll = || waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll().is_pending());
+        assert_eq!(used(&budget), (90, 0), "the whole is full");
+        let other = budget.try_take(5).err();
+        assert_eq!(other, Some(NoRoom::Full), "nobody passes the one that waits");
+        whole.give_back(90);
+        let Poll::Ready(Ok(held)) = poll() else { panic!("there is space") };
+        assert_eq!(used(&budget), (30, 30));
+        drop(held);
+        assert_eq!(used(&budget), (0, 0));
+        whole.close();
+        assert_eq!(budget.take(1).await.err(), Some(NoRoom::Closed));
+        assert_eq!(used(&budget), (0, 0));
+    }
+
+    #[test]
+    fn space_is_of_the_budget_that_it_was_taken_from() {
+        let (whole, first) = budget();
+        let second = Budget::new(whole.clone(), Some(60));
+        let held = first.try_take(1).unwrap();
+        assert!(held.is_of(&first) && held.is_of(&first.clone()) && !held.is_of(&second));
+        let without = [Budget::new(whole.clone(), None), Budget::new(whole, None)];
+        assert!(without[0].try_take(1).unwrap().is_of(&without[1]), "all of them are the whole");
+    }
+}
