@@ -13,8 +13,8 @@ use rskafka_producer::{Context, Error, Message, Producer, ProducerConfig, SaslCo
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::faults::{LATE, SECOND, ctx};
 use crate::logging::Lines;
+use crate::support::{LATE, SECOND, ctx};
 
 /// Requests of all kinds that one producer may make in a second, whatever it is answered.
 const REQUESTS_PER_SECOND: f64 = 60.0;

@@ -12,14 +12,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const SECOND: Duration = Duration::from_secs(1);
-
-/// A clock may be a little late; that is what deadlines allow.
-const LATE: Duration = Duration::from_millis(250);
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
+use crate::support::{LATE, SECOND, ctx};
 
 async fn connect(brokers: &[&str], limit: Duration) -> (Result<Producer, Error>, Duration) {
     let started = Instant::now();

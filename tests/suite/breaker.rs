@@ -4,18 +4,13 @@ use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use rskafka_producer::{
-    BreakerState, CircuitBreakerConfig, Context, ErrorCode, ErrorKind, Fate, Health, HealthCheck, Message,
+    BreakerState, CircuitBreakerConfig, ErrorCode, ErrorKind, Fate, Health, HealthCheck, Message,
     OpenCircuit, Producer, ProducerConfig,
 };
 use tokio::time::Instant;
 
 use crate::logging::Lines;
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
+use crate::support::{SECOND, ctx};
 
 fn to(partition: i32) -> Message {
     Message::new("v").to("t").partition(partition)

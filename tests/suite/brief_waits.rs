@@ -6,7 +6,7 @@ use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use rskafka_producer::{BufferConfig, Context, Message, Producer, ProducerConfig, TimeoutConfig};
 use tokio::time::{Instant, timeout};
 
-use crate::faults::{SECOND, ctx};
+use crate::support::{SECOND, ctx};
 
 const BRIEF: Duration = Duration::from_millis(50);
 

@@ -3,13 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use kafka_testbed::StoredRecord;
 use rskafka_producer::{
-    BatchConfig, Compression, Context, EngineKind, ErrorCode, ErrorKind, Fate, Message, Producer,
-    ProducerConfig,
+    BatchConfig, Compression, EngineKind, ErrorCode, ErrorKind, Fate, Message, Producer, ProducerConfig,
 };
 
 use crate::cluster::Cluster;
+use crate::support::{assert_numbers_in_order, minute};
 
 /// A case runs against a cluster with an engine, on topics with its own prefix.
 pub(crate) type Case = for<'a> fn(Run<'a>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -37,17 +36,12 @@ impl Run<'_> {
     }
 
     async fn producer(&self, config: ProducerConfig) -> Producer {
-        Producer::connect(&limit(), config).await.unwrap()
+        Producer::connect(&minute(), config).await.unwrap()
     }
 
     fn by_messenger(&self) -> bool {
         self.engine == EngineKind::Messenger
     }
-}
-
-/// Long enough for a real cluster on a busy machine; no case waits for it to pass.
-fn limit() -> Context {
-    Context::timeout(Duration::from_secs(60))
 }
 
 macro_rules! cases {
@@ -87,7 +81,7 @@ cases! {
 async fn an_acknowledged_message_is_stored_where_its_delivery_says(run: Run<'_>) {
     let topic = run.new_topic("one", 3).await;
     let producer = run.producer(run.config().topic(&topic)).await;
-    let delivery = producer.send_message(&limit(), "key", "value").await.unwrap();
+    let delivery = producer.send_message(&minute(), "key", "value").await.unwrap();
     assert_eq!((delivery.topic(), delivery.attempts()), (topic.as_str(), 1));
     let stored = run.cluster.read(&topic).await;
     assert_eq!(stored.len(), 1);
@@ -95,7 +89,7 @@ async fn an_acknowledged_message_is_stored_where_its_delivery_says(run: Run<'_>)
     assert_eq!(Some(stored[0].offset), delivery.offset());
     assert_eq!(stored[0].timestamp, delivery.timestamp());
     assert_eq!(stored[0].value.as_deref(), Some(&b"value"[..]));
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn keys_choose_the_partition_that_java_would_choose(run: Run<'_>) {
@@ -104,10 +98,10 @@ async fn keys_choose_the_partition_that_java_would_choose(run: Run<'_>) {
     // From the Java client's own hash, over three partitions.
     for (key, partition) in [("", 0), ("1", 0), ("2", 2), ("a", 1), ("foo", 2), ("kafka", 1), ("order-42", 0)]
     {
-        let delivery = producer.send_message(&limit(), key, "v").await.unwrap();
+        let delivery = producer.send_message(&minute(), key, "v").await.unwrap();
         assert_eq!(delivery.partition(), partition, "{key:?}");
     }
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn contents_survive_unchanged(run: Run<'_>) {
@@ -129,7 +123,7 @@ async fn contents_survive_unchanged(run: Run<'_>) {
         );
     }
     for message in &messages {
-        producer.send(&limit(), message.clone()).await.unwrap();
+        producer.send(&minute(), message.clone()).await.unwrap();
     }
     let stored = run.cluster.read(&topic).await;
     assert_eq!(stored.len(), messages.len());
@@ -143,7 +137,7 @@ async fn contents_survive_unchanged(run: Run<'_>) {
             None => assert!((now_ms() as i64 - stored.timestamp).abs() < 60_000),
         }
     }
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn each_partition_keeps_the_order_of_acceptance(run: Run<'_>) {
@@ -152,29 +146,14 @@ async fn each_partition_keeps_the_order_of_acceptance(run: Run<'_>) {
     let mut receipts = Vec::new();
     for n in 0..3_000u32 {
         let message = Message::new(n.to_string()).partition((n % 3) as i32);
-        receipts.push(producer.enqueue(&limit(), message).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), message).await.unwrap());
     }
     for (n, receipt) in receipts.into_iter().enumerate() {
         let delivery = receipt.await.unwrap();
         assert_eq!((delivery.partition(), delivery.offset()), ((n % 3) as i32, Some(n as i64 / 3)));
     }
     assert_numbers_in_order(&run.cluster.read(&topic).await, 3_000);
-    producer.close(&limit()).await.unwrap();
-}
-
-/// Values are numbers; each partition has its own in ascending order, and none is missing or double.
-pub(crate) fn assert_numbers_in_order(stored: &[StoredRecord], expected: usize) {
-    let mut last = std::collections::HashMap::new();
-    for record in stored {
-        let number: u32 = std::str::from_utf8(record.value.as_deref().unwrap()).unwrap().parse().unwrap();
-        let before = last.insert(record.partition, number);
-        assert!(
-            before.is_none_or(|before| before < number),
-            "{before:?} before {number} in {}",
-            record.partition
-        );
-    }
-    assert_eq!(stored.len(), expected);
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn messages_go_to_their_own_topics(run: Run<'_>) {
@@ -183,12 +162,12 @@ async fn messages_go_to_their_own_topics(run: Run<'_>) {
     for n in 0..20 {
         let message = Message::new(format!("{n}"));
         let message = if n % 2 == 0 { message } else { message.to(two.as_str()) };
-        producer.send(&limit(), message).await.unwrap();
+        producer.send(&minute(), message).await.unwrap();
     }
     for topic in [&one, &two] {
         assert_eq!(run.cluster.read(topic).await.len(), 10, "{topic}");
     }
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn every_codec_is_read_back(run: Run<'_>) {
@@ -205,11 +184,11 @@ async fn every_codec_is_read_back(run: Run<'_>) {
         let noise: Vec<u8> = (0..4_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let mut receipts = Vec::new();
         for n in 0..500 {
-            receipts.push(producer.enqueue(&limit(), Message::new(format!("{n}{text}"))).await.unwrap());
+            receipts.push(producer.enqueue(&minute(), Message::new(format!("{n}{text}"))).await.unwrap());
         }
-        producer.flush(&limit()).await.unwrap();
+        producer.flush(&minute()).await.unwrap();
         // Does not shrink, and goes as it is.
-        receipts.push(producer.enqueue(&limit(), Message::new(noise.clone())).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), Message::new(noise.clone())).await.unwrap());
         for receipt in receipts {
             receipt.await.unwrap();
         }
@@ -219,7 +198,7 @@ async fn every_codec_is_read_back(run: Run<'_>) {
             assert_eq!(record.value, Some(Bytes::from(format!("{n}{text}"))), "{codec}");
         }
         assert_eq!(stored[500].value, Some(Bytes::from(noise)), "{codec}");
-        producer.close(&limit()).await.unwrap();
+        producer.close(&minute()).await.unwrap();
     }
 }
 
@@ -229,32 +208,32 @@ async fn flush_settles_everything_accepted_before_it(run: Run<'_>) {
     let producer = run.producer(run.config().topic(&topic).batch(batch)).await;
     let mut receipts = Vec::new();
     for n in 0..100 {
-        receipts.push(producer.enqueue(&limit(), Message::new(n.to_string())).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), Message::new(n.to_string())).await.unwrap());
     }
-    producer.flush(&limit()).await.unwrap();
+    producer.flush(&minute()).await.unwrap();
     for receipt in receipts {
         // Settled already: no further wait is needed.
         futures_util::FutureExt::now_or_never(receipt).expect("settled").unwrap();
     }
     assert_eq!(run.cluster.read(&topic).await.len(), 100);
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn close_delivers_what_was_accepted_and_refuses_the_rest(run: Run<'_>) {
     let topic = run.new_topic("close", 2).await;
     let producer = run.producer(run.config().topic(&topic)).await;
     for n in 0..200 {
-        drop(producer.enqueue(&limit(), Message::new(n.to_string())).await.unwrap());
+        drop(producer.enqueue(&minute(), Message::new(n.to_string())).await.unwrap());
     }
     let other = producer.clone();
-    let (first, second) = tokio::join!(producer.close(&limit()), other.close(&limit()));
+    let (first, second) = tokio::join!(producer.close(&minute()), other.close(&minute()));
     first.unwrap();
     second.unwrap();
-    let refused = producer.send_message(&limit(), "k", "late").await.unwrap_err();
+    let refused = producer.send_message(&minute(), "k", "late").await.unwrap_err();
     assert_eq!((refused.kind(), refused.fate()), (ErrorKind::Closed, Fate::NotPersisted));
     assert_eq!(refused.into_message().unwrap().value.as_deref(), Some(&b"late"[..]));
     assert_eq!(run.cluster.read(&topic).await.len(), 200);
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn a_message_too_large_for_the_broker_fails_alone(run: Run<'_>) {
@@ -266,7 +245,7 @@ async fn a_message_too_large_for_the_broker_fails_alone(run: Run<'_>) {
     for n in 0..50 {
         let size = if n == 20 { 5_000 } else { 300 };
         let value = format!("{n:>size$}");
-        receipts.push(producer.enqueue(&limit(), Message::new(value)).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), Message::new(value)).await.unwrap());
     }
     for (n, receipt) in receipts.into_iter().enumerate() {
         match receipt.await {
@@ -286,18 +265,18 @@ async fn a_message_too_large_for_the_broker_fails_alone(run: Run<'_>) {
         .map(|r| std::str::from_utf8(r.value.as_deref().unwrap()).unwrap().trim().parse().unwrap())
         .collect();
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn an_unknown_topic_is_an_error_and_is_not_created(run: Run<'_>) {
     let topic = run.topic("tpyo");
     let producer = run.producer(run.config()).await;
-    let error = producer.send(&limit(), Message::new("v").to(topic.as_str())).await.unwrap_err();
+    let error = producer.send(&minute(), Message::new("v").to(topic.as_str())).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), (ErrorCode::SendFailed, ErrorKind::UnknownTopic));
     assert_eq!(error.fate(), Fate::NotPersisted);
     assert!(error.to_string().contains(&topic), "{error}");
     assert!(!run.cluster.has_topic(&topic).await, "a typo creates nothing");
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn an_explicit_partition_is_obeyed_and_checked(run: Run<'_>) {
@@ -305,14 +284,14 @@ async fn an_explicit_partition_is_obeyed_and_checked(run: Run<'_>) {
     let producer = run.producer(run.config().topic(&topic)).await;
     for partition in [2, 0, 1] {
         let delivery =
-            producer.send(&limit(), Message::new("v").key("k").partition(partition)).await.unwrap();
+            producer.send(&minute(), Message::new("v").key("k").partition(partition)).await.unwrap();
         assert_eq!(delivery.partition(), partition);
     }
     for partition in [3, -1, i32::MAX] {
-        let error = producer.send(&limit(), Message::new("v").partition(partition)).await.unwrap_err();
+        let error = producer.send(&minute(), Message::new("v").partition(partition)).await.unwrap_err();
         assert_eq!((error.kind(), error.fate()), (ErrorKind::UnknownPartition, Fate::NotPersisted));
     }
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn a_broker_that_sets_the_time_is_believed(run: Run<'_>) {
@@ -324,10 +303,10 @@ async fn a_broker_that_sets_the_time_is_believed(run: Run<'_>) {
     run.cluster.create_topic(&topic, 1, &[("message.timestamp.type", "LogAppendTime")]).await;
     let producer = run.producer(run.config().topic(&topic)).await;
     let an_hour_ago = SystemTime::now() - Duration::from_secs(3_600);
-    let delivery = producer.send(&limit(), Message::new("v").timestamp(an_hour_ago)).await.unwrap();
+    let delivery = producer.send(&minute(), Message::new("v").timestamp(an_hour_ago)).await.unwrap();
     assert!((delivery.timestamp() - now_ms() as i64).abs() < 60_000);
     assert_eq!(run.cluster.read(&topic).await[0].timestamp, delivery.timestamp());
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn a_compacted_topic_refuses_only_messages_without_a_key(run: Run<'_>) {
@@ -342,7 +321,7 @@ async fn a_compacted_topic_refuses_only_messages_without_a_key(run: Run<'_>) {
     for n in 0..30 {
         let message = Message::new(n.to_string());
         let message = if n % 10 == 5 { message } else { message.key(n.to_string()) };
-        receipts.push(producer.enqueue(&limit(), message).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), message).await.unwrap());
     }
     for (n, receipt) in receipts.into_iter().enumerate() {
         match receipt.await {
@@ -355,17 +334,17 @@ async fn a_compacted_topic_refuses_only_messages_without_a_key(run: Run<'_>) {
         }
     }
     assert_numbers_in_order(&run.cluster.read(&topic).await, 27);
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 async fn a_producer_that_delivers_is_healthy(run: Run<'_>) {
     let topic = run.new_topic("health", 1).await;
     let producer = run.producer(run.config().topic(&topic)).await;
-    producer.health(&limit()).await.unwrap();
-    producer.send_message(&limit(), "k", "v").await.unwrap();
-    producer.health(&limit()).await.unwrap();
-    producer.close(&limit()).await.unwrap();
-    let error = producer.health(&limit()).await.unwrap_err();
+    producer.health(&minute()).await.unwrap();
+    producer.send_message(&minute(), "k", "v").await.unwrap();
+    producer.health(&minute()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
+    let error = producer.health(&minute()).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), (ErrorCode::BrokersUnavailable, ErrorKind::Closed));
 }
 

@@ -6,8 +6,9 @@ use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use rskafka_producer::{Context, Message, Producer, ProducerConfig, TimeoutConfig};
 use tokio::time::Instant;
 
+use crate::support::LATE;
+
 const LIMIT: Duration = Duration::from_secs(2);
-const LATE: Duration = Duration::from_millis(250);
 
 /// What a cluster can do to a call, by name.
 type Trouble = (&'static str, fn(&FakeCluster));

@@ -8,8 +8,7 @@ use rskafka_producer::{
     BatchConfig, Context, ErrorKind, Fate, Message, Producer, ProducerConfig, TimeoutConfig,
 };
 
-use crate::conformance::assert_numbers_in_order;
-use crate::schedules::seeds;
+use crate::support::{assert_numbers_in_order, seeds};
 
 fn ctx() -> Context {
     Context::timeout(Duration::from_secs(600))

@@ -1,13 +1,9 @@
 //! What must cost nothing, or be asked only once.
 
-use std::time::Duration;
-
 use kafka_testbed::{Api, FakeCluster, Fault, FaultProxy, Rule};
-use rskafka_producer::{Acks, BatchConfig, Compression, Context, Message, Producer, ProducerConfig};
+use rskafka_producer::{Acks, BatchConfig, Compression, Message, Producer, ProducerConfig};
 
-fn ctx() -> Context {
-    Context::timeout(Duration::from_secs(60))
-}
+use crate::support::minute;
 
 /// Bytes that a broker sends until a first message is stored, on a cluster with so many other topics.
 async fn bytes_until_stored(others: usize) -> u64 {
@@ -18,8 +14,8 @@ async fn bytes_until_stored(others: usize) -> u64 {
     // What is asked of the bootstrap list passes the proxy: versions and metadata.
     let proxy = FaultProxy::start(cluster.address(0)).await.unwrap();
     let config = ProducerConfig::new([proxy.address().to_string()]).topic("t");
-    let producer = Producer::connect(&ctx(), config).await.unwrap();
-    producer.send(&ctx(), Message::new("v")).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    producer.send(&minute(), Message::new("v")).await.unwrap();
     proxy.traffic().down
 }
 
@@ -34,17 +30,17 @@ async fn ten_thousand_topics_that_are_not_used_cost_nothing() {
 async fn twelve_partitions_that_lost_their_leader_ask_for_it_once() {
     let cluster = FakeCluster::with_topic("t", 12).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
-    let producer = Producer::connect(&ctx(), config).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
     // Makes every partition known to the broker, so that all of them are sent at once afterwards.
     for partition in 0..12 {
-        producer.send(&ctx(), Message::new("v").partition(partition)).await.unwrap();
+        producer.send(&minute(), Message::new("v").partition(partition)).await.unwrap();
     }
     let asked = cluster.requests(Api::Metadata);
     // Not the leader, says the first request, of all its partitions.
     cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(6));
     let mut receipts = Vec::new();
     for partition in 0..12 {
-        receipts.push(producer.enqueue(&ctx(), Message::new("v").partition(partition)).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), Message::new("v").partition(partition)).await.unwrap());
     }
     for receipt in receipts {
         receipt.await.unwrap();
@@ -57,10 +53,10 @@ async fn with_a_batch_size_of_nothing_each_message_gets_its_own_batch() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
     let producer =
-        Producer::connect(&ctx(), config.batch(BatchConfig::default().max_bytes(0))).await.unwrap();
+        Producer::connect(&minute(), config.batch(BatchConfig::default().max_bytes(0))).await.unwrap();
     let mut receipts = Vec::new();
     for n in 0..20 {
-        receipts.push(producer.enqueue(&ctx(), Message::new(n.to_string())).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), Message::new(n.to_string())).await.unwrap());
     }
     for (n, receipt) in receipts.into_iter().enumerate() {
         assert_eq!(receipt.await.unwrap().offset(), Some(n as i64));
@@ -73,8 +69,8 @@ async fn with_a_batch_size_of_nothing_each_message_gets_its_own_batch() {
 async fn with_acks_of_the_leader_that_is_what_the_request_asks_for_and_no_sequence_is_claimed() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t").acks(Acks::Leader);
-    let producer = Producer::connect(&ctx(), config).await.unwrap();
-    assert_eq!(producer.send(&ctx(), Message::new("v")).await.unwrap().offset(), Some(0));
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    assert_eq!(producer.send(&minute(), Message::new("v")).await.unwrap().offset(), Some(0));
     let seen = cluster.seen();
     let produced: Vec<_> = seen.iter().filter(|request| request.api == Api::Produce).collect();
     assert_eq!(produced.len(), 1);
@@ -92,12 +88,12 @@ async fn a_batch_that_does_not_shrink_goes_uncompressed() {
         if config.validate().is_err() {
             continue;
         }
-        let producer = Producer::connect(&ctx(), config).await.unwrap();
+        let producer = Producer::connect(&minute(), config).await.unwrap();
         let mut random = fastrand::Rng::with_seed(7);
         let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(4_000).collect();
         let again = "again ".repeat(1_000);
-        producer.send(&ctx(), Message::new(noise.clone())).await.unwrap();
-        producer.send(&ctx(), Message::new(again.clone())).await.unwrap();
+        producer.send(&minute(), Message::new(noise.clone())).await.unwrap();
+        producer.send(&minute(), Message::new(again.clone())).await.unwrap();
         let codecs: Vec<_> = cluster.batches("t", 0).iter().map(|batch| batch.codec).collect();
         let index = Compression::ALL.iter().position(|c| *c == codec).unwrap() as i16;
         assert_eq!(codecs, [0, index], "{codec}");

@@ -11,14 +11,11 @@ use rskafka_producer::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::support::{SECOND, ctx};
+
 const SECRET: &str = "s3cret";
 /// Longest line that `fn main() -> Result<()>` may print.
 const LONGEST: usize = 700;
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
 
 fn chain(error: &Error) -> Vec<String> {
     let mut texts = vec![error.to_string()];

@@ -11,17 +11,8 @@ use rskafka_producer::{
 };
 use tokio::time::Instant;
 
-use crate::conformance::assert_numbers_in_order;
 use crate::logging::Lines;
-use crate::schedules::seeds;
-
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
-/// What a deadline may be missed by.
-pub(crate) const LATE: Duration = Duration::from_millis(250);
-
-pub(crate) fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
+use crate::support::{LATE, SECOND, assert_numbers_in_order, ctx, seeds};
 
 pub(crate) async fn producer(config: ProducerConfig) -> Producer {
     Producer::connect(&ctx(30 * SECOND), config).await.unwrap()

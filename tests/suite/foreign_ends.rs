@@ -16,7 +16,7 @@ use rskafka_producer::{
 };
 use tokio_util::sync::CancellationToken;
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::support::SECOND;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Does {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use kafka_testbed::{FakeCluster, FaultProxy};
 
-use crate::conformance::assert_numbers_in_order;
+use crate::support::assert_numbers_in_order;
 
 /// The example `lambda_handler`, fed with one event per line.
 struct Function {

@@ -8,16 +8,10 @@ use rskafka_producer::{Acks, Context, ErrorKind, Message, Producer, ProducerConf
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::{Slowness, turn};
-use crate::conformance::assert_numbers_in_order;
+use crate::support::{MS, SECOND, assert_numbers_in_order, minute};
 
-const SECOND: Duration = Duration::from_secs(1);
-const MS: Duration = Duration::from_millis(1);
 /// When another leader exists after the old one fell silent.
 const ELECTION: Duration = Duration::from_secs(3);
-
-fn limit() -> Context {
-    Context::timeout(60 * SECOND)
-}
 
 fn background() -> Context {
     Context::background()
@@ -301,7 +295,7 @@ async fn a_real_leader_that_is_frozen_or_killed_costs_its_election_and_little_mo
     let cluster = JvmCluster::builder().nodes(3).config("replica.fetch.backoff.ms", "50");
     let mut cluster = cluster.config("replica.fetch.wait.max.ms", "50").start().await.unwrap();
     cluster.create_topic("t", 3, &[]).await.unwrap();
-    let producer = Producer::connect(&limit(), ProducerConfig::new(cluster.bootstrap())).await.unwrap();
+    let producer = Producer::connect(&minute(), ProducerConfig::new(cluster.bootstrap())).await.unwrap();
     let mut sent = 0;
     for (what, more) in [("frozen", SECOND), ("killed", SECOND / 2)] {
         let stop = AtomicBool::new(false);
@@ -335,7 +329,7 @@ async fn a_real_leader_that_is_frozen_or_killed_costs_its_election_and_little_mo
         );
         assert!(longest <= election + more, "{what}: {longest:?}, election {election:?}");
     }
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
     let stored = cluster.read_fast("t").await.unwrap();
     assert_eq!(stored.len(), 3 * sent, "nothing is lost, nothing is stored twice");
 }

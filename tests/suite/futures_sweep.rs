@@ -13,7 +13,7 @@ use rskafka_producer::{
 };
 use tokio::time::Instant;
 
-use crate::faults::{LATE, SECOND, ctx};
+use crate::support::{LATE, SECOND, ctx};
 
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Make = fn(Producer, ProducerConfig) -> Call;

@@ -1,7 +1,5 @@
 //! What a producer says of its health, as its brokers come and go.
 
-use std::time::Duration;
-
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use rskafka_producer::{
     Context, ErrorCode, Health, HealthCheck, HealthKind, HealthRegistry, Message, Producer, ProducerConfig,
@@ -10,11 +8,7 @@ use rskafka_producer::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
+use crate::support::{SECOND, ctx};
 
 async fn producer(cluster: &FakeCluster) -> Producer {
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t");

@@ -10,26 +10,19 @@ use rskafka_producer::{
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::turn;
-use crate::conformance::assert_numbers_in_order;
 use crate::logging::Lines;
-
-const SECOND: Duration = Duration::from_secs(1);
-const MS: Duration = Duration::from_millis(1);
-
-fn limit() -> Context {
-    Context::timeout(60 * SECOND)
-}
+use crate::support::{MS, SECOND, assert_numbers_in_order, minute};
 
 fn config(cluster: &FakeCluster) -> ProducerConfig {
     ProducerConfig::new(cluster.bootstrap()).topic("t")
 }
 
 async fn producer(config: ProducerConfig) -> Producer {
-    Producer::connect(&limit(), config).await.unwrap()
+    Producer::connect(&minute(), config).await.unwrap()
 }
 
 async fn send(producer: &Producer, n: usize) -> Result<Option<i64>, Error> {
-    producer.send(&limit(), Message::new(n.to_string()).partition(0)).await.map(|delivery| delivery.offset())
+    producer.send(&minute(), Message::new(n.to_string()).partition(0)).await.map(|delivery| delivery.offset())
 }
 
 fn events(lines: &Lines, name: &str) -> Vec<serde_json::Value> {
@@ -53,7 +46,7 @@ async fn used_by_others(brokers: usize, producers: usize) -> FakeCluster {
         for n in 0..10 {
             send(&producer, 1_000_000 + other * 10 + n).await.unwrap();
         }
-        producer.close(&limit()).await.unwrap();
+        producer.close(&minute()).await.unwrap();
     }
     cluster
 }
@@ -95,9 +88,9 @@ async fn a_message_in_flight_when_the_cluster_is_exchanged_is_stored_there_or_fa
     let producer = producer(config(&cluster)).await;
     send(&producer, 0).await.unwrap();
     cluster.inject(Rule::on(Api::Produce), Fault::Silence.after_apply());
-    let in_flight = producer.enqueue(&limit(), Message::new("1").partition(0)).await.unwrap();
+    let in_flight = producer.enqueue(&minute(), Message::new("1").partition(0)).await.unwrap();
     cluster.wait_until(|cluster| cluster.high_watermark("t", 0) == Some(2)).await;
-    let waiting = producer.enqueue(&limit(), Message::new("2").partition(0)).await.unwrap();
+    let waiting = producer.enqueue(&minute(), Message::new("2").partition(0)).await.unwrap();
     cluster.exchange(&other);
     let error = in_flight.await.unwrap_err();
     assert_eq!(error.fate(), Fate::PossiblyPersisted, "it is in the log of the former cluster: {error}");
@@ -173,7 +166,7 @@ async fn close_ends_in_time_while_the_cluster_is_exchanged() {
     cluster.inject(Rule::on(Api::Produce).times(2), Fault::Delay(100 * MS).after_apply());
     let mut receipts = Vec::new();
     for n in 1..20 {
-        receipts.push(producer.enqueue(&limit(), Message::new(n.to_string()).partition(0)).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), Message::new(n.to_string()).partition(0)).await.unwrap());
     }
     sleep(MS).await;
     let closing = tokio::spawn({
@@ -249,12 +242,12 @@ async fn brokers_that_exchange_their_addresses_get_what_they_lead() {
     let cluster = FakeCluster::builder().brokers(2).topic("t", 2).start().await.unwrap();
     let producer = producer(config(&cluster)).await;
     for partition in 0..2 {
-        producer.send(&limit(), Message::new("0").partition(partition)).await.unwrap();
+        producer.send(&minute(), Message::new("0").partition(partition)).await.unwrap();
     }
     cluster.exchange_addresses(0, 1);
     for n in 1..20 {
         for partition in 0..2 {
-            producer.send(&limit(), Message::new(n.to_string()).partition(partition)).await.unwrap();
+            producer.send(&minute(), Message::new(n.to_string()).partition(partition)).await.unwrap();
         }
     }
     assert_numbers_in_order(&cluster.all_records("t"), 40);
@@ -300,7 +293,7 @@ async fn a_topic_that_is_created_again_under_load_keeps_its_order() {
         let mut receipts = Vec::new();
         for n in 0..200 {
             receipts
-                .push(producer.enqueue(&limit(), Message::new(n.to_string()).partition(0)).await.unwrap());
+                .push(producer.enqueue(&minute(), Message::new(n.to_string()).partition(0)).await.unwrap());
             if n == 100 {
                 assert!(cluster.delete_topic("t"));
             }
@@ -336,7 +329,7 @@ async fn metadata_is_read_in_every_version_that_a_broker_may_offer() {
         let everywhere = async |n: usize| {
             for partition in 0..3 {
                 let message = Message::new(n.to_string()).partition(partition);
-                producer.send(&limit(), message).await.unwrap();
+                producer.send(&minute(), message).await.unwrap();
             }
             sleep(2 * SECOND).await;
         };
@@ -364,7 +357,7 @@ async fn created_again_under_load(cluster: &JvmCluster, producer: &Producer, rou
         let mut sends = Vec::new();
         for n in 0..400 {
             let message = Message::new(n.to_string()).to(topic.as_str()).partition(0);
-            sends.push(producer.enqueue(&limit(), message).await.unwrap());
+            sends.push(producer.enqueue(&minute(), message).await.unwrap());
             sleep(MS).await;
         }
         let (mut acked, mut failed) = (Vec::new(), 0);
@@ -420,7 +413,7 @@ async fn real_topics_that_are_created_again_under_load_keep_their_order() {
         }
     }
     eprintln!("60 topics created again: {acknowledged} messages acknowledged, {failed} failed");
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,13 +14,7 @@ use rskafka_producer::{
 };
 use tokio::time::Instant;
 
-use crate::conformance::assert_numbers_in_order;
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn ctx() -> Context {
-    Context::timeout(60 * SECOND)
-}
+use crate::support::{SECOND, assert_numbers_in_order, minute};
 
 async fn cluster(sasl: Sasl) -> FakeCluster {
     let cluster = FakeCluster::builder().brokers(1).sasl(sasl).start().await.unwrap();
@@ -50,7 +44,7 @@ async fn a_password_that_ends_in_a_line_break_is_refused_with_a_hint() {
     let cluster = cluster(Sasl::new(&Mechanism::ALL)).await;
     for (password, hint) in [(format!("{PASSWORD}\n"), true), (format!("{PASSWORD}x"), false)] {
         for sasl in [SaslConfig::plain(USER, &*password), SaslConfig::scram_sha_256(USER, &*password)] {
-            let error = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap_err();
+            let error = Producer::connect(&minute(), config(&cluster, sasl)).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
             assert_eq!(error.to_string().contains("ends in white space"), hint, "{error}");
             assert!(!error.to_string().contains(PASSWORD), "{error}");
@@ -65,11 +59,11 @@ async fn a_session_is_renewed_before_it_ends_with_requests_in_flight_and_in_orde
         let cluster = cluster(Sasl::new(&Mechanism::ALL).session_lifetime(10 * SECOND)).await;
         // Slow enough that a login always meets requests in flight.
         cluster.inject(Rule::on(Api::Produce).always(), Fault::Delay(Duration::from_millis(300)));
-        let producer = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap();
+        let producer = Producer::connect(&minute(), config(&cluster, sasl)).await.unwrap();
         let started = Instant::now();
         let mut receipts = Vec::new();
         while started.elapsed() < 60 * SECOND {
-            receipts.push(producer.enqueue(&ctx(), number(receipts.len())).await.unwrap());
+            receipts.push(producer.enqueue(&minute(), number(receipts.len())).await.unwrap());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let sent = receipts.len();
@@ -88,11 +82,11 @@ async fn a_session_is_renewed_before_it_ends_with_requests_in_flight_and_in_orde
 async fn an_idle_producer_lets_its_session_end_and_renews_it_at_the_next_message() {
     let cluster = cluster(Sasl::new(&Mechanism::ALL).session_lifetime(60 * SECOND)).await;
     let sasl = SaslConfig::scram_sha_256(USER, PASSWORD);
-    let producer = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap();
-    producer.send(&ctx(), number(0)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster, sasl)).await.unwrap();
+    producer.send(&minute(), number(0)).await.unwrap();
     tokio::time::sleep(100 * SECOND).await;
     assert_eq!(cluster.authentications().repeated, 0, "nothing wakes an idle producer");
-    assert_eq!(producer.send(&ctx(), number(1)).await.unwrap().attempts(), 1);
+    assert_eq!(producer.send(&minute(), number(1)).await.unwrap().attempts(), 1);
     assert_eq!(cluster.authentications().repeated, 1);
     assert_eq!(cluster.connections_accepted(0), 1);
 }
@@ -104,12 +98,12 @@ async fn a_session_that_ended_while_the_process_was_frozen_is_renewed_first() {
     let wall = slept.clone();
     let config = config(&cluster, SaslConfig::plain(USER, PASSWORD))
         .wall_clock(move || SystemTime::now() + Duration::from_secs(wall.load(Relaxed)));
-    let producer = Producer::connect(&ctx(), config).await.unwrap();
-    producer.send(&ctx(), number(0)).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    producer.send(&minute(), number(0)).await.unwrap();
     // Past the session, not past `timeouts.idle`.
     slept.store(100, Relaxed);
     tokio::time::advance(2 * SECOND).await;
-    producer.send(&ctx(), number(1)).await.unwrap();
+    producer.send(&minute(), number(1)).await.unwrap();
     assert_eq!(cluster.authentications().repeated, 1);
 }
 
@@ -120,7 +114,7 @@ async fn a_wrong_password_is_reported_at_once_and_tried_at_most_every_five_secon
     let started = Instant::now();
     let mut tries = 0;
     while started.elapsed() < Duration::from_millis(4_900) {
-        let error = producer.send(&ctx(), number(0)).await.unwrap_err();
+        let error = producer.send(&minute(), number(0)).await.unwrap_err();
         assert_eq!(
             (error.code(), error.kind()),
             (ErrorCode::SendFailed, ErrorKind::Authentication),
@@ -165,16 +159,16 @@ async fn a_rotated_password_is_used_by_the_next_login() {
     let vault = Arc::new(Vault::default());
     "old".clone_into(&mut vault.password.lock());
     let sasl = SaslConfig::password(SaslMechanism::ScramSha256, FromVault(vault.clone()));
-    let producer = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap();
-    producer.send(&ctx(), number(0)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster, sasl)).await.unwrap();
+    producer.send(&minute(), number(0)).await.unwrap();
     cluster.set_sasl(known("new"));
     "new".clone_into(&mut vault.password.lock());
     // The session stands; its renewal takes the new password, as does a new connection.
-    producer.send(&ctx(), number(1)).await.unwrap();
+    producer.send(&minute(), number(1)).await.unwrap();
     tokio::time::sleep(55 * SECOND).await;
-    producer.send(&ctx(), number(2)).await.unwrap();
+    producer.send(&minute(), number(2)).await.unwrap();
     cluster.cut_connections(0);
-    producer.send(&ctx(), number(3)).await.unwrap();
+    producer.send(&minute(), number(3)).await.unwrap();
     assert_eq!(vault.asked.load(Relaxed), 3);
     assert_eq!(cluster.authentications().failed, 0);
     assert_numbers_in_order(&cluster.all_records("t"), 4);
@@ -185,11 +179,11 @@ async fn a_renewal_that_is_refused_fails_what_waited_for_it_and_nothing_that_was
     let known = |password| Sasl::new(&Mechanism::ALL).user("bob", password).session_lifetime(60 * SECOND);
     let cluster = cluster(known("old")).await;
     let sasl = SaslConfig::plain("bob", "old");
-    let producer = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap();
-    producer.send(&ctx(), number(0)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster, sasl)).await.unwrap();
+    producer.send(&minute(), number(0)).await.unwrap();
     cluster.set_sasl(known("new"));
     tokio::time::sleep(55 * SECOND).await;
-    let error = producer.send(&ctx(), number(1)).await.unwrap_err();
+    let error = producer.send(&minute(), number(1)).await.unwrap_err();
     assert_eq!((error.kind(), error.fate()), (ErrorKind::Authentication, Fate::NotPersisted), "{error:?}");
     assert_numbers_in_order(&cluster.all_records("t"), 1);
 }
@@ -210,8 +204,8 @@ async fn a_provider_that_fails_is_asked_again_and_its_words_are_the_source() {
     let mut causes = std::iter::successors(std::error::Error::source(&error), |e| e.source());
     assert!(causes.any(|cause| cause.to_string() == "the vault is sealed"), "{error:?}");
     "pw".clone_into(&mut vault.password.lock());
-    let producer = Producer::connect(&ctx(), config).await.unwrap();
-    producer.send(&ctx(), number(0)).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    producer.send(&minute(), number(0)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,7 +216,7 @@ async fn a_login_that_breaks_or_hangs_is_tried_again() {
             cluster.inject(Rule::on(api), fault.clone());
             let sasl = SaslConfig::scram_sha_256(USER, PASSWORD);
             let producer = Producer::new(config(&cluster, sasl).serverless()).unwrap();
-            let sent = producer.send(&ctx(), number(0)).await;
+            let sent = producer.send(&minute(), number(0)).await;
             assert!(sent.is_ok(), "{fault:?} at {api:?}: {sent:?}");
             assert_numbers_in_order(&cluster.all_records("t"), 1);
         }
@@ -233,14 +227,14 @@ async fn a_login_that_breaks_or_hangs_is_tried_again() {
 async fn a_caller_that_goes_away_during_a_renewal_disturbs_nobody() {
     let cluster = cluster(Sasl::new(&Mechanism::ALL).session_lifetime(60 * SECOND)).await;
     let sasl = SaslConfig::scram_sha_256(USER, PASSWORD);
-    let producer = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap();
-    producer.send(&ctx(), number(0)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster, sasl)).await.unwrap();
+    producer.send(&minute(), number(0)).await.unwrap();
     tokio::time::sleep(55 * SECOND).await;
     cluster.inject(Rule::on(Api::SaslAuthenticate), Fault::Delay(SECOND));
     // A probe begins the renewal, and is dropped in the middle of it.
     let probe = producer.health(&Context::timeout(Duration::from_millis(100))).await;
     assert_eq!(probe.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
-    assert_eq!(producer.send(&ctx(), number(1)).await.unwrap().attempts(), 1);
+    assert_eq!(producer.send(&minute(), number(1)).await.unwrap().attempts(), 1);
     assert_eq!(cluster.connections_accepted(0), 1);
     assert_numbers_in_order(&cluster.all_records("t"), 2);
 }
@@ -278,15 +272,15 @@ async fn a_login_that_keeps_a_thread_busy_strands_no_message() {
     let cluster = cluster(Sasl::new(&Mechanism::ALL)).await;
     let blocks = Arc::new(AtomicUsize::new(0));
     let sasl = SaslConfig::password(SaslMechanism::Plain, Busy(blocks.clone()));
-    let producer = Producer::connect(&ctx(), config(&cluster, sasl)).await.unwrap();
-    producer.send(&ctx(), number(0)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster, sasl)).await.unwrap();
+    producer.send(&minute(), number(0)).await.unwrap();
     blocks.store(1, Relaxed);
     cluster.cut_connections(0);
     cluster.wait_until(|cluster| cluster.connections_open(0) == 0).await;
     let started = Instant::now();
-    producer.send(&ctx(), number(1)).await.unwrap();
-    producer.send(&ctx(), number(2)).await.unwrap();
+    producer.send(&minute(), number(1)).await.unwrap();
+    producer.send(&minute(), number(2)).await.unwrap();
     assert!(started.elapsed() < 30 * SECOND, "{:?}", started.elapsed());
     assert_numbers_in_order(&cluster.all_records("t"), 3);
-    producer.close(&ctx()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }

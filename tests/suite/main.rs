@@ -44,6 +44,7 @@ mod runtimes;
 mod schedules;
 mod sequences;
 mod settings_sweep;
+mod support;
 mod telemetry;
 mod topics_in_use;
 mod turns;

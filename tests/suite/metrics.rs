@@ -13,7 +13,7 @@ use rskafka_producer::{
     BufferConfig, Context, Message, Producer, ProducerConfig, RateLimitConfig, TelemetryConfig,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::support::SECOND;
 
 /// Keeps the last value of each gauge, the sum of everything else, and how often it was updated.
 #[derive(Clone, Default)]

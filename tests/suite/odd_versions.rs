@@ -5,7 +5,8 @@ use parking_lot::Mutex;
 use rskafka_producer::Producer;
 use tokio::time::Instant;
 
-use crate::versions::{SECOND, builder, config, ctx, deliver, says};
+use crate::support::{SECOND, minute};
+use crate::versions::{builder, config, deliver, says};
 
 /// The first answer of a connection, whatever its body.
 fn frame(body: &[u8]) -> Fault {
@@ -41,10 +42,10 @@ async fn an_odd_answer_about_versions_is_read_for_what_it_is_worth() {
     for (what, odd) in usable {
         let cluster = builder().start().await.unwrap();
         cluster.inject(Rule::on(Api::ApiVersions).always(), odd);
-        let producer = Producer::connect(&ctx(), config(&cluster)).await;
+        let producer = Producer::connect(&minute(), config(&cluster)).await;
         let producer = producer.unwrap_or_else(|error| panic!("{what}: {error}"));
         deliver(&cluster, &producer, 20).await;
-        producer.close(&ctx()).await.unwrap();
+        producer.close(&minute()).await.unwrap();
     }
     let unusable = [
         ("nothing", answer(&[]), "Produce"),
@@ -56,7 +57,7 @@ async fn an_odd_answer_about_versions_is_read_for_what_it_is_worth() {
         let cluster = builder().start().await.unwrap();
         cluster.inject(Rule::on(Api::ApiVersions).always(), odd);
         let started = Instant::now();
-        let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
+        let error = Producer::connect(&minute(), config(&cluster)).await.unwrap_err();
         assert!(error.to_string().contains(word), "{what}: {error}");
         assert!(started.elapsed() < SECOND, "{what}: {:?}", started.elapsed());
     }
@@ -73,13 +74,13 @@ async fn a_question_that_is_too_new_is_asked_again_in_version_0_whatever_follows
             (seen.api == Api::ApiVersions && seen.version > 0).then(|| frame(&JUNK[..tail]))
         });
         let started = Instant::now();
-        let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+        let producer = Producer::connect(&minute(), config(&cluster)).await.unwrap();
         deliver(&cluster, &producer, 20).await;
         assert!(started.elapsed() < SECOND);
         assert_eq!(cluster.connections_accepted(0), 1, "it is asked on the same connection");
         // One for each topic, and that of the first breath.
         assert_eq!((cluster.requests(Api::Metadata), cluster.requests(Api::InitProducerId)), (3, 1));
-        producer.close(&ctx()).await.unwrap();
+        producer.close(&minute()).await.unwrap();
     }
 }
 
@@ -97,11 +98,11 @@ async fn a_question_that_is_too_new_is_asked_again_on_a_new_connection_where_the
         spoiled.contains(&seen.connection).then_some(Fault::Disconnect)
     });
     let started = Instant::now();
-    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster)).await.unwrap();
     deliver(&cluster, &producer, 20).await;
     assert!(started.elapsed() < SECOND);
     assert_eq!(cluster.connections_accepted(0), 2);
-    producer.close(&ctx()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +113,7 @@ async fn a_broker_that_refuses_every_question_about_versions_is_an_error_at_once
         (seen.api == Api::ApiVersions).then_some(refusal)
     });
     let started = Instant::now();
-    let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
+    let error = Producer::connect(&minute(), config(&cluster)).await.unwrap_err();
     says(&error, &["ApiVersions"], "refusal");
     assert!(started.elapsed() < SECOND);
 }
@@ -122,8 +123,8 @@ async fn a_broker_that_refuses_every_question_about_versions_is_an_error_at_once
 async fn a_request_in_a_version_that_turns_out_wrong_is_not_waited_for() {
     let cluster = builder().offer(Api::Metadata, 5..=7).start().await.unwrap();
     let started = Instant::now();
-    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster)).await.unwrap();
     deliver(&cluster, &producer, 20).await;
     assert!(started.elapsed() < SECOND);
-    producer.close(&ctx()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }

@@ -9,12 +9,9 @@ use tokio::time::Instant;
 
 use crate::cluster::{Slowness, turn};
 use crate::ledger::{Ledger, Verdict};
+use crate::support::minute;
 
 const PARTITIONS: i32 = 3;
-
-fn limit() -> Context {
-    Context::timeout(Duration::from_secs(60))
-}
 
 async fn quota(engine: EngineKind, records: usize, limit_for: Duration) -> (usize, Duration) {
     let _turn = turn(1).await;
@@ -23,7 +20,7 @@ async fn quota(engine: EngineKind, records: usize, limit_for: Duration) -> (usiz
     // Kafka averages over ten seconds: the first megabyte is free, the second takes ten seconds.
     cluster.set_producer_quota(Some(100_000.0)).await.unwrap();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t").engine(engine);
-    let producer = Producer::connect(&limit(), config).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
     let started = Instant::now();
     let ctx = Context::timeout(limit_for);
     for _ in 0..records {
@@ -85,7 +82,7 @@ where
     let mut cluster = cluster.start().await.unwrap();
     cluster.create_topic("t", PARTITIONS, &[]).await.unwrap();
     let config = config(ProducerConfig::new(cluster.proxied_bootstrap()));
-    let producer = Producer::connect(&limit(), config).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
     let (ledger, stop) = (Ledger::new("t"), AtomicBool::new(false));
     let feed = async {
         let feeds = (0..PARTITIONS).map(|partition| {
@@ -103,7 +100,7 @@ where
     };
     tokio::join!(feed, trouble);
     let stats = producer.stats();
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
     let verdict = ledger.verify(&cluster.read_fast("t").await.unwrap());
     eprintln!("{name}: {verdict:?}; {} retries", stats.retries);
     assert!(verdict.is_clean(), "{verdict:?}");

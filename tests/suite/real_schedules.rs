@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use kafka_testbed::JvmCluster;
-use rskafka_producer::{BatchConfig, Context, Message, Producer, ProducerConfig};
+use rskafka_producer::{BatchConfig, Message, Producer, ProducerConfig};
 
 use crate::cluster::turn;
+use crate::support::minute;
 
 const RECORDS: usize = 120;
-
-fn limit() -> Context {
-    Context::timeout(Duration::from_secs(60))
-}
 
 /// `KAFKA_SCHEDULES` says how many, 40 without it: a thousand take five minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,13 +50,13 @@ async fn schedule(cluster: &JvmCluster, seed: u64) -> u64 {
     // Small batches, so that many are in flight at once.
     let batch = BatchConfig::default().max_bytes(1_024).linger(Duration::from_millis(1));
     let config = ProducerConfig::new(cluster.proxied_bootstrap()).topic("t").batch(batch);
-    let producer = Producer::connect(&limit(), config).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
     let node = cluster.node_ids().next().unwrap();
     let send = async {
         let mut receipts = Vec::new();
         for n in 0..RECORDS {
             let message = Message::new(format!("{seed}/{n}")).header("pad", "x".repeat(80));
-            receipts.push(producer.enqueue(&limit(), message.partition((n % 2) as i32)).await.unwrap());
+            receipts.push(producer.enqueue(&minute(), message.partition((n % 2) as i32)).await.unwrap());
             if random.u8(..8) == 0 {
                 tokio::time::sleep(Duration::from_micros(random.u64(..2_000))).await;
             }
@@ -83,6 +80,6 @@ async fn schedule(cluster: &JvmCluster, seed: u64) -> u64 {
     };
     tokio::join!(send, trouble);
     let retries = producer.stats().retries;
-    producer.close(&limit()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
     retries
 }

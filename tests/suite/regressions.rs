@@ -11,7 +11,8 @@ use rskafka_producer::{
 };
 use tokio::time::Instant;
 
-use crate::faults::{LATE, SECOND, ctx, producer};
+use crate::faults::producer;
+use crate::support::{LATE, SECOND, ctx};
 
 fn config(cluster: &FakeCluster) -> ProducerConfig {
     ProducerConfig::new(cluster.bootstrap()).topic("t")

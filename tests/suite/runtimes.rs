@@ -13,8 +13,7 @@ use rskafka_producer::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::faults::{LATE, SECOND};
-use crate::schedules::seeds;
+use crate::support::{LATE, SECOND, ctx, seeds};
 
 /// A runtime that runs only within `block_on`.
 fn lazy() -> Runtime {
@@ -34,10 +33,6 @@ fn cluster() -> (Runtime, Arc<FakeCluster>, ProducerConfig) {
         .topic("t")
         .timeouts(TimeoutConfig::default().delivery(20 * SECOND).request(5 * SECOND));
     (runtime, Arc::new(cluster), config)
-}
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
 }
 
 /// Polls once, on whatever runtime is entered.

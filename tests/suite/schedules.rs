@@ -10,13 +10,9 @@ use rskafka_producer::{BatchConfig, Context, Fate, Message, Producer, ProducerCo
 use tokio_util::sync::CancellationToken;
 
 use crate::errors_explain::assert_explained;
+use crate::support::seeds;
 
 const PARTITIONS: i32 = 3;
-
-/// How many seeds; `SEEDS=20000 cargo test …` looks further.
-pub(crate) fn seeds(default: u64) -> u64 {
-    std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(default)
-}
 
 #[tokio::test(start_paused = true)]
 async fn whatever_happens_fates_are_true_and_nothing_is_duplicated_or_reordered() {

@@ -8,24 +8,22 @@ use rskafka_producer::{
     TimeoutConfig,
 };
 
-fn ctx() -> Context {
-    Context::timeout(Duration::from_secs(60))
-}
+use crate::support::minute;
 
 async fn one_message_per_batch(cluster: &FakeCluster) -> Producer {
     let config = ProducerConfig::new(cluster.bootstrap())
         .topic("t")
         .batch(BatchConfig::default().max_bytes(0))
         .timeouts(TimeoutConfig::default().request(Duration::from_secs(2)));
-    let producer = Producer::connect(&ctx(), config).await.unwrap();
-    producer.send(&ctx(), Message::new("warm")).await.unwrap();
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    producer.send(&minute(), Message::new("warm")).await.unwrap();
     producer
 }
 
 async fn enqueue(producer: &Producer, numbers: std::ops::Range<u32>) -> Vec<Receipt> {
     let mut receipts = Vec::new();
     for n in numbers {
-        receipts.push(producer.enqueue(&ctx(), Message::new(n.to_string())).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), Message::new(n.to_string())).await.unwrap());
     }
     receipts
 }
@@ -73,7 +71,7 @@ async fn a_broker_that_forgets_while_batches_are_in_flight_never_reorders_what_i
         let stats = producer.stats();
         assert_eq!((stats.records_acked + stats.records_not_persisted, stats.buffer_bytes), (9, 0));
         // And it goes on.
-        producer.send(&ctx(), Message::new("next")).await.unwrap();
+        producer.send(&minute(), Message::new("next")).await.unwrap();
     }
 }
 
@@ -96,7 +94,7 @@ async fn what_was_overtaken_is_not_stored_later_either_where_it_waits_behind_a_b
         fates.push(receipt.await.map(drop).map_err(|error| error.fate()));
     }
     assert_eq!(fates, [Err(Fate::PossiblyPersisted), Err(Fate::NotPersisted), Ok(())]);
-    producer.send(&ctx(), Message::new("next")).await.unwrap();
+    producer.send(&minute(), Message::new("next")).await.unwrap();
     assert_eq!(log(&cluster), ["warm", "2", "next"]);
 }
 
@@ -106,15 +104,15 @@ async fn a_producer_id_that_brokers_refuse_is_replaced_also_where_no_batch_is_se
         let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
         let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
         let config = config.retry(RetryConfig::default().max_attempts(Some(1)));
-        let producer = Producer::connect(&ctx(), config).await.unwrap();
-        producer.send(&ctx(), Message::new("warm")).await.unwrap();
+        let producer = Producer::connect(&minute(), config).await.unwrap();
+        producer.send(&minute(), Message::new("warm")).await.unwrap();
         let refused = cluster.batches("t", 0)[0].producer_id;
         cluster.on_request(move |seen| {
             let is_refused = seen.batches.iter().any(|batch| batch.producer_id == refused);
             is_refused.then_some(Fault::Error(code))
         });
         let mut failed = 0;
-        while producer.send(&ctx(), Message::new("v")).await.is_err() {
+        while producer.send(&minute(), Message::new("v")).await.is_err() {
             failed += 1;
             assert!(failed < 10, "after {code} nothing can be sent any more");
         }
@@ -134,7 +132,7 @@ async fn a_late_copy_of_an_abandoned_message_never_lands_behind_newer_ones() {
         // The request has timed out, and its copy has not arrived yet.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(code));
-        producer.send(&ctx(), Message::new("newer")).await.unwrap();
+        producer.send(&minute(), Message::new("newer")).await.unwrap();
         tokio::time::sleep(2 * late).await;
         let found = log(&cluster);
         let newer = found.iter().position(|value| value == "newer").unwrap();
@@ -148,11 +146,11 @@ async fn what_was_sent_to_a_topic_that_is_gone_is_fenced_once_the_topic_is_back(
     let producer = one_message_per_batch(&cluster).await;
     let before = cluster.batches("t", 0).pop().unwrap();
     assert!(cluster.delete_topic("t"));
-    let gone = producer.send(&ctx(), Message::new("gone")).await.unwrap_err();
+    let gone = producer.send(&minute(), Message::new("gone")).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::UnknownTopic);
     assert!(cluster.create_topic("t", 1));
     tokio::time::sleep(Duration::from_secs(5)).await;
-    producer.send(&ctx(), Message::new("back")).await.unwrap();
+    producer.send(&minute(), Message::new("back")).await.unwrap();
     let after = cluster.batches("t", 0).pop().unwrap();
     assert_eq!(after.producer_id, before.producer_id, "a new id would fence nothing");
     assert!((after.epoch, after.sequence) > (before.epoch, 0), "{before:?}, {after:?}");

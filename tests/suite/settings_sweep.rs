@@ -13,7 +13,7 @@ use rskafka_producer::{
 };
 use tokio::time::Instant;
 
-use crate::faults::{LATE, SECOND, ctx};
+use crate::support::{LATE, SECOND, ctx};
 
 /// Extremes of every type that a setting has: numbers of 16, 32 and 64 bits, sizes, times, parts, texts.
 const TEXTS: &[&str] = &[

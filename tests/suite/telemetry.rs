@@ -14,15 +14,11 @@ use rskafka_producer::{
 use serde_json::Value;
 
 use crate::logging::Lines;
+use crate::support::{SECOND, ctx};
 
-const SECOND: Duration = Duration::from_secs(1);
 /// Events of what this test cannot cause: a codec that fails, and files that TLS needs.
 const RARE: [&str; 4] = ["compression.failed", "task.panicked", "tasks.moved", "tls.reload_failed"];
 const DOCS: &str = include_str!("../../src/docs/telemetry.md");
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
 
 async fn producer(cluster: &FakeCluster, lines: &Lines) -> Producer {
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t").logger(lines.logger());

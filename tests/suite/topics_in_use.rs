@@ -1,14 +1,10 @@
 //! Metadata is only fetched for topics in use, and only a message that waits creates one.
 
-use std::time::Duration;
-
 use kafka_testbed::{Api, FakeCluster};
 use rskafka_producer::{Context, Message, Producer, ProducerConfig, TimeoutConfig};
 use tokio::time::{Instant, sleep};
 
-use crate::conformance::assert_numbers_in_order;
-
-const SECOND: Duration = Duration::from_secs(1);
+use crate::support::{SECOND, assert_numbers_in_order};
 
 fn limit() -> Context {
     Context::timeout(30 * SECOND)

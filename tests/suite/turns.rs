@@ -9,7 +9,7 @@ use rskafka_producer::{
     BatchConfig, CircuitBreakerConfig, Context, Message, OpenCircuit, Producer, ProducerConfig, TimeoutConfig,
 };
 
-use crate::faults::{SECOND, ctx};
+use crate::support::{SECOND, ctx};
 
 /// Turns of a task per second. A retry every 20 ms, with what it wakes, makes some hundred.
 const MOST_TURNS: f64 = 400.0;

@@ -7,9 +7,8 @@ use rskafka_producer::{BatchConfig, Context, Error, ErrorKind, Fate, Message, Pr
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::conformance::assert_numbers_in_order;
+use crate::support::{SECOND, assert_numbers_in_order};
 
-const SECOND: Duration = Duration::from_secs(1);
 const UNKNOWN_TOPIC: i16 = 3;
 const NOT_LEADER: i16 = 6;
 

@@ -2,20 +2,15 @@
 //! know, and one that cannot be used is an error at once that says why.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, FakeClusterBuilder, Fault, Mechanism, PASSWORD, Rule, Sasl, USER};
 use rskafka_producer::{
-    BatchConfig, Compression, Context, Error, ErrorCode, ErrorKind, Fate, Message, Producer, ProducerConfig,
+    BatchConfig, Compression, Error, ErrorCode, ErrorKind, Fate, Message, Producer, ProducerConfig,
     SaslConfig,
 };
 use tokio::time::Instant;
 
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
-
-pub(crate) fn ctx() -> Context {
-    Context::timeout(60 * SECOND)
-}
+use crate::support::{SECOND, minute};
 
 pub(crate) fn builder() -> FakeClusterBuilder {
     FakeCluster::builder().topic("t", 3).topic("other", 1)
@@ -45,7 +40,7 @@ pub(crate) async fn deliver(cluster: &FakeCluster, producer: &Producer, count: u
             3 => Message::new(value).to("other"),
             partition => Message::new(value).partition(partition as i32),
         };
-        receipts.push(producer.enqueue(&ctx(), message.header("h", "v")).await.unwrap());
+        receipts.push(producer.enqueue(&minute(), message.header("h", "v")).await.unwrap());
     }
     for receipt in receipts {
         receipt.await.unwrap();
@@ -73,9 +68,9 @@ async fn every_version_of_produce_is_written_and_read_as_kafka_defines_it() {
         let cluster = builder().offer(Api::Produce, version..=version).start().await.unwrap();
         for compression in codecs().into_iter().filter(|codec| *codec != Compression::Zstd || version >= 7) {
             let batch = BatchConfig::default().compression(compression);
-            let producer = Producer::connect(&ctx(), config(&cluster).batch(batch)).await.unwrap();
+            let producer = Producer::connect(&minute(), config(&cluster).batch(batch)).await.unwrap();
             deliver(&cluster, &producer, 400).await;
-            producer.close(&ctx()).await.unwrap();
+            producer.close(&minute()).await.unwrap();
         }
         assert_eq!(versions_of(&cluster, Api::Produce), [version]);
     }
@@ -88,7 +83,7 @@ async fn every_version_of_produce_answers_refusals_that_are_understood() {
         let cluster = builder().brokers(2).offer(Api::Produce, version..=version).start().await.unwrap();
         cluster.create_topic("compact", 1);
         cluster.configure_topic("compact", "cleanup.policy", "compact");
-        let producer = Producer::connect(&ctx(), config(&cluster).topic("compact")).await.unwrap();
+        let producer = Producer::connect(&minute(), config(&cluster).topic("compact")).await.unwrap();
         // In one batch; only the one without a key fails.
         let bad = producer.try_enqueue(Message::new("no key")).unwrap();
         let good = producer.try_enqueue(Message::new("v").key("k")).unwrap();
@@ -102,9 +97,9 @@ async fn every_version_of_produce_answers_refusals_that_are_understood() {
         let leader = cluster.leader("compact", 0).unwrap();
         cluster.move_leader("compact", 0, 1 - leader);
         cluster.inject(Rule::on(Api::Produce).node(1 - leader), Fault::Throttle(SECOND / 10));
-        producer.send_message(&ctx(), "k", "v").await.unwrap();
+        producer.send_message(&minute(), "k", "v").await.unwrap();
         assert_eq!(cluster.all_records("compact").len(), before + 1);
-        producer.close(&ctx()).await.unwrap();
+        producer.close(&minute()).await.unwrap();
     }
 }
 
@@ -118,13 +113,13 @@ async fn every_version_of_the_other_requests_is_written_and_read_as_kafka_define
             // Everyone has the first version of ApiVersions.
             let oldest = if api == Api::ApiVersions { 0 } else { version };
             let cluster = builder().offer(api, oldest..=version).start().await.unwrap();
-            let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+            let producer = Producer::connect(&minute(), config(&cluster)).await.unwrap();
             deliver(&cluster, &producer, 20).await;
             // The second connection knows better than the first.
             cluster.cut_connections(0);
             deliver(&cluster, &producer, 20).await;
             assert!(versions_of(&cluster, api).contains(&version), "{api:?} {version}");
-            producer.close(&ctx()).await.unwrap();
+            producer.close(&minute()).await.unwrap();
         }
     }
 }
@@ -150,8 +145,9 @@ async fn every_version_of_sasl_authenticate_logs_in_and_again_before_the_session
                 .start()
                 .await
                 .unwrap();
-            let producer =
-                Producer::connect(&ctx(), config(&cluster).sasl(sasl.allow_plaintext(true))).await.unwrap();
+            let producer = Producer::connect(&minute(), config(&cluster).sasl(sasl.allow_plaintext(true)))
+                .await
+                .unwrap();
             deliver(&cluster, &producer, 20).await;
             assert_eq!(versions_of(&cluster, Api::SaslAuthenticate), [version]);
             // Version 0 says nothing of a session's end.
@@ -162,7 +158,7 @@ async fn every_version_of_sasl_authenticate_logs_in_and_again_before_the_session
                 assert_eq!(versions_of(&cluster, Api::SaslAuthenticate), [version]);
             }
             assert_eq!(cluster.authentications().failed, 0);
-            producer.close(&ctx()).await.unwrap();
+            producer.close(&minute()).await.unwrap();
         }
     }
 }
@@ -205,18 +201,18 @@ async fn a_missing_api_fails_at_once_and_the_error_names_it() {
         for (what, edit, words) in UNUSABLE {
             let cluster = edit(builder().brokers(brokers)).start().await.unwrap();
             let started = Instant::now();
-            let error = Producer::connect(&ctx(), config(&cluster)).await.unwrap_err();
+            let error = Producer::connect(&minute(), config(&cluster)).await.unwrap_err();
             says(&error, words, what);
             assert_eq!(error.code(), ErrorCode::BrokersUnavailable);
 
             // Without a connection beforehand, the first message and the health check say the same.
             let producer = Producer::new(config(&cluster)).unwrap();
-            let error = producer.send_message(&ctx(), "k", "v").await.unwrap_err();
+            let error = producer.send_message(&minute(), "k", "v").await.unwrap_err();
             says(&error, words, what);
             assert!(error.into_message().is_some());
-            says(&producer.health(&ctx()).await.unwrap_err(), words, what);
+            says(&producer.health(&minute()).await.unwrap_err(), words, what);
             assert!(started.elapsed() < 2 * SECOND, "{what}: {:?}", started.elapsed());
-            producer.close(&ctx()).await.unwrap();
+            producer.close(&minute()).await.unwrap();
         }
     }
 }
@@ -224,9 +220,9 @@ async fn a_missing_api_fails_at_once_and_the_error_names_it() {
 #[tokio::test(start_paused = true)]
 async fn without_idempotence_no_producer_id_is_needed() {
     let cluster = builder().without(Api::InitProducerId).start().await.unwrap();
-    let producer = Producer::connect(&ctx(), config(&cluster).idempotence(false)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster).idempotence(false)).await.unwrap();
     deliver(&cluster, &producer, 100).await;
-    producer.close(&ctx()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,7 +242,7 @@ async fn a_login_that_the_broker_is_too_old_for_fails_at_once() {
         let cluster = edit(builder().sasl(Sasl::new(&Mechanism::ALL))).start().await.unwrap();
         let sasl = SaslConfig::plain(USER, PASSWORD).allow_plaintext(true);
         let started = Instant::now();
-        let error = Producer::connect(&ctx(), config(&cluster).sasl(sasl)).await.unwrap_err();
+        let error = Producer::connect(&minute(), config(&cluster).sasl(sasl)).await.unwrap_err();
         says(&error, &["Sasl", "logins need Kafka 1.0"], "login");
         assert!(started.elapsed() < SECOND);
     }
@@ -255,20 +251,20 @@ async fn a_login_that_the_broker_is_too_old_for_fails_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_loses_an_api_fails_messages_at_once_and_serves_them_when_it_is_back() {
     let cluster = builder().start().await.unwrap();
-    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster)).await.unwrap();
     deliver(&cluster, &producer, 20).await;
     cluster.offer(0, Api::Produce, 20..=21);
     cluster.cut_connections(0);
     // A message that meets the end of the connection is possibly persisted.
     tokio::time::sleep(SECOND).await;
     let started = Instant::now();
-    let error = producer.send_message(&ctx(), "k", "v").await.unwrap_err();
+    let error = producer.send_message(&minute(), "k", "v").await.unwrap_err();
     says(&error, &["Produce", "20 to 21"], "downgraded");
     assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
     cluster.offer(0, Api::Produce, 3..=9);
     tokio::time::sleep(2 * SECOND).await;
     deliver(&cluster, &producer, 20).await;
-    producer.close(&ctx()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
 }
 
 #[tokio::test]
@@ -279,9 +275,9 @@ async fn brokers_of_one_cluster_may_offer_different_versions() {
     cluster.offer(0, Api::Metadata, 0..=5);
     cluster.offer(1, Api::Produce, 3..=8);
     cluster.offer(2, Api::Produce, 9..=12);
-    let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+    let producer = Producer::connect(&minute(), config(&cluster)).await.unwrap();
     deliver(&cluster, &producer, 300).await;
-    producer.close(&ctx()).await.unwrap();
+    producer.close(&minute()).await.unwrap();
     let mut used: Vec<_> = cluster
         .seen()
         .iter()
@@ -359,13 +355,13 @@ async fn a_broker_may_be_upgraded_and_downgraded_behind_its_address() {
         for (to, new) in GENERATIONS {
             let cluster = builder().start().await.unwrap();
             become_generation(&cluster, old);
-            let producer = Producer::connect(&ctx(), config(&cluster)).await.unwrap();
+            let producer = Producer::connect(&minute(), config(&cluster)).await.unwrap();
             deliver(&cluster, &producer, 20).await;
             become_generation(&cluster, new);
             let started = Instant::now();
             deliver(&cluster, &producer, 20).await;
             assert!(started.elapsed() < 2 * SECOND, "from {from} to {to}: {:?}", started.elapsed());
-            producer.close(&ctx()).await.unwrap();
+            producer.close(&minute()).await.unwrap();
         }
     }
 }

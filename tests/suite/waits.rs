@@ -9,11 +9,7 @@ use rskafka_producer::{
     WaitReason,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
-
-fn ctx(limit: Duration) -> Context {
-    Context::timeout(limit)
-}
+use crate::support::{SECOND, ctx};
 
 fn message() -> Message {
     Message::new("v").to("t").partition(0)

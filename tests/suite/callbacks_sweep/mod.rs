@@ -22,11 +22,9 @@ use tokio::runtime::{Handle, Runtime};
 use self::callbacks::{CALLBACKS, Callback};
 use self::trap::{Misbehaviour, Trap};
 
-const SECOND: Duration = Duration::from_secs(1);
-type Brokers = Arc<FakeCluster>;
+use crate::support::{LATE, SECOND};
 
-/// A clock may be a little late; that is what deadlines allow.
-const LATE: Duration = Duration::from_millis(250);
+type Brokers = Arc<FakeCluster>;
 
 #[test]
 fn a_callback_that_misbehaves_fails_its_own_call_and_nothing_else() {
