@@ -8,6 +8,7 @@ mod link;
 mod messenger;
 #[cfg(feature = "partition-client")]
 mod partition_client;
+mod race;
 
 use std::fmt;
 use std::sync::Arc;

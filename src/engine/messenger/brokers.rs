@@ -5,19 +5,17 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::api::{MetadataRequest, MetadataResponse};
 use super::connection::{Connection, Settings, unreachable};
-use super::dial::HEAD_START;
 use super::handshake::{Answered, Wanted};
 use super::identity::{Changed, ClusterId, Clusters, Peer};
 use super::slot::{Attempts, Slot};
 use crate::config::Address;
+use crate::engine::race::{HEAD_START, race};
 use crate::engine::{Link, NodeId, Stage};
 use crate::error::{Error, ErrorKind, Result, list};
 
@@ -58,6 +56,13 @@ enum Suspect {
 struct Known {
     address: Arc<Address>,
     name: Arc<str>,
+}
+
+/// Why an attempt to reach a broker of the list did not settle it.
+enum Missed {
+    /// Another cluster answers there.
+    Foreign((Arc<Connection>, Answered)),
+    Failed(Error),
 }
 
 impl Brokers {
@@ -249,35 +254,31 @@ impl Brokers {
         wanted: Wanted<'_>,
     ) -> Result<(Arc<Connection>, Answered)> {
         let head_start = HEAD_START.min(WHOLE_HEAD_START / candidates.len().max(1) as u32);
-        let mut attempts = FuturesUnordered::new();
-        let mut waiting = candidates.iter();
+        // Their number is bounded by the list, and none waits for another.
+        let attempts: Vec<_> = candidates.iter().map(|address| self.attempt(address, wanted)).collect();
+        let missed = match race(attempts, head_start).await {
+            Ok(connected) => return Ok(connected),
+            Err(missed) => missed,
+        };
         let mut failures = Vec::new();
-        let mut foreign = None;
-        loop {
-            match (waiting.next(), foreign) {
-                // Their number is bounded by the list, and none waits for another.
-                (Some(address), kept) => {
-                    foreign = kept;
-                    attempts.push(self.connection_for(address, Some(wanted), None));
-                }
-                (None, Some(foreign)) if attempts.is_empty() => return Ok(foreign),
-                (None, None) if attempts.is_empty() => return Err(none_reachable(&failures)),
-                (None, kept) => foreign = kept,
+        for missed in missed {
+            match missed {
+                Missed::Foreign(connected) => return Ok(connected),
+                Missed::Failed(error) => failures.push(error),
             }
-            let next = async {
-                match waiting.len() {
-                    0 => std::future::pending().await,
-                    _ => tokio::time::sleep(head_start).await,
-                }
-            };
-            tokio::select! {
-                Some(done) = attempts.next() => match done {
-                    Ok((connection, answered)) if self.is_ours(&connection) => return Ok((connection, answered)),
-                    Ok(connected) => foreign = foreign.or(Some(connected)),
-                    Err(error) => failures.push(error),
-                },
-                () = next => {}
-            }
+        }
+        Err(none_reachable(&failures))
+    }
+
+    async fn attempt(
+        &self,
+        address: &Address,
+        wanted: Wanted<'_>,
+    ) -> Result<(Arc<Connection>, Answered), Missed> {
+        match self.connection_for(address, Some(wanted), None).await {
+            Ok((connection, answered)) if self.is_ours(&connection) => Ok((connection, answered)),
+            Ok(foreign) => Err(Missed::Foreign(foreign)),
+            Err(error) => Err(Missed::Failed(error)),
         }
     }
 

@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 use crate::config::Address;
-
-/// Head start of each address of a name over the next (RFC 8305 recommends 250 ms).
-pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+use crate::engine::race::{HEAD_START, race};
 
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
@@ -28,7 +25,7 @@ pub(super) async fn dial(address: &Address) -> Result<TcpStream, DialError> {
     if found.is_empty() {
         return Err(DialError::Name(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
     }
-    race(found).await.map_err(DialError::Connect)
+    reach(found).await.map_err(DialError::Connect)
 }
 
 /// Why there is no socket.
@@ -40,33 +37,12 @@ pub(super) enum DialError {
     Connect(io::Error),
 }
 
-async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let mut attempts = JoinSet::new();
-    let mut waiting = addresses.into_iter();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    loop {
-        match waiting.next() {
-            Some(address) => {
-                attempts.spawn(open(address));
-            }
-            None if attempts.is_empty() => return Err(last),
-            None => {}
-        }
-        let head_start = async {
-            match waiting.len() {
-                0 => std::future::pending().await,
-                _ => tokio::time::sleep(HEAD_START).await,
-            }
-        };
-        tokio::select! {
-            Some(done) = attempts.join_next() => match done {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(error) => last = io::Error::other(error),
-            },
-            () = head_start => {}
-        }
-    }
+/// The first of the addresses that answers, or why the last one did not.
+async fn reach(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let attempts = addresses.into_iter().map(open);
+    race(attempts, HEAD_START).await.map_err(|mut failures| {
+        failures.pop().unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
+    })
 }
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
@@ -89,13 +65,13 @@ mod tests {
             let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             gone.local_addr().unwrap()
         };
-        let stream = race(vec![refused, live]).await.unwrap();
+        let stream = reach(vec![refused, live]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), live);
         assert!(stream.nodelay().unwrap());
     }
 
     #[tokio::test]
     async fn a_name_without_any_live_address_is_an_error_at_once() {
-        assert!(race(Vec::new()).await.is_err());
+        assert!(reach(Vec::new()).await.is_err());
     }
 }

@@ -20,9 +20,9 @@ use rskafka::BackoffConfig;
 use rskafka::chrono::{DateTime, Utc};
 use rskafka::client::partition::{Compression as Codec, PartitionClient, UnknownTopicHandling};
 use rskafka::client::{Client, ClientBuilder};
-use tokio::task::JoinSet;
 
 use self::classify::classify;
+use super::race::{HEAD_START, race};
 use super::{
     Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, PartitionBatch, Produced, Stage,
     TopicMetadata,
@@ -33,8 +33,6 @@ use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::message::Message;
 use crate::record::ProducerId;
 
-/// Head start of each bootstrap broker over the next.
-const HEAD_START: Duration = Duration::from_millis(250);
 const MAX_ANSWER: usize = 16 << 20;
 /// A client of this age looks again before it opens a partition: rskafka follows a leader that moved only
 /// while its own metadata is fresh.
@@ -88,44 +86,30 @@ impl PartitionClientEngine {
         if let Some((client, _)) = &*current {
             return Ok(client.clone());
         }
-        let mut attempts = JoinSet::new();
-        for (turn, address) in self.bootstrap.iter().cloned().enumerate() {
-            let (client_id, limit, sasl) = (self.client_id.clone(), self.connect_timeout, self.sasl.clone());
-            attempts.spawn(async move {
-                tokio::time::sleep(HEAD_START * turn as u32).await;
-                let building = async {
-                    let mut builder = ClientBuilder::new(vec![address.to_string()])
-                        .client_id(client_id)
-                        .max_message_size(MAX_ANSWER)
-                        .backoff_config(single_attempt());
-                    if let Some(sasl) = &sasl {
-                        builder = builder.sasl_config(sasl::credentials(&address, sasl).await?);
-                    }
-                    builder.build().await.map_err(|error| classify(error).with_broker(address.to_string()))
-                };
-                match tokio::time::timeout(limit, building).await {
-                    Ok(built) => built,
-                    Err(_) => Err(Error::new(
-                        ErrorKind::Unreachable,
-                        format!("cannot reach {address}: no answer within {limit:?} (timeouts.connect)"),
-                    )
-                    .with_broker(address.to_string())),
-                }
-            });
-        }
-        let mut failed = Vec::new();
-        while let Some(done) = attempts.join_next().await {
-            match done {
-                Ok(Ok(client)) => {
-                    let client = Arc::new(client);
-                    *current = Some((client.clone(), tokio::time::Instant::now()));
-                    return Ok(client);
-                }
-                Ok(Err(error)) => failed.push(error),
-                Err(error) => failed.push(Error::new(ErrorKind::Internal, error.to_string())),
+        let attempts: Vec<_> = self.bootstrap.iter().map(|address| self.build(address)).collect();
+        let client = Arc::new(race(attempts, HEAD_START).await.map_err(unusable)?);
+        *current = Some((client.clone(), tokio::time::Instant::now()));
+        Ok(client)
+    }
+
+    /// A client that starts from one broker.
+    async fn build(&self, address: &Address) -> Result<Client> {
+        let named = |error: Error| error.with_broker(address.to_string());
+        let building = async {
+            let mut builder = ClientBuilder::new(vec![address.to_string()])
+                .client_id(self.client_id.clone())
+                .max_message_size(MAX_ANSWER)
+                .backoff_config(single_attempt());
+            if let Some(sasl) = &self.sasl {
+                builder = builder.sasl_config(sasl::credentials(address, sasl).await?);
             }
-        }
-        Err(unusable(failed))
+            builder.build().await.map_err(|error| named(classify(error)))
+        };
+        let limit = self.connect_timeout;
+        tokio::time::timeout(limit, building).await.unwrap_or_else(|_| {
+            let text = format!("cannot reach {address}: no answer within {limit:?} (timeouts.connect)");
+            Err(named(Error::new(ErrorKind::Unreachable, text)))
+        })
     }
 
     /// Whatever was connected is not to be trusted any more.
