@@ -127,3 +127,36 @@ impl Refresher {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_pause_doubles_while_requests_follow_one_another_and_starts_anew_after_a_rest() {
+        let (mut state, mut now) = (State::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            let pause = state.ask(now, SLOWEST_PACE);
+            pauses.push(pause);
+            now += pause;
+        }
+        assert_eq!(pauses, [50 * MS, 100 * MS, 200 * MS, 400 * MS, 400 * MS, 400 * MS]);
+        assert_eq!(state.ask(now, SLOWEST_RETRY), 800 * MS, "requests that fail get slower still");
+        now += CALM;
+        assert_eq!(state.ask(now, SLOWEST_PACE), PACE);
+    }
+
+    #[test]
+    fn an_answer_ages_and_one_about_a_single_topic_makes_nothing_younger() {
+        let (refresher, now) = (Refresher::new(Duration::from_secs(300)), Instant::now());
+        assert!(!refresher.is_old(now) && refresher.age(now).is_none(), "nothing is known yet");
+        refresher.answered();
+        let later = Instant::now() + Duration::from_secs(300);
+        assert!(!refresher.is_old(Instant::now()) && refresher.is_old(later));
+        refresher.answered_in_part();
+        assert!(refresher.is_old(later));
+    }
+}

@@ -14,6 +14,7 @@ mod health;
 mod explain;
 
 mod accept;
+mod admission;
 
 use std::fmt;
 use std::sync::Arc;
