@@ -31,7 +31,14 @@ async fn main() -> Result<(), Error> {
                 let (name, partitions) = topic.split_once(':').unwrap_or((&topic, "1"));
                 topics.push((name.to_owned(), partitions.parse()?));
             }
-            _ => return Err(USAGE.into()),
+            "--help" | "-h" => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            _ => {
+                eprintln!("{flag} is unknown; {USAGE}");
+                std::process::exit(2);
+            }
         }
     }
     if real {

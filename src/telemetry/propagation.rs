@@ -43,9 +43,14 @@ impl Propagator {
 }
 
 impl TraceHeaders {
-    /// Sets a header; the last value of a name wins.
+    /// Sets a header; the last value of a name wins. An empty value removes it: injectors often set an empty `tracestate`,
+    /// which means the same as none (<https://www.w3.org/TR/trace-context/#tracestate-header>).
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
-        let header = Header { name: name.into(), value: Some(value.into()) };
+        let (name, value) = (name.into(), value.into());
+        if value.is_empty() {
+            return self.0.retain(|header| header.name != name);
+        }
+        let header = Header { name, value: Some(value) };
         match self.0.iter_mut().find(|h| h.name == header.name) {
             Some(earlier) => *earlier = header,
             None => self.0.push(header),
@@ -68,6 +73,20 @@ mod tests {
             headers.set("traceparent", "00-ours-01");
             headers.set("tracestate", "a=1");
         })
+    }
+
+    #[test]
+    fn an_empty_value_is_no_header() {
+        let propagator = Propagator::new(|headers| {
+            headers.set("traceparent", "00-ours-01");
+            headers.set("baggage", "a=1");
+            headers.set("baggage", "");
+            headers.set("tracestate", "");
+        });
+        let mut message = Message::new("v");
+        propagator.inject(&mut message).unwrap();
+        let names: Vec<_> = message.headers.iter().map(|header| header.name.as_str()).collect();
+        assert_eq!(names, ["traceparent"]);
     }
 
     #[test]
