@@ -216,6 +216,28 @@ async fn of_a_list_that_names_two_clusters_one_is_used() {
     }
 }
 
+/// One attempt that failed made the producer leave its cluster for the other one of the list.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_not_left_for_another_one_because_of_a_connection_that_fails() {
+    for first in 0..2 {
+        let clusters =
+            [FakeCluster::with_topic("t", 1).await.unwrap(), FakeCluster::with_topic("t", 1).await.unwrap()];
+        let list = [clusters[first].bootstrap(), clusters[1 - first].bootstrap()].concat();
+        let lines = Lines::default();
+        let producer = producer(ProducerConfig::new(list).topic("t").logger(lines.logger())).await;
+        send(&producer, 0).await.unwrap();
+        let used = clusters.iter().find(|cluster| cluster.high_watermark("t", 0) != Some(0)).unwrap();
+        for n in 1..5 {
+            used.inject(Rule::on(Api::ApiVersions).times(2), Fault::Disconnect);
+            used.cut_connections(0);
+            sleep(SECOND).await;
+            send(&producer, n).await.unwrap();
+        }
+        assert_numbers_in_order(&used.records("t", 0), 5);
+        assert_eq!(events(&lines, "cluster.changed").len(), 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cluster_without_an_id_is_used_and_another_one_is_noticed() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();

@@ -13,6 +13,7 @@ use super::api::{MetadataRequest, MetadataResponse};
 use super::connection::{Connection, Settings, unreachable};
 use super::handshake::{Answered, Wanted};
 use super::identity::{Changed, ClusterId, Clusters, Peer};
+use super::missed::Missed;
 use super::slot::{Attempts, Slot};
 use crate::config::Address;
 use crate::engine::race::{HEAD_START, race};
@@ -24,6 +25,8 @@ const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// A connection under construction holds its place for at most this long.
 const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
+/// Another cluster is used once brokers of the list could not be reached for this long.
+const MISSED: Duration = Duration::from_secs(2);
 /// Within this time every broker of a list is being tried, however long the list.
 const WHOLE_HEAD_START: Duration = Duration::from_millis(800);
 /// How long refused credentials are not tried again, so that no account is locked.
@@ -42,6 +45,7 @@ pub(super) struct Brokers {
     clusters: Clusters,
     /// Brokers that were silent when they were last sent something.
     suspects: Mutex<HashMap<(NodeId, Stage), Suspect>>,
+    missed: Mutex<Missed>,
 }
 
 /// What can be ended of an attempt that takes long.
@@ -59,7 +63,7 @@ struct Known {
 }
 
 /// Why an attempt to reach a broker of the list did not settle it.
-enum Missed {
+enum NotReached {
     /// Another cluster answers there.
     Foreign((Arc<Connection>, Answered)),
     Failed(Error),
@@ -76,6 +80,7 @@ impl Brokers {
             answered: Arc::default(),
             clusters: Clusters::default(),
             suspects: Mutex::default(),
+            missed: Mutex::default(),
         }
     }
 
@@ -190,6 +195,9 @@ impl Brokers {
                 if let Some(metadata) = &answered.metadata {
                     connection.meet(|| Peer::of(address, metadata));
                 }
+                if self.is_ours(&connection) {
+                    self.missed.lock().reached();
+                }
                 let connection = Arc::new(connection);
                 *slot.current.lock() = Some(connection.clone());
                 Ok((connection, answered))
@@ -246,8 +254,8 @@ impl Brokers {
     }
 
     /// The first connection that can be made, which asks for what is wanted as it is made. One to another cluster than
-    /// the current one counts only where no other can be made: a list may name two clusters, and one may take the place
-    /// of another.
+    /// the current one counts only where every broker of the list belongs to another, or the others cannot be reached for
+    /// [`MISSED`]: a list may name two clusters, and one may take the place of another.
     pub(super) async fn race(
         &self,
         candidates: &[Address],
@@ -260,25 +268,31 @@ impl Brokers {
             Ok(connected) => return Ok(connected),
             Err(missed) => missed,
         };
-        let mut failures = Vec::new();
+        let (mut failures, mut foreign) = (Vec::new(), None);
         for missed in missed {
             match missed {
-                Missed::Foreign(connected) => return Ok(connected),
-                Missed::Failed(error) => failures.push(error),
+                NotReached::Foreign(connected) => foreign = foreign.or(Some(connected)),
+                NotReached::Failed(error) => failures.push(error),
             }
         }
-        Err(none_reachable(&failures))
+        // A broker of the present cluster that cannot be reached at the moment may be back soon.
+        match foreign {
+            Some(connected) if failures.is_empty() || self.missed.lock().failed(Instant::now()) >= MISSED => {
+                Ok(connected)
+            }
+            _ => Err(none_reachable(&failures)),
+        }
     }
 
     async fn attempt(
         &self,
         address: &Address,
         wanted: Wanted<'_>,
-    ) -> Result<(Arc<Connection>, Answered), Missed> {
+    ) -> Result<(Arc<Connection>, Answered), NotReached> {
         match self.connection_for(address, Some(wanted), None).await {
             Ok((connection, answered)) if self.is_ours(&connection) => Ok((connection, answered)),
-            Ok(foreign) => Err(Missed::Foreign(foreign)),
-            Err(error) => Err(Missed::Failed(error)),
+            Ok(foreign) => Err(NotReached::Foreign(foreign)),
+            Err(error) => Err(NotReached::Failed(error)),
         }
     }
 

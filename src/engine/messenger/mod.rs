@@ -7,6 +7,7 @@ mod dial;
 mod handshake;
 mod identity;
 mod listener;
+mod missed;
 mod observe;
 mod pace;
 mod questions;
