@@ -12,7 +12,7 @@ use rskafka_producer::{
 use tokio::time::Instant;
 
 use crate::faults::producer;
-use crate::support::{LATE, SECOND, ctx};
+use crate::support::{LATE, SECOND, becomes_true, ctx};
 
 fn config(cluster: &FakeCluster) -> ProducerConfig {
     ProducerConfig::new(cluster.bootstrap()).topic("t")
@@ -279,8 +279,7 @@ async fn a_close_that_is_never_awaited_still_drains_and_lets_go() {
     drop(producer.close(&ctx(SECOND)));
     drop(producer);
     receipt.await.unwrap();
-    let gone = cluster.wait_until(|cluster| cluster.connections_open(0) == 0);
-    tokio::time::timeout(SECOND, gone).await.expect("connections are closed");
+    becomes_true(|| cluster.connections_open(0) == 0, "connections are closed").await;
 }
 
 /// A producer dropped on a thread without a runtime left its messages unanswered.

@@ -38,3 +38,15 @@ pub(crate) fn assert_numbers_in_order(stored: &[StoredRecord], expected: usize) 
     }
     assert_eq!(stored.len(), expected);
 }
+
+/// Waits for what sockets do in real time: a paused clock runs ahead of them.
+pub(crate) async fn becomes_true(condition: impl Fn() -> bool, what: &str) {
+    for _ in 0..10_000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(MS);
+        tokio::task::yield_now().await;
+    }
+    panic!("{what}: not within ten seconds");
+}
