@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use kafka_testbed::{Api, FakeCluster, Fault, Rule};
 use metrics::{
