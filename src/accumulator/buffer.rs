@@ -20,7 +20,7 @@ pub(crate) struct Buffer {
     free: AtomicUsize,
     capacity: usize,
     line: Mutex<Line>,
-    /// Whether somebody stands in line, or the buffer is closed: then the line has to be looked at.
+    /// Whether a call waits, or the buffer is closed: then the line has to be looked at.
     guarded: AtomicBool,
     spare: Mutex<Spare>,
 }
@@ -57,7 +57,7 @@ impl Buffer {
         self.line.lock().len()
     }
 
-    /// Takes `bytes` if they are free and nobody waits.
+    /// Takes `bytes` if they are free and no call waits.
     #[inline]
     pub(crate) fn try_take(&self, bytes: usize) -> Result<(), NoRoom> {
         if self.guarded.load(Ordering::SeqCst) {
@@ -79,13 +79,13 @@ impl Buffer {
         self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
     }
 
-    /// Waits in line for `bytes`. One that is polled no more holds up no other for longer than
-    /// [`LEFT_ALONE`](super::line::LEFT_ALONE), where the others are polled now and then.
+    /// Waits in line for `bytes`. A call that is no longer polled delays the others by at most
+    /// [`POLLED_WITHIN`](super::line::POLLED_WITHIN), if those are polled now and then.
     ///
-    /// Cancel safe: what did not resolve took nothing.
+    /// Cancel safe: a future that did not resolve took nothing.
     pub(crate) async fn take(&self, bytes: usize) -> Result<(), NoRoom> {
-        let mut standing = Standing { buffer: self, place: None };
-        poll_fn(|cx| self.poll_take(bytes, &mut standing.place, cx)).await
+        let mut waiting = WaitingCall { buffer: self, place: None };
+        poll_fn(|cx| self.poll_take(bytes, &mut waiting.place, cx)).await
     }
 
     fn poll_take(
@@ -96,31 +96,34 @@ impl Buffer {
     ) -> Poll<Result<(), NoRoom>> {
         // Cloned, and dropped, without the lock: a waker is the user's.
         let waker = cx.waker().clone();
-        let mut former = None;
-        let polled = {
+        let now = Instant::now();
+        let (former, mine);
+        {
             let mut line = self.line.lock();
-            line.prune(Instant::now());
+            line.prune(now);
             if line.closed {
-                Poll::Ready(Err(NoRoom::Closed))
-            } else {
-                former = line.stand(place, bytes, waker);
-                // Before the room is looked at: whatever is given back from here on finds the waiter.
-                self.guarded.store(true, Ordering::SeqCst);
-                if line.is_first(*place) && self.subtract(bytes) {
-                    Poll::Ready(Ok(()))
-                } else {
-                    Poll::Pending
-                }
+                return Poll::Ready(Err(NoRoom::Closed));
             }
-        };
-        drop(former);
-        polled
+            former = line.add(place, bytes, waker);
+            // Before the space is looked at: whatever is given back from here on finds the waiter.
+            self.guarded.store(true, Ordering::SeqCst);
+            if !line.is_first(*place) || !self.subtract(bytes) {
+                drop(line);
+                drop(former);
+                return Poll::Pending;
+            }
+            mine = line.remove(place.take());
+        }
+        drop((former, mine));
+        // There may be space for the next one, too.
+        self.wake();
+        Poll::Ready(Ok(()))
     }
 
-    /// Calls those who may come.
-    fn call(&self) {
-        let woken = self.line.lock().call(self.free.load(Ordering::SeqCst), Instant::now());
-        wake(woken);
+    /// Wakes the first calls for which there is space.
+    fn wake(&self) {
+        let wakers = self.line.lock().wake(self.free.load(Ordering::SeqCst), Instant::now());
+        wake(wakers);
     }
 
     pub(crate) fn give_back(&self, bytes: usize) {
@@ -129,7 +132,7 @@ impl Buffer {
         }
         self.free.fetch_add(bytes, Ordering::SeqCst);
         if self.guarded.load(Ordering::SeqCst) {
-            self.call();
+            self.wake();
         }
         if self.used() == 0 {
             // An idle producer holds no memory for batches.
@@ -164,19 +167,19 @@ impl Buffer {
     }
 }
 
-/// A call that stands in line, and leaves it however it ends.
-struct Standing<'a> {
+/// A call that waits, and leaves the line if it is dropped.
+struct WaitingCall<'a> {
     buffer: &'a Buffer,
     place: Option<Place>,
 }
 
-impl Drop for Standing<'_> {
+impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            let waker = self.buffer.line.lock().leave(place);
+        if self.place.is_some() {
+            let waker = self.buffer.line.lock().remove(self.place);
             drop(waker);
-            // Who stood behind may come now.
-            self.buffer.call();
+            // The next call may be served now.
+            self.buffer.wake();
         }
     }
 }
@@ -266,7 +269,7 @@ mod tests {
         buffer.give_back(100);
         assert_eq!(buffer.used(), 0, "nothing is set aside");
         assert_eq!(again(&mut behind), Poll::Pending, "the first one was called just now");
-        tokio::time::advance(super::super::line::LEFT_ALONE * 2).await;
+        tokio::time::advance(super::super::line::POLLED_WITHIN * 2).await;
         assert_eq!(again(&mut behind), Poll::Ready(Ok(())));
         assert_eq!(again(&mut alone), Poll::Pending, "it comes too late");
         drop(behind);
@@ -279,7 +282,7 @@ mod tests {
         let (_, waiting) = poll(&buffer, 70);
         std::mem::forget((leaked, waiting));
         buffer.give_back(70);
-        tokio::time::advance(super::super::line::LEFT_ALONE * 2).await;
+        tokio::time::advance(super::super::line::POLLED_WITHIN * 2).await;
         assert_eq!(buffer.try_take(100), Ok(()));
     }
 

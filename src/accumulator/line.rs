@@ -1,7 +1,7 @@
 //! The calls that wait for buffer space, first come, first served.
 //!
-//! Room is never set aside for a call that waits: it is called, and takes the room when it is polled. One that is no longer
-//! polled loses its place, so that nobody waits behind it. It stands in line anew when it is polled again.
+//! Space is never set aside for a call that waits: it is woken, and takes the space when it is polled. A call that was woken
+//! and is not polled loses its place, so that no other call waits behind it; it is added anew when it is polled again.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A call that does not come within this time after it was called loses its place.
-pub(crate) const LEFT_ALONE: Duration = Duration::from_millis(100);
+/// A call that is not polled within this time after it was woken loses its place.
+pub(crate) const POLLED_WITHIN: Duration = Duration::from_millis(100);
 
 /// A place in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +20,16 @@ pub(super) struct Place(u64);
 struct Waiting {
     place: Place,
     bytes: usize,
-    /// Wakes the call; taken when it is called.
+    /// Taken when the call is woken.
     waker: Option<Waker>,
-    called: Option<Instant>,
+    woken: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Line {
     waiting: VecDeque<Waiting>,
     next: u64,
-    /// Nobody is let in any more.
+    /// Every call is refused.
     pub(super) closed: bool,
 }
 
@@ -42,22 +42,22 @@ impl Line {
         self.waiting.len()
     }
 
-    /// Forgets calls that lost their place.
+    /// Removes calls that lost their place.
     pub(super) fn prune(&mut self, now: Instant) {
-        let is_late = |called: Instant| now.saturating_duration_since(called) > LEFT_ALONE;
-        self.waiting.retain(|waiting| !waiting.called.is_some_and(is_late));
+        let is_late = |woken: Instant| now.saturating_duration_since(woken) > POLLED_WITHIN;
+        self.waiting.retain(|waiting| !waiting.woken.is_some_and(is_late));
     }
 
-    /// Has a call stand in line: where it stood, if it still does. Returns its former waker, to be dropped without a lock.
-    pub(super) fn stand(&mut self, place: &mut Option<Place>, bytes: usize, waker: Waker) -> Option<Waker> {
+    /// Adds a call, unless it still has its place. Returns its former waker, to be dropped without a lock.
+    pub(super) fn add(&mut self, place: &mut Option<Place>, bytes: usize, waker: Waker) -> Option<Waker> {
         if let Some(mine) = self.waiting.iter_mut().find(|waiting| Some(waiting.place) == *place) {
-            mine.called = None;
+            mine.woken = None;
             return mine.waker.replace(waker);
         }
         self.next += 1;
         let new = Place(self.next);
         *place = Some(new);
-        self.waiting.push_back(Waiting { place: new, bytes, waker: Some(waker), called: None });
+        self.waiting.push_back(Waiting { place: new, bytes, waker: Some(waker), woken: None });
         None
     }
 
@@ -65,30 +65,30 @@ impl Line {
         self.waiting.front().map(|first| first.place) == place
     }
 
-    /// Has a call step out of the line. Returns its waker, to be dropped without a lock.
-    pub(super) fn leave(&mut self, place: Place) -> Option<Waker> {
-        let at = self.waiting.iter().position(|waiting| waiting.place == place)?;
+    /// Removes a call. Returns its waker, to be dropped without a lock.
+    pub(super) fn remove(&mut self, place: Option<Place>) -> Option<Waker> {
+        let at = self.waiting.iter().position(|waiting| Some(waiting.place) == place)?;
         self.waiting.remove(at)?.waker
     }
 
-    /// Calls the first ones for which `free` bytes are enough; their wakers, to be woken without a lock.
-    pub(super) fn call(&mut self, mut free: usize, now: Instant) -> Vec<Waker> {
+    /// The wakers of the first calls for which `free` bytes are enough, to be woken without a lock.
+    pub(super) fn wake(&mut self, mut free: usize, now: Instant) -> Vec<Waker> {
         self.prune(now);
-        let mut woken = Vec::new();
+        let mut wakers = Vec::new();
         for waiting in &mut self.waiting {
             let Some(left) = free.checked_sub(waiting.bytes) else {
                 break;
             };
             free = left;
-            if waiting.called.is_none() {
-                waiting.called = Some(now);
-                woken.extend(waiting.waker.take());
+            if waiting.woken.is_none() {
+                waiting.woken = Some(now);
+                wakers.extend(waiting.waker.take());
             }
         }
-        woken
+        wakers
     }
 
-    /// Turns away everyone; their wakers, to be woken without a lock.
+    /// Refuses every call from now on. Returns the wakers of those that wait, to be woken without a lock.
     pub(super) fn close(&mut self) -> Vec<Waker> {
         self.closed = true;
         std::mem::take(&mut self.waiting).into_iter().filter_map(|waiting| waiting.waker).collect()

@@ -18,7 +18,7 @@ pub(crate) use budget::{Budget, Held};
 pub(crate) use buffer::{Buffer, NoRoom};
 pub(crate) use completion::Completion;
 pub use delivery::Delivery;
-pub(crate) use line::LEFT_ALONE;
+pub(crate) use line::POLLED_WITHIN;
 pub(crate) use queue::{Appended, Policy, Queue, Readiness, Take, lost_track, overtaken};
 pub use receipt::Receipt;
 pub(crate) use waiters::{Settlement, Woken};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::accept::{Offer, closed};
-use crate::accumulator::{LEFT_ALONE, Receipt};
+use crate::accumulator::{POLLED_WITHIN, Receipt};
 use crate::clock::later;
 use crate::context::{Context, Ended};
 use crate::core::{Core, ended_error, why};
@@ -57,7 +57,7 @@ impl Core {
                         let _attending = self.supervisor.wait_here();
                         let mut room = pin!(topic.budget.take(bytes));
                         loop {
-                            let now_and_then = later(Instant::now(), LEFT_ALONE);
+                            let now_and_then = later(Instant::now(), POLLED_WITHIN);
                             tokio::select! {
                                 biased;
                                 room = &mut room => break room,
