@@ -14,7 +14,7 @@ use super::connection::{Connection, Settings, unreachable};
 use super::handshake::{Answered, Wanted};
 use super::identity::{Changed, ClusterId, Clusters, Peer};
 use super::missed::Missed;
-use super::slot::{Attempts, Slot};
+use super::slot::{Attempts, Slot, in_place};
 use crate::config::Address;
 use crate::engine::race::{HEAD_START, race};
 use crate::engine::{Link, NodeId, Stage};
@@ -23,8 +23,6 @@ use crate::error::{Error, ErrorKind, Result, list};
 /// Pause after a failed attempt; it grows up to the second value.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// A connection under construction holds its place for at most this long.
-const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
 /// Another cluster is used once brokers of the list could not be reached for this long.
 const MISSED: Duration = Duration::from_secs(2);
 /// Within this time every broker of a list is being tried, however long the list.
@@ -362,21 +360,6 @@ impl Brokers {
             }
         }
     }
-}
-
-/// Opens a connection in one of `places`. One that takes long gives its place up: brokers that are silent do not keep
-/// others from being connected to.
-async fn in_place<T>(opening: impl Future<Output = T>, places: Option<&Semaphore>) -> T {
-    let Some(places) = places else {
-        return opening.await;
-    };
-    let place = places.acquire().await;
-    tokio::pin!(opening);
-    if let Ok(opened) = tokio::time::timeout(LONGEST_IN_PLACE, &mut opening).await {
-        return opened;
-    }
-    drop(place);
-    opening.await
 }
 
 /// One error for all brokers: the cause that someone has to act on wins over a broker that is merely away.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::connection::{Connection, Settings, unreachable};
@@ -101,4 +102,22 @@ impl Slot {
             None => None,
         }
     }
+}
+
+/// A connection under construction holds its place for at most this long.
+const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
+
+/// Opens a connection in one of `places`. One that takes long gives its place up: brokers that are silent do not keep
+/// others from being connected to.
+pub(super) async fn in_place<T>(opening: impl Future<Output = T>, places: Option<&Semaphore>) -> T {
+    let Some(places) = places else {
+        return opening.await;
+    };
+    let place = places.acquire().await;
+    tokio::pin!(opening);
+    if let Ok(opened) = tokio::time::timeout(LONGEST_IN_PLACE, &mut opening).await {
+        return opened;
+    }
+    drop(place);
+    opening.await
 }
