@@ -21,6 +21,7 @@ pub(crate) use failed::Failed;
 pub use kind::{ErrorKind, Fate};
 pub(crate) use sentence::Seconds;
 pub(crate) use table::{Blame, Retry, Row, connection_row, is_retried, row};
+pub(crate) use wait::SILENT;
 pub use wait::{Wait, WaitReason};
 
 use crate::message::Message;

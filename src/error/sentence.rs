@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::WaitReason;
-
-/// A broker that is silent for longer than this is described as such; below it, the requests in flight are.
-const SILENT: Duration = Duration::from_secs(1);
+use super::wait::SILENT;
 
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

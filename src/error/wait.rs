@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use super::{Error, with_causes};
 
+/// A broker that has not answered for this long holds messages up; below it, its requests in flight are just not answered yet.
+pub(crate) const SILENT: Duration = Duration::from_secs(1);
+
 /// Why something waits, and the last failure behind it.
 ///
 /// `Display` is one sentence that includes the last failure.

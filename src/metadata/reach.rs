@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Metadata;
 use crate::config::OpenCircuit;
 use crate::core::Core;
-use crate::error::{Blame, Error, ErrorKind, WaitReason};
+use crate::error::{Blame, Error, ErrorKind, Wait, WaitReason};
 use crate::resilience::BreakerState;
 
 impl Metadata {
@@ -87,12 +87,9 @@ impl Metadata {
     pub(crate) fn circuit_open(&self, now: Instant) -> Error {
         let (left, failures) = (self.breaker_retry_after(now), self.breaker_failures());
         let text = "the circuit breaker of the cluster is open: no broker has answered repeatedly";
-        let error = Error::new(ErrorKind::CircuitOpen, text).with_retry_after(left).with_wait_reason(
-            WaitReason::BreakerOpen { broker: None, failures, left: left.unwrap_or_default() },
-        );
-        match self.failure() {
-            Some(failure) => error.with_cause(failure),
-            None => error,
-        }
+        let reason = WaitReason::BreakerOpen { broker: None, failures, left: left.unwrap_or_default() };
+        Wait::new(reason, self.failure())
+            .attach(Error::new(ErrorKind::CircuitOpen, text))
+            .with_retry_after(left)
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Producer;
 use crate::core::Core;
-use crate::error::{Seconds, Wait, WaitReason, with_causes};
+use crate::error::{SILENT, Seconds, Wait, WaitReason, with_causes};
 use crate::sender::waiting;
 
 /// What waits in a producer, and why: made by [`Producer::explain`].
@@ -174,9 +174,6 @@ impl Core {
         brokers
     }
 }
-
-/// A broker that has not answered for this long is mentioned.
-const SILENT: Duration = Duration::from_secs(1);
 
 /// Partitions that the short form has.
 const SHOWN: usize = 3;

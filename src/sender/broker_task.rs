@@ -17,10 +17,11 @@ use super::broker::Broker;
 use super::partition::Partition;
 use super::request::{Answered, ProducerBatch, Request};
 use super::settle::settle;
-use super::throttle::{MaySend, may_send};
+use super::throttle::{MaySend, circuit_open, may_send};
 use super::timers::Timers;
 use crate::accumulator::{Policy, Queue, Readiness, Take};
 use crate::clock::{earliest, later, until};
+use crate::config::OpenCircuit;
 use crate::core::Core;
 use crate::engine::NodeId;
 use crate::error::Result;
@@ -54,6 +55,8 @@ pub(super) async fn run(core: Arc<Core>, broker: &Arc<Broker>) {
 type Asking = Pin<Box<dyn Future<Output = Result<ProducerId>> + Send>>;
 type Probing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
+/// While a probe is out its end wakes the task; this is only the longest that anything sleeps meanwhile.
+const PROBE_WAIT: Duration = Duration::from_millis(50);
 /// Shortest pause between two turns that only time brings about: whatever is due and still cannot be done must not keep
 /// the task running.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
@@ -136,7 +139,7 @@ impl BrokerTask {
             return;
         };
         while self.has_slot() {
-            match may_send(&self.core, &self.broker, node, now) {
+            match may_send(&self.core, &self.broker, now) {
                 MaySend::Now => self.pause = None,
                 MaySend::Until(at) => {
                     self.pause = Some(at);
@@ -147,13 +150,8 @@ impl BrokerTask {
                     self.pause = None;
                     break;
                 }
-                MaySend::FailFast(error) => {
-                    self.pause = None;
-                    self.core.fail_broker(&self.broker, &error);
-                    // Nothing waits any more; what is in flight comes back by itself.
-                    self.ready.clear();
-                    self.lingering = Timers::default();
-                    self.delayed = Timers::default();
+                MaySend::Open(left) => {
+                    self.circuit_is_open(node, left, now);
                     break;
                 }
             }
@@ -163,6 +161,24 @@ impl BrokerTask {
             }
             self.send(batches, now);
         }
+    }
+
+    /// `left`: until the breaker lets its next probe through.
+    fn circuit_is_open(&mut self, node: NodeId, left: Option<Duration>, now: Instant) {
+        // Nothing is sent that would show that another broker leads by now.
+        self.core.metadata.refresh_soon(&self.core);
+        if self.core.config.circuit_breaker.when_open == OpenCircuit::Wait {
+            // A probe is on its way, or its time has not come.
+            self.pause = Some(later(now, left.unwrap_or(PROBE_WAIT).max(PROBE_WAIT)));
+            return;
+        }
+        self.pause = None;
+        self.core
+            .fail_broker(&self.broker, &circuit_open(&self.broker, &self.core.engine.name_of(node), left));
+        // Nothing waits any more; what is in flight comes back by itself.
+        self.ready.clear();
+        self.lingering = Timers::default();
+        self.delayed = Timers::default();
     }
 
     /// Takes what may go now, one batch of each partition, up to the size of a request.

@@ -13,7 +13,7 @@ use super::partition::Partition;
 use crate::accumulator::Readiness;
 use crate::core::Core;
 use crate::engine::Link;
-use crate::error::{Error, Wait, WaitReason};
+use crate::error::{Error, SILENT, Wait, WaitReason};
 use crate::metadata::Topic;
 use crate::resilience::BreakerState;
 
@@ -57,9 +57,6 @@ pub(crate) fn of(core: &Core, partition: &Partition, now: Instant) -> Wait {
     wait.last_error = wait.last_error.or(failed.map(|(_, error)| error));
     wait
 }
-
-/// Below this a broker that has not answered is not what holds a message up.
-const SILENT: Duration = Duration::from_secs(1);
 
 /// What requests to one broker wait for.
 pub(crate) fn of_broker(core: &Core, broker: &Broker, now: Instant) -> Wait {
