@@ -273,13 +273,14 @@ impl Brokers {
                 NotReached::Failed(error) => failures.push(error),
             }
         }
+        let Some(foreign) = foreign else {
+            return Err(none_reachable(&failures));
+        };
         // A broker of the present cluster that cannot be reached at the moment may be back soon.
-        match foreign {
-            Some(connected) if failures.is_empty() || self.missed.lock().failed(Instant::now()) >= MISSED => {
-                Ok(connected)
-            }
-            _ => Err(none_reachable(&failures)),
+        if !failures.is_empty() && self.missed.lock().failed(Instant::now()) < MISSED {
+            return Err(none_reachable(&failures));
         }
+        Ok(foreign)
     }
 
     async fn attempt(
