@@ -165,5 +165,5 @@ fn liveness_ends_with_its_context_where_tasks_do_not_run() {
     let started = std::time::Instant::now();
     let health = runtime().block_on(liveness.check(&ctx(SECOND / 5)));
     assert!(matches!(&health, Health::Down { reason, .. } if reason.contains("do not run")), "{health:?}");
-    assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
+    assert!(started.elapsed() < 5 * SECOND, "{:?}", started.elapsed());
 }
