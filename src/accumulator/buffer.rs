@@ -57,25 +57,37 @@ impl Buffer {
         self.line.lock().len()
     }
 
-    /// Takes `bytes` if they are free and no call waits.
+    /// Takes `bytes` if they are free, and no call that came earlier waits for them.
     #[inline]
     pub(crate) fn try_take(&self, bytes: usize) -> Result<(), NoRoom> {
         if self.guarded.load(Ordering::SeqCst) {
-            let mut line = self.line.lock();
-            line.prune(Instant::now());
-            if line.closed {
-                return Err(NoRoom::Closed);
-            }
-            if !line.is_empty() {
-                return Err(NoRoom::Full);
-            }
-            self.guarded.store(false, Ordering::SeqCst);
+            return self.try_take_guarded(bytes);
         }
-        if self.subtract(bytes) { Ok(()) } else { Err(NoRoom::Full) }
+        if self.subtract(bytes, 0) { Ok(()) } else { Err(NoRoom::Full) }
     }
 
-    fn subtract(&self, bytes: usize) -> bool {
-        let less = |free: usize| free.checked_sub(bytes);
+    fn try_take_guarded(&self, bytes: usize) -> Result<(), NoRoom> {
+        let mut line = self.line.lock();
+        if line.closed {
+            return Err(NoRoom::Closed);
+        }
+        if line.is_empty() {
+            self.guarded.store(false, Ordering::SeqCst);
+        }
+        if self.take_turn(&mut line, None, bytes) { Ok(()) } else { Err(NoRoom::Full) }
+    }
+
+    /// Takes `bytes` if they are free and it is the turn of the call at `place`.
+    fn take_turn(&self, line: &mut Line, place: Option<Place>, bytes: usize) -> bool {
+        let take =
+            |line: &Line| line.promised_to_others(place).is_some_and(|kept| self.subtract(bytes, kept));
+        // The clock is read only where a call may have lost its place.
+        take(line) || (line.has_woken() && line.prune(Instant::now()) && take(line))
+    }
+
+    /// Takes `bytes`, unless fewer than `kept` were free after it.
+    fn subtract(&self, bytes: usize, kept: usize) -> bool {
+        let less = |free: usize| free.checked_sub(bytes).filter(|left| *left >= kept);
         self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
     }
 
@@ -96,34 +108,36 @@ impl Buffer {
     ) -> Poll<Result<(), NoRoom>> {
         // Cloned, and dropped, without the lock: a waker is the user's.
         let waker = cx.waker().clone();
-        let now = Instant::now();
-        let (former, mine);
+        let (taken, unused, next);
         {
             let mut line = self.line.lock();
-            line.prune(now);
             if line.closed {
                 return Poll::Ready(Err(NoRoom::Closed));
             }
-            former = line.add(place, bytes, waker);
             // Before the space is looked at: whatever is given back from here on finds the waiter.
             self.guarded.store(true, Ordering::SeqCst);
-            if !line.is_first(*place) || !self.subtract(bytes) {
-                drop(line);
-                drop(former);
-                return Poll::Pending;
-            }
-            mine = line.remove(place.take());
+            taken = self.take_turn(&mut line, *place, bytes);
+            unused = if taken { line.remove(place.take()) } else { line.add(place, bytes, waker) };
+            // There may be space for the next one, too.
+            next = self.next(&mut line);
         }
-        drop((former, mine));
-        // There may be space for the next one, too.
-        self.wake();
-        Poll::Ready(Ok(()))
+        drop(unused);
+        wake(next);
+        if taken { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Wakes the first calls for which there is space.
+    /// The wakers of the first calls for which there is space.
+    fn next(&self, line: &mut Line) -> Vec<Waker> {
+        if line.has_waiting() {
+            line.wake(self.free.load(Ordering::SeqCst), Instant::now())
+        } else {
+            Vec::new()
+        }
+    }
+
     fn wake(&self) {
-        let wakers = self.line.lock().wake(self.free.load(Ordering::SeqCst), Instant::now());
-        wake(wakers);
+        let next = self.next(&mut self.line.lock());
+        wake(next);
     }
 
     pub(crate) fn give_back(&self, bytes: usize) {
@@ -258,6 +272,21 @@ mod tests {
         assert_eq!(buffer.try_take(90 - 40), Ok(()));
         buffer.give_back(100);
         assert_eq!(buffer.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_woken_call_needs_is_left_for_it_and_the_rest_is_free() {
+        let buffer = Buffer::new(100);
+        assert_eq!(buffer.try_take(100), Ok(()));
+        let (_, mut woken) = poll(&buffer, 60);
+        buffer.give_back(70);
+        assert_eq!(buffer.try_take(11), Err(NoRoom::Full));
+        assert_eq!(buffer.try_take(10), Ok(()));
+        let (last, mut behind) = poll(&buffer, 1);
+        assert!(last.is_pending());
+        assert_eq!(again(&mut woken), Poll::Ready(Ok(())));
+        assert_eq!(again(&mut behind), Poll::Pending);
+        assert_eq!(buffer.used(), 100);
     }
 
     #[tokio::test(start_paused = true)]
