@@ -83,8 +83,8 @@ pub use compression::Compression;
 pub use config::Setting;
 pub use config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, Credentials, CredentialsProvider, EngineKind,
-    Idempotence, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism, Secret,
-    TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
+    Idempotence, IntoBrokers, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism,
+    Secret, TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;
 pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result, Wait, WaitReason};

@@ -1,6 +1,7 @@
 //! The configuration, and its validation.
 
 mod address;
+mod brokers;
 mod capabilities;
 mod sasl;
 mod secret;
@@ -8,6 +9,7 @@ mod sections;
 #[cfg(feature = "text-config")]
 mod text;
 pub(crate) mod tls;
+mod unused;
 mod validate;
 mod wall_clock;
 
@@ -17,6 +19,7 @@ use tokio::runtime::Handle;
 use tracing::Dispatch;
 
 pub(crate) use address::Address;
+pub use brokers::IntoBrokers;
 pub(crate) use capabilities::Capabilities;
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
@@ -28,6 +31,7 @@ pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, Telem
 #[cfg_attr(docsrs, doc(cfg(feature = "text-config")))]
 pub use text::Setting;
 pub use tls::{Pem, TlsConfig, TlsRoots};
+pub(crate) use unused::Unused;
 pub(crate) use wall_clock::WallClock;
 
 use crate::error::Result;
@@ -126,6 +130,7 @@ pub struct ProducerConfig {
     /// driven, another one from which the producer is used. If set, the tasks stay on it, and fail when it shuts down.
     pub runtime: Option<Handle>,
     pub(crate) clock: WallClock,
+    pub(crate) unused: Unused,
 }
 
 /// Whether the producer is idempotent. By default it is where the engine and `acks` allow that.
@@ -171,18 +176,15 @@ impl Default for ProducerConfig {
             telemetry: TelemetryConfig::default(),
             runtime: None,
             clock: WallClock::default(),
+            unused: Unused::default(),
         }
     }
 }
 
 impl ProducerConfig {
-    /// Creates a configuration with these brokers and all defaults.
-    pub fn new<I, S>(brokers: I) -> Self
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<String>,
-    {
-        Self { brokers: brokers.into_iter().map(Into::into).collect(), ..Self::default() }
+    /// Creates a configuration with these brokers and all defaults: `"kafka-1:9092,kafka-2:9092"`, or a list.
+    pub fn new(brokers: impl IntoBrokers) -> Self {
+        Self { brokers: brokers.into_brokers(), ..Self::default() }
     }
 
     /// Sets the default topic.
@@ -310,9 +312,15 @@ impl ProducerConfig {
         }
     }
 
-    /// The brokers of the list that are addresses; all of them, once validated.
+    /// The brokers of the list that are addresses, each once; all of them, once validated.
     pub(crate) fn addresses(&self) -> Vec<Address> {
-        self.brokers.iter().filter_map(|b| Address::parse(b).ok()).collect()
+        let mut addresses: Vec<Address> = Vec::new();
+        for address in self.brokers.iter().filter_map(|broker| Address::parse(broker).ok()) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
     }
 }
 

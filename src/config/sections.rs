@@ -22,8 +22,9 @@ use crate::telemetry::{Propagator, TraceHeaders};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BatchConfig {
-    /// Bytes at which a record batch is full, before compression. A message that is larger gets its own batch; with 0, as
-    /// in Java, each message does.
+    /// Bytes at which a record batch is full, before compression; at most what a request of
+    /// [`max_request_bytes`](Self::max_request_bytes) can hold. A message that is larger gets its own batch; with 0, as in
+    /// Java, each message does.
     ///
     /// Default 1,000,000, under the 1,048,588 that a broker accepts by default (Kafka: `batch.size`; the topic's limit is
     /// `max.message.bytes`).
@@ -59,6 +60,11 @@ impl BatchConfig {
         max_request_bytes: usize,
         /// Sets [`compression`](Self::compression).
         compression: Compression,
+    }
+
+    /// Bytes at which a batch is full: `max_bytes`, or what fits into one request.
+    pub(crate) fn full_at(&self) -> usize {
+        self.max_bytes.min(self.max_message_bytes())
     }
 
     /// Bytes that one message may take, alone in its batch and its request.

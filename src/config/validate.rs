@@ -10,6 +10,9 @@ use crate::topic_name;
 /// What the protocol's signed 32-bit sizes can hold, with room for a request's header.
 const MAX_BATCH_BYTES: usize = (1 << 30) - 1_024;
 
+/// A request's header, and a small message.
+const MIN_REQUEST_BYTES: usize = crate::record::REQUEST_OVERHEAD + 1_024;
+
 pub(super) fn validate(config: &ProducerConfig) -> Result<()> {
     let mut problems = Vec::new();
     brokers(config, &mut problems);
@@ -31,15 +34,10 @@ fn brokers(config: &ProducerConfig, problems: &mut Vec<String>) {
     if config.brokers.is_empty() {
         problems.push("brokers (bootstrap.servers) is empty; name at least one host:port".into());
     }
-    let mut seen = Vec::new();
     for entry in &config.brokers {
-        let shown: String = entry.chars().take(80).collect();
-        match Address::parse(entry) {
-            Err(problem) => problems.push(format!("brokers (bootstrap.servers): {shown:?} {problem}")),
-            Ok(address) if seen.contains(&address) => {
-                problems.push(format!("brokers (bootstrap.servers): {shown:?} is listed twice"));
-            }
-            Ok(address) => seen.push(address),
+        if let Err(problem) = Address::parse(entry) {
+            let shown: String = entry.chars().take(80).collect();
+            problems.push(format!("brokers (bootstrap.servers): {shown:?} {problem}"));
         }
     }
 }
@@ -61,22 +59,21 @@ fn batch(config: &ProducerConfig, problems: &mut Vec<String>) {
             batch.max_bytes
         ));
     }
-    if batch.max_request_bytes < batch.max_bytes.saturating_add(crate::record::REQUEST_OVERHEAD) {
+    if batch.max_request_bytes < MIN_REQUEST_BYTES {
         problems.push(format!(
-            "batch.max_request_bytes (max.request.size) is {}, which cannot hold a batch of batch.max_bytes \
-             ({}) and {} bytes of request header",
-            batch.max_request_bytes,
-            batch.max_bytes,
-            crate::record::REQUEST_OVERHEAD
+            "batch.max_request_bytes (max.request.size) is {}, which leaves little room for messages beside the header of \
+             a request; expected at least {MIN_REQUEST_BYTES}",
+            batch.max_request_bytes
         ));
     }
     if let Err(problem) = batch.compression.validate() {
         problems.push(problem);
     }
-    if config.buffer.max_bytes < batch.max_bytes {
+    if config.buffer.max_bytes < batch.full_at() {
         problems.push(format!(
             "buffer.max_bytes (buffer.memory) is {}, less than one batch of batch.max_bytes ({})",
-            config.buffer.max_bytes, batch.max_bytes
+            config.buffer.max_bytes,
+            batch.full_at()
         ));
     }
     if u32::try_from(config.buffer.max_bytes).is_err() {
@@ -139,7 +136,7 @@ fn limits(config: &ProducerConfig, problems: &mut Vec<String>) {
             "bulkhead.topic_share is {}; expected more than 0 and at most 1",
             bulkhead.topic_share
         ));
-    } else if (config.buffer.max_bytes as f64 * bulkhead.topic_share) < config.batch.max_bytes as f64 {
+    } else if (config.buffer.max_bytes as f64 * bulkhead.topic_share) < config.batch.full_at() as f64 {
         problems
             .push("bulkhead.topic_share leaves a topic less room than one batch of batch.max_bytes".into());
     }
@@ -215,6 +212,17 @@ mod tests {
         good().acks(Acks::Leader).validate().unwrap();
     }
 
+    #[test]
+    fn a_batch_is_full_where_its_request_is() {
+        for (batch, request, full_at) in
+            [(1_000_000, 1_046_528, 1_000_000), (1_000_000, 1_000_000, 998_976), (0, 1_000_000, 0)]
+        {
+            let batch = BatchConfig::default().max_bytes(batch).max_request_bytes(request);
+            assert_eq!(batch.full_at(), full_at);
+            good().batch(batch).validate().unwrap();
+        }
+    }
+
     #[cfg(feature = "partition-client")]
     #[test]
     fn what_the_baseline_engine_cannot_do_is_refused_by_its_name() {
@@ -227,11 +235,12 @@ mod tests {
 
     #[test]
     fn all_invalid_settings_are_reported_together() {
-        let config = ProducerConfig::new(["", "kafka", "a:1", "a:1"])
+        let mut config = ProducerConfig::new(["kafka", "a:1"])
             .topic("no spaces")
             .retry(RetryConfig::default().max_attempts(Some(0)));
+        config.brokers.push(String::new());
         let reported = problem(&config);
-        for expected in ["is empty", "no port", "listed twice", "topic: ", "retry.max_attempts"] {
+        for expected in ["is empty", "no port", "topic: ", "retry.max_attempts"] {
             assert!(reported.contains(expected), "{expected:?} not in {reported}");
         }
     }
@@ -240,9 +249,9 @@ mod tests {
     fn each_impossible_setting_is_named() {
         let second = Duration::from_secs(1);
         for (config, expected) in [
-            (ProducerConfig::new(Vec::<String>::new()), "brokers"),
+            (ProducerConfig::new(""), "brokers"),
             (good().batch(BatchConfig::default().max_bytes(2 << 30)), "batch.max_bytes"),
-            (good().batch(BatchConfig::default().max_request_bytes(1_000_000)), "max_request_bytes"),
+            (good().batch(BatchConfig::default().max_request_bytes(1_024)), "max_request_bytes"),
             (good().buffer(BufferConfig::default().max_bytes(10)), "buffer.max_bytes"),
             (good().timeouts(TimeoutConfig::default().connect(Duration::ZERO)), "timeouts.connect"),
             (good().timeouts(TimeoutConfig::default().delivery(second)), "timeouts.delivery"),

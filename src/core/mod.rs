@@ -82,7 +82,7 @@ impl Core {
             share: (share < 1.0).then_some((config.buffer.max_bytes as f64 * share) as usize),
             metadata_age: config.timeouts.metadata_age,
             metadata_idle: config.timeouts.metadata_idle,
-            batch_bytes: config.batch.max_bytes,
+            batch_bytes: config.batch.full_at(),
         };
         let core = Arc::new(Self {
             policy: Policy {
@@ -91,7 +91,7 @@ impl Core {
                 max_in_flight: if idempotent { config.bulkhead.max_in_flight } else { 1 },
                 linger: config.batch.linger,
                 delivery: config.timeouts.delivery,
-                max_batch_bytes: config.batch.max_bytes,
+                max_batch_bytes: config.batch.full_at(),
                 longest_attempt: longest_attempt(&config),
                 encodes_aside: encodes_aside(&config),
             },

@@ -29,6 +29,7 @@ impl Producer {
     pub fn new(config: ProducerConfig) -> Result<Self> {
         config.validate()?;
         let core = Core::new(config);
+        core.report_unused();
         Ok(Self { shared: Arc::new(Shared { core }) })
     }
 
@@ -76,6 +77,17 @@ impl Producer {
 }
 
 impl Core {
+    /// Reports what was configured and has no effect.
+    fn report_unused(&self) {
+        let unused = &self.config.unused;
+        for (reason, settings) in &unused.settings {
+            self.log.config_ignored(settings, reason);
+        }
+        if !unused.variables.is_empty() {
+            self.log.config_unused_variables(&unused.variables);
+        }
+    }
+
     /// Reaches a broker and learns the default topic, trying again until `ctx` ends.
     async fn reach(self: &Arc<Self>, ctx: &Context) -> Result<()> {
         let ctx = match ctx.remaining() {

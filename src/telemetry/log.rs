@@ -221,6 +221,24 @@ impl Log {
         }
     }
 
+    /// Settings have no effect, for the reason.
+    pub(crate) fn config_ignored(&self, settings: &[String], reason: &str) {
+        let settings = settings.join(", ");
+        emit!(self, INFO, event::CONFIG_IGNORED, "settings have no effect", settings, reason);
+    }
+
+    /// Environment variables look like settings of this crate and are not.
+    pub(crate) fn config_unused_variables(&self, variables: &[String]) {
+        let variables = variables.join(", ");
+        emit!(
+            self,
+            INFO,
+            event::CONFIG_UNUSED_VARIABLES,
+            "environment variables that are not settings were ignored",
+            variables
+        );
+    }
+
     pub(crate) fn connection_opened(&self, broker: &str, took: Duration) {
         let duration_ms = fractional_millis(took);
         emit!(self, INFO, event::CONNECTION_OPENED, "connected to a broker", broker, duration_ms);

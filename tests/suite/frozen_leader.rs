@@ -317,7 +317,7 @@ async fn a_real_leader_that_is_frozen_or_killed_costs_its_election_and_little_mo
                     cluster.wait_for_leader("t", *partition, Some(leader)).await.unwrap();
                 }
                 let nodes = (1..).zip(cluster.bootstrap()).filter(|(node, _)| *node != leader);
-                let other = ProducerConfig::new(nodes.map(|(_, address)| address));
+                let other = ProducerConfig::new(nodes.map(|(_, address)| address).collect::<Vec<_>>());
                 let other = Producer::connect(&minute(), other).await.unwrap();
                 for partition in &led {
                     let message = Message::new("other").to("t").partition(*partition);

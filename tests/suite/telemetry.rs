@@ -44,6 +44,10 @@ async fn everything(lines: &Lines) {
     let broken = broken.wall_clock(|| panic!("out of batteries"));
     let broken = Producer::connect(&ctx(10 * SECOND), broken).await.unwrap();
     broken.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
+    // Settings and variables without effect.
+    let from_env = ProducerConfig::from_env_with_prefix("PA").unwrap().logger(lines.logger());
+    Producer::new(from_env.with_properties([("bootstrap.servers", "a:1"), ("client.rack", "r1")]).unwrap())
+        .unwrap();
     // It grants no producer id at first.
     cluster.inject(Rule::on(Api::InitProducerId).times(2), Fault::Error(15));
     producer(&cluster, lines).await.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();

@@ -37,7 +37,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let count = args.next().map_or(Ok(1), |count| count.parse())?;
     let bytes = args.next().map_or(Ok(100), |bytes| bytes.parse())?;
 
-    let mut config = ProducerConfig::new(brokers.split(',')).topic(topic.as_str());
+    let mut config = ProducerConfig::new(brokers).topic(topic.as_str());
     if let Some(ca) = set("KAFKA_CA") {
         config = config.tls(TlsConfig::default().ca(Pem::file(ca)));
     }

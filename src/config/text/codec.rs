@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::compression::Compression;
-use crate::config::{Acks, EngineKind, Idempotence, SaslMechanism};
+use crate::config::{Acks, EngineKind, Idempotence, SaslMechanism, brokers};
 use crate::partitioner::Partitioning;
 use crate::resilience::OpenCircuit;
 
@@ -39,10 +39,7 @@ pub(super) const OPTIONAL_TEXT: Codec<Option<String>> = Codec {
 
 pub(super) const LIST: Codec<Vec<String>> = Codec {
     unit: "list, by commas",
-    read: |text, _| match text {
-        "" => Ok(Vec::new()),
-        _ => Ok(text.split(',').map(|entry| entry.trim().to_owned()).collect()),
-    },
+    read: |text, _| Ok(brokers::split(text).collect()),
     print: |list| list.join(","),
 };
 
@@ -55,16 +52,35 @@ pub(super) const SWITCH: Codec<bool> = Codec {
 pub(super) const TIME: Codec<Duration> = Codec {
     unit: "time",
     read: |text, spelling| match spelling {
-        Spelling::Kafka => {
-            let millis =
-                text.parse().map_err(|_| "expected a whole number of milliseconds, not negative".to_owned());
-            millis.map(Duration::from_millis)
-        }
+        Spelling::Kafka => millis(text),
         Spelling::Ours => humantime::parse_duration(text)
             .map_err(|_| "expected a time with its unit, such as 250ms, 5s or 2min".to_owned()),
     },
     print: |time| humantime::format_duration(*time).to_string(),
 };
+
+/// librdkafka takes parts of a millisecond.
+fn millis(text: &str) -> Result<Duration, String> {
+    let whole = text.parse().ok().map(Duration::from_millis);
+    let part = || Duration::try_from_secs_f64(text.parse::<f64>().ok()? / 1_000.0).ok();
+    whole.or_else(part).ok_or_else(|| "expected a number of milliseconds, not negative".to_owned())
+}
+
+/// Kafka writes "never" as a number that is not positive; the longest time that it can express is 24 days.
+pub(super) const IDLE: Codec<Duration> = Codec {
+    unit: "time, `unlimited` (Kafka: -1)",
+    read: |text, spelling| match spelling {
+        Spelling::Kafka if text == "-1" || text == "0" => Ok(NEVER),
+        Spelling::Ours if text.eq_ignore_ascii_case(UNLIMITED) => Ok(NEVER),
+        _ => (TIME.read)(text, spelling),
+    },
+    print: |time| match *time == NEVER {
+        true => UNLIMITED.to_owned(),
+        false => (TIME.print)(time),
+    },
+};
+
+const NEVER: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Suffixes of sizes; `M` or `kB` alone are left out, as nobody knows whether they are 1000 or 1024.
 const SIZES: [(&str, usize); 6] = [

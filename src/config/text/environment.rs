@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use zeroize::Zeroizing;
 
-use super::{Reader, names, slips};
+use super::{Reader, Setting, foreign, slips};
 use crate::config::ProducerConfig;
 use crate::error::Result;
 
@@ -15,7 +15,8 @@ impl ProducerConfig {
     /// Creates a configuration from the variables `KAFKA_…` of this process: `KAFKA_BOOTSTRAP_SERVERS`,
     /// `KAFKA_LINGER_MS`, `KAFKA_TOPIC`, ...
     ///
-    /// [`with_vars`](Self::with_vars) documents the rules, and takes variables from elsewhere.
+    /// [`with_vars`](Self::with_vars) documents the rules, and takes variables from elsewhere. Variables of the prefix that
+    /// are not settings are reported in the event `config.unused_variables` when a producer is created.
     ///
     /// ```no_run
     /// # use rskafka_producer::ProducerConfig;
@@ -36,7 +37,9 @@ impl ProducerConfig {
     ///
     /// As [`with_vars`](Self::with_vars).
     pub fn from_env_with_prefix(prefix: &str) -> Result<Self> {
-        Ok(Self::default().with_vars(prefix, std::env::vars_os())?.0)
+        let (mut config, unused) = Self::default().with_vars(prefix, std::env::vars_os())?;
+        config.unused.variables.extend(unused);
+        Ok(config)
     }
 
     /// Applies those of `vars` that start with `prefix` to this configuration. Also returns the names of those that were
@@ -47,6 +50,8 @@ impl ProducerConfig {
     /// writes them). Its value is what a [properties file](Self::from_properties) would have. With `_FILE` after its
     /// name, the value is in a file, as Docker and Kubernetes mount secrets: `KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka`
     /// is read now, without the line break at its end.
+    ///
+    /// An empty variable counts as one that is not set.
     ///
     /// An environment also holds variables for others: those of Kafka's own scripts (`KAFKA_HEAP_OPTS`) and brokers, and
     /// those which Kubernetes makes for a service called `kafka` (`KAFKA_PORT`, `KAFKA_SERVICE_HOST`). They are ignored.
@@ -84,6 +89,10 @@ impl ProducerConfig {
             else {
                 continue;
             };
+            // Templates leave the variables empty that they have no value for.
+            if value.to_str().is_some_and(|value| value.trim().is_empty()) {
+                continue;
+            }
             match meaning(rest) {
                 Meaning::Setting(name) => match value.to_str() {
                     Some(value) => reader.set(var, name, value),
@@ -117,14 +126,17 @@ enum Meaning {
 
 fn meaning(rest: &str) -> Meaning {
     let flat = rest.replace("___", "_").replace("__", "_");
-    let named = |flat: &str| names().find(|name| flat_name(name) == flat);
+    // Words without a dot are too common: `KAFKA_DEBUG` is a container's.
+    let foreign = foreign::names().filter(|name| name.contains('.'));
+    let known: Vec<_> = Setting::ALL.iter().flat_map(Setting::names).chain(foreign).collect();
+    let named = |flat: &str| known.iter().copied().find(|name| flat_name(name) == flat);
     if let Some(name) = named(&flat) {
         return Meaning::Setting(name);
     }
     if let Some(name) = flat.strip_suffix("_FILE").and_then(named) {
         return Meaning::File(name);
     }
-    match names().map(flat_name).find(|name| slips(&flat, name)) {
+    match Setting::ALL.iter().flat_map(Setting::names).map(flat_name).find(|name| slips(&flat, name)) {
         Some(name) => Meaning::Slip(name),
         None => Meaning::Foreign,
     }
@@ -185,7 +197,7 @@ mod tests {
                 assert!(other.is_none_or(|other| other == setting.name() && alike), "{name}");
             }
         }
-        for name in names() {
+        for name in Setting::ALL.iter().flat_map(Setting::names) {
             let flat = flat_name(name);
             let confluent =
                 name.replace('-', "___").replace('_', "__").replace('.', "_").to_ascii_uppercase();
@@ -215,6 +227,30 @@ mod tests {
         let mut all: Vec<_> = vars.into_iter().map(|(var, _)| var).collect();
         all.sort();
         assert_eq!(left_alone, all);
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        let (config, unused) = read(&[
+            ("KAFKA_BOOTSTRAP_SERVERS", "a:1"),
+            ("KAFKA_SASL_MECHANISM", ""),
+            ("KAFKA_SASL_USERNAME", " "),
+            ("KAFKA_SASL_PASSWORD", ""),
+            ("KAFKA_SASL_PASSWORD_FILE", ""),
+            ("KAFKA_SSL_CA_LOCATION", ""),
+            ("KAFKA_LINGER_MS", ""),
+            ("KAFKA_TOPIC", ""),
+        ])
+        .unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", ProducerConfig::new("a:1")));
+        assert_eq!(unused, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_from_env_does_not_use_is_kept_for_an_event() {
+        // Every process has PATH.
+        let config = ProducerConfig::from_env_with_prefix("PA").unwrap();
+        assert!(config.unused.variables.contains(&"PATH".to_owned()), "{:?}", config.unused);
     }
 
     #[test]

@@ -42,6 +42,12 @@ pub(super) fn parse(text: &str) -> Result<Login, String> {
         match word.as_str() {
             "username" => username = Some(value.as_str().to_owned()),
             "password" => password = Some(Secret::from(value.as_str())),
+            "tokenauth" if value.eq_ignore_ascii_case("false") => {}
+            "tokenauth" => {
+                return Err("tokenauth=true is not supported: log in with a user and password, not with a delegation \
+                            token"
+                    .into());
+            }
             _ => return Err(format!("has an option other than username and password: {EXPECTED}")),
         }
     }
@@ -120,6 +126,7 @@ mod tests {
         for (options, username, password) in [
             (r#" required username="alice" password="s3cret";"#, "alice", "s3cret"),
             ("\n  required\n  password='a \"b\"; c=d'\n  username=alice ;\n", "alice", "a \"b\"; c=d"),
+            (r#" required username="alice" password="s3cret" tokenauth="false";"#, "alice", "s3cret"),
             (r#" REQUIRED username = "a\"b" password="c\\d\te\1012";"#, "a\"b", "c\\d\teA2"),
         ] {
             let login = parse(&format!("{PLAIN}{options}")).unwrap();
@@ -141,6 +148,7 @@ mod tests {
             (format!("{PLAIN} required username=\"hunter2\";"), "no password"),
             (format!("{PLAIN} optional username=\"a\" password=\"hunter2\";"), "required"),
             (format!("{PLAIN} required username=\"a\" password=\"hunter2\"; other;"), "more than one"),
+            (format!("{PLAIN} required username=a password=hunter2 tokenauth=true;"), "delegation token"),
             ("hunter2".into(), "not supported"),
             (
                 "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;".into(),

@@ -11,8 +11,9 @@ impl ProducerConfig {
     /// [`docs::configuration`](crate::docs::configuration) lists.
     ///
     /// A value under Kafka's name has the unit of that name (`linger.ms` is a whole number of milliseconds), under ours
-    /// it brings it (`batch.linger` is `20ms`). A repeated key replaces the earlier one, as in Java. Settings that only
-    /// concern Java, such as `key.serializer`, are ignored.
+    /// it brings it (`batch.linger` is `20ms`). A repeated key replaces the earlier one, as in Java. Settings that have no
+    /// effect on this producer, such as `key.serializer`, are reported in the event `config.ignored` when a producer is
+    /// created.
     ///
     /// ```
     /// use rskafka_producer::ProducerConfig;
@@ -76,7 +77,7 @@ impl ProducerConfig {
     }
 
     /// Creates a configuration from the text of a `.properties` file: Java's syntax, with comments, `=`, `:` or space
-    /// between key and value, continued lines and escapes.
+    /// between key and value, continued lines and escapes. Lines such as `[default]`, an INI file's sections, are skipped.
     ///
     /// ```
     /// # use rskafka_producer::ProducerConfig;
@@ -129,7 +130,10 @@ fn parse(text: &str) -> Result<Vec<(String, String)>> {
             logical.pop();
             continue;
         }
-        properties.push(split(&logical)?);
+        // A section of an INI file, as Confluent's for Python has them.
+        if !(logical.starts_with('[') && logical.trim_end().ends_with(']')) {
+            properties.push(split(&logical)?);
+        }
         logical.clear();
     }
     if !logical.is_empty() {
@@ -225,6 +229,7 @@ mod tests {
             ("a\\ b\\=c\\:d = e", vec![("a b=c:d", "e")]),
             ("a=\\t\\n\\r\\f\\q\\\"", vec![("a", "\t\n\r\x0cq\"")]),
             ("a=\\u00e4\\uD83D\\uDE00x", vec![("a", "ä😀x")]),
+            ("[default]\na=b\n[consumer]\n", vec![("a", "b")]),
             ("a=b # no comment", vec![("a", "b # no comment")]),
         ] {
             let parsed = parse(text).unwrap();

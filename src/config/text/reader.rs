@@ -1,7 +1,8 @@
 //! Reads settings one by one into a configuration, and gathers every problem.
 
+use super::foreign::{Meaning, Refusal, meaning};
 use super::security::Security;
-use super::{Draft, Known, Setting, Verdict, lookup, names, near};
+use super::{Draft, Known, Setting, lookup, names, near};
 use crate::config::{ProducerConfig, Secret};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,6 +24,14 @@ impl Reader {
 
     /// Sets what `name` stands for. Problems call it `shown`, which is how it was written.
     pub(crate) fn set(&mut self, shown: &str, name: &str, value: &str) {
+        match meaning(name, value) {
+            Meaning::Setting(name, value) => self.set_kafkas(shown, &name, &value),
+            Meaning::Ignored(why) => self.ignore(shown, why),
+            Meaning::Refused(why) => self.problem(format!("{shown} is refused: {why}")),
+        }
+    }
+
+    fn set_kafkas(&mut self, shown: &str, name: &str, value: &str) {
         match lookup(name) {
             Some(Known::Setting(setting, spelling)) => {
                 let value = if setting.secret { value } else { value.trim() };
@@ -33,17 +42,24 @@ impl Reader {
                         ["security.", "tls.", "sasl."].iter().any(|s| setting.name.starts_with(s));
                 }
             }
-            Some(Known::Foreign(Verdict::WithoutEffect)) => {}
-            Some(Known::Foreign(Verdict::Only(only, _))) if only.eq_ignore_ascii_case(value.trim()) => {}
-            Some(Known::Foreign(Verdict::Only(only, why))) => {
-                self.problem(format!("{shown} can only be {only}: {why}"));
-            }
-            Some(Known::Foreign(Verdict::Refused(why))) => self.problem(format!("{shown} is refused: {why}")),
+            Some(Known::Foreign(verdict)) => match verdict.judge(value) {
+                Ok(None) => {}
+                Ok(Some(why)) => self.ignore(shown, why),
+                Err(Refusal::Always(why)) => self.problem(format!("{shown} is refused: {why}")),
+                Err(Refusal::Only(only, why)) => {
+                    self.problem(format!("{shown} can only be {only}: {why}"));
+                }
+            },
             None => {
                 let near: Vec<_> = near::misses(name, names()).into_iter().map(str::to_owned).collect();
                 self.unknown(shown, &near);
             }
         }
+    }
+
+    /// A setting without effect. The producer reports it.
+    fn ignore(&mut self, shown: &str, why: &'static str) {
+        self.draft.config.unused.settings.entry(why).or_default().push(shown.to_owned());
     }
 
     /// A name that stands for nothing. Its value is not shown: it may be a misspelt password's.

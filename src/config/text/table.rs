@@ -1,8 +1,8 @@
 //! The settings, a row each. Effects are sentences of the guide.
 
 use super::codec::{
-    ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, LIST, MECHANISM, OPTIONAL_TEXT, PART,
-    PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, WHEN_OPEN,
+    ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LIST, MECHANISM, OPTIONAL_TEXT,
+    PART, PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, WHEN_OPEN,
 };
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, jaas};
@@ -84,7 +84,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         batch.max_bytes,
         ["batch.size"],
         BYTES,
-        "Bytes at which a batch is full, before compression. A larger message gets its own batch."
+        "Bytes at which a batch is full, before compression; at most what fits into a request. A larger message gets its own batch."
     ),
     field!(
         batch.linger,
@@ -96,7 +96,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         batch.max_request_bytes,
         ["max.request.size", "message.max.bytes"],
         BYTES,
-        "Largest produce request, and so, less 1024 bytes, the **largest message**; holds at least one batch."
+        "Largest produce request, and so, less 1024 bytes, the **largest message**."
     ),
     field!(
         batch.compression,
@@ -132,7 +132,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     field!(
         timeouts.idle,
         ["connections.max.idle.ms"],
-        TIME,
+        IDLE,
         "A connection that was idle for this long is replaced before its next use."
     ),
     field!(

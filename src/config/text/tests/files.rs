@@ -92,8 +92,8 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     for (key, value, expected) in [
         ("acks", "0", "nobody knows whether"),
         ("acks", "2", "expected one of all"),
-        ("linger.ms", "5ms", "linger.ms=\"5ms\": expected a whole number of milliseconds"),
-        ("linger.ms", "-1", "whole number"),
+        ("linger.ms", "5ms", "linger.ms=\"5ms\": expected a number of milliseconds"),
+        ("linger.ms", "-1", "not negative"),
         ("batch.linger", "5", "with its unit"),
         ("batch.size", "32M", "32MiB"),
         ("retries", "2147483648", "at most"),
@@ -119,6 +119,25 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     ] {
         let problem = problem([(key, value)]);
         assert!(problem.contains(expected), "{key}={value}: {problem}");
+    }
+}
+
+#[test]
+fn values_that_other_clients_take_are_taken() {
+    for (key, value, name, expected) in [
+        ("connections.max.idle.ms", "-1", "timeouts.idle", "unlimited"),
+        ("connections.max.idle.ms", "0", "timeouts.idle", "unlimited"),
+        ("queue.buffering.max.ms", "0.5", "batch.linger", "500us"),
+        ("queue.buffering.max.kbytes", "65536", "buffer.max_bytes", "64MiB"),
+        ("bootstrap.servers", "a:1, b:2,", "brokers", "a:1,b:2"),
+        ("max.request.size", "1000000", "batch.max_request_bytes", "1000000"),
+        ("batch.size", "1046528", "batch.max_bytes", "1022KiB"),
+    ] {
+        let base = ProducerConfig::new("a:1").buffer(crate::config::BufferConfig::default());
+        let config = base.with_properties([(key, value)]).unwrap();
+        let setting = Setting::ALL.iter().find(|setting| setting.name == name).unwrap();
+        assert_eq!(setting.value(&config), expected, "{key}={value}");
+        config.validate().unwrap();
     }
 }
 

@@ -3,6 +3,7 @@
 mod complete;
 mod files;
 mod round_trip;
+mod vendors;
 
 use super::*;
 
