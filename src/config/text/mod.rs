@@ -6,6 +6,7 @@ mod codec;
 mod deserialize;
 mod environment;
 mod foreign;
+mod from_str;
 mod jaas;
 mod near;
 mod properties;
