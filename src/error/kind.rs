@@ -72,11 +72,17 @@ pub enum Fate {
     PossiblyPersisted,
 }
 
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Fate {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
             Self::NotPersisted => "not persisted",
             Self::PossiblyPersisted => "possibly persisted",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

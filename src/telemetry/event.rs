@@ -1,5 +1,5 @@
-//! The names by which events are known. They are promised: `docs/telemetry.md` lists them, and a test holds the list
-//! against what is emitted.
+//! The events: their names, levels and texts. The names are promised: `docs/telemetry.md` lists them, and a test compares
+//! the list with what is emitted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,87 +7,93 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tracing::Level;
 
 /// Everything but spans has this target, whatever module it comes from.
 pub(crate) const TARGET: &str = "rskafka_producer";
 
-pub(crate) const ATTEMPT_FAILED: &str = "attempt.failed";
-pub(crate) const BACKPRESSURE: &str = "backpressure";
-pub(crate) const BATCH_FAILED: &str = "batch.failed";
-pub(crate) const BATCH_RETRY: &str = "batch.retry";
-pub(crate) const BREAKER_CLOSED: &str = "breaker.closed";
-pub(crate) const BREAKER_OPENED: &str = "breaker.opened";
-pub(crate) const CALLBACK_PANICKED: &str = "callback.panicked";
-pub(crate) const CLUSTER_CHANGED: &str = "cluster.changed";
-pub(crate) const COMPRESSION_FAILED: &str = "compression.failed";
-pub(crate) const CONFIG_IGNORED: &str = "config.ignored";
-pub(crate) const CONFIG_UNUSED_VARIABLES: &str = "config.unused_variables";
-pub(crate) const CONNECTION_CLOSED: &str = "connection.closed";
-pub(crate) const CONNECTION_FAILED: &str = "connection.failed";
-pub(crate) const CONNECTION_LOST: &str = "connection.lost";
-pub(crate) const CONNECTION_OPENED: &str = "connection.opened";
-pub(crate) const HEALTH_CHANGED: &str = "health.changed";
-pub(crate) const METADATA_REFRESH_FAILED: &str = "metadata.refresh_failed";
-pub(crate) const PRODUCER_DROPPED: &str = "producer.dropped";
-pub(crate) const PRODUCER_ID_FAILED: &str = "producer_id.failed";
-pub(crate) const TOPIC_RECREATED: &str = "topic.recreated";
-pub(crate) const TASKS_MOVED: &str = "tasks.moved";
-pub(crate) const TASK_PANICKED: &str = "task.panicked";
-pub(crate) const THROTTLED: &str = "throttled";
-#[cfg(feature = "tls")]
-pub(crate) const TLS_RELOAD_FAILED: &str = "tls.reload_failed";
-
-/// An operation of the producer. Its events are `connect.ok`, `connect.failed` and so on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Connect,
-    Send,
-    Flush,
-    Health,
-    Close,
+/// What is known of an event before it happens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    pub(super) name: &'static str,
+    pub(super) level: Level,
+    pub(super) text: &'static str,
 }
 
-impl Operation {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Send => "send",
-            Self::Flush => "flush",
-            Self::Health => "health",
-            Self::Close => "close",
-        }
-    }
+macro_rules! events {
+    ($($(#[$cfg:meta])? $id:ident = $level:ident $name:literal $text:literal;)*) => {$(
+        $(#[$cfg])?
+        pub(super) const $id: Event = Event { name: $name, level: Level::$level, text: $text };
+    )*};
+}
 
-    /// The messages of its events: it succeeded, it failed.
-    pub(super) const fn texts(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Connect => ("connected to the cluster", "connect failed"),
-            Self::Send => ("message stored", "send failed"),
-            Self::Flush => ("all messages flushed", "flush failed"),
-            Self::Health => ("health check passed", "health check failed"),
-            Self::Close => ("producer closed", "close failed"),
-        }
-    }
+events! {
+    ATTEMPT_FAILED = WARN "attempt.failed" "a produce request failed";
+    BACKPRESSURE = WARN "backpressure" "a call waited long for buffer space";
+    BATCH_FAILED = ERROR "batch.failed" "messages failed";
+    BATCH_RETRY = WARN "batch.retry" "a batch is sent again";
+    BREAKER_CLOSED = INFO "breaker.closed" "circuit breaker closed";
+    BREAKER_OPENED = WARN "breaker.opened" "circuit breaker opened";
+    CALLBACK_PANICKED = ERROR "callback.panicked" "a callback panicked";
+    CLUSTER_CHANGED = WARN "cluster.changed" "another cluster answers at the brokers' addresses";
+    COMPRESSION_FAILED = WARN "compression.failed" "sending a batch uncompressed";
+    CONFIG_IGNORED = INFO "config.ignored" "settings have no effect";
+    CONFIG_UNUSED_VARIABLES = INFO "config.unused_variables" "environment variables that are not settings were ignored";
+    CONNECTION_CLOSED = DEBUG "connection.closed" "connection closed";
+    CONNECTION_FAILED = DEBUG "connection.failed" "could not connect to a broker";
+    CONNECTION_LOST = WARN "connection.lost" "connection lost";
+    CONNECTION_OPENED = INFO "connection.opened" "connected to a broker";
+    HEALTH_FAILS = WARN "health.changed" "a health check fails";
+    HEALTH_PASSES = INFO "health.changed" "a health check passes again";
+    METADATA_REFRESH_FAILED = WARN "metadata.refresh_failed" "could not fetch the cluster's metadata";
+    PRODUCER_DROPPED = WARN "producer.dropped" "the producer was dropped without close() and could not deliver everything";
+    PRODUCER_ID_FAILED = WARN "producer_id.failed" "could not get a producer id";
+    TOPIC_RECREATED = WARN "topic.recreated" "a topic was deleted and created again";
+    TASKS_MOVED = INFO "tasks.moved" "the producer's tasks moved to another tokio runtime, since theirs ended or was not driven";
+    TASK_PANICKED = ERROR "task.panicked" "a task of the producer panicked";
+    THROTTLED = WARN "throttled" "a broker throttles this producer";
+    #[cfg(feature = "tls")]
+    TLS_RELOAD_FAILED = WARN "tls.reload_failed" "keeping the previously loaded TLS certificates";
+}
 
-    pub(super) const fn ok(self) -> &'static str {
-        match self {
-            Self::Connect => "connect.ok",
-            Self::Send => "send.ok",
-            Self::Flush => "flush.ok",
-            Self::Health => "health.ok",
-            Self::Close => "close.ok",
+macro_rules! operations {
+    ($($id:ident = $name:literal $succeeded:literal $failed:literal;)*) => {
+        /// An operation of the producer. Its events are `connect.ok`, `connect.failed` and so on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Operation {
+            $($id,)*
         }
-    }
 
-    pub(super) const fn failed(self) -> &'static str {
-        match self {
-            Self::Connect => "connect.failed",
-            Self::Send => "send.failed",
-            Self::Flush => "flush.failed",
-            Self::Health => "health.failed",
-            Self::Close => "close.failed",
+        impl Operation {
+            pub(super) const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$id => $name,)*
+                }
+            }
+
+            /// The event of its success, and its text.
+            pub(super) const fn succeeded(self) -> (&'static str, &'static str) {
+                match self {
+                    $(Self::$id => (concat!($name, ".ok"), $succeeded),)*
+                }
+            }
+
+            /// The event of its failure, and its text.
+            pub(super) const fn failed(self) -> (&'static str, &'static str) {
+                match self {
+                    $(Self::$id => (concat!($name, ".failed"), $failed),)*
+                }
+            }
         }
-    }
+    };
+}
+
+operations! {
+    Connect = "connect" "connected to the cluster" "connect failed";
+    Send = "send" "message stored" "send failed";
+    Flush = "flush" "all messages flushed" "flush failed";
+    Health = "health" "health check passed" "health check failed";
+    Close = "close" "producer closed" "close failed";
 }
 
 /// Keeps events that come in floods to one a second, for each broker.
@@ -107,16 +113,16 @@ const SELDOM: Duration = Duration::from_secs(1);
 
 impl Pace {
     /// Whether the event may be emitted now: then how many were suppressed before it.
-    pub(super) fn may_emit(&self, event: &'static str, scope: &Arc<str>, now: Instant) -> Option<u64> {
+    pub(super) fn may_emit(&self, event: Event, scope: &Arc<str>, now: Instant) -> Option<u64> {
         let mut last = self.last.lock();
-        match last.get_mut(&(event, scope.clone())) {
+        match last.get_mut(&(event.name, scope.clone())) {
             Some(last) if now.saturating_duration_since(last.at) < SELDOM => {
                 last.kept_back += 1;
                 None
             }
             Some(last) => Some(std::mem::replace(last, Emitted { at: now, kept_back: 0 }).kept_back),
             None => {
-                last.insert((event, scope.clone()), Emitted { at: now, kept_back: 0 });
+                last.insert((event.name, scope.clone()), Emitted { at: now, kept_back: 0 });
                 Some(0)
             }
         }

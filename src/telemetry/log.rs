@@ -12,7 +12,7 @@ use tracing::{Dispatch, Level};
 use super::event::{self, Operation, Pace, TARGET};
 use crate::compression::CompressError;
 use crate::error::callback::guarded;
-use crate::error::{Error, Fate, printable, with_causes};
+use crate::error::{Error, printable, with_causes};
 
 /// Emits events with the fields that all of them share.
 #[derive(Clone, Default)]
@@ -22,19 +22,24 @@ pub(crate) struct Log {
     pace: Arc<Pace>,
 }
 
-/// An event with the fields that all of them share.
+/// Emits an event of the table, with the fields that all of them share. For one whose name and text are only
+/// known at run time, the level comes first.
 macro_rules! emit {
-    ($log:expr, $level:ident, $event:expr, $text:literal $(, $($fields:tt)+)?) => {
+    ($log:expr, $event:ident $(, $($fields:tt)+)?) => {
+        emit!($log, event::$event.level, (event::$event.name, event::$event.text) $(, $($fields)+)?)
+    };
+    ($log:expr, $level:expr, $event:expr $(, $($fields:tt)+)?) => {
         $log.emit(|brokers| {
+            let (name, text) = $event;
             let brokers = (!brokers.is_empty()).then(|| tracing::field::debug(brokers));
             tracing::event!(
                 target: TARGET,
-                Level::$level,
+                $level,
                 component = "kafka",
-                event = $event,
+                event = name,
                 brokers,
                 $($($fields)+,)?
-                $text
+                "{text}"
             );
         })
     };
@@ -84,7 +89,7 @@ impl Log {
         let now = Instant::now();
         if let Some(kept_back) = self.pace.may_emit(event::CALLBACK_PANICKED, &callback.into(), now) {
             let error = panicked.to_string();
-            emit!(self, ERROR, event::CALLBACK_PANICKED, "a callback panicked", callback, error, kept_back);
+            emit!(self, CALLBACK_PANICKED, callback, error, kept_back);
         }
     }
 
@@ -92,21 +97,20 @@ impl Log {
     pub(crate) fn operation(&self, operation: Operation, took: Duration, result: Result<(), &Error>) {
         let duration_ms = fractional_millis(took);
         let name = operation.as_str();
-        let (succeeded, failed_to) = operation.texts();
         match result {
             Ok(()) if matches!(operation, Operation::Send | Operation::Health) => {
-                emit!(self, DEBUG, operation.ok(), "{succeeded}", operation = name, duration_ms);
+                emit!(self, Level::DEBUG, operation.succeeded(), operation = name, duration_ms);
             }
-            Ok(()) => emit!(self, INFO, operation.ok(), "{succeeded}", operation = name, duration_ms),
+            Ok(()) => emit!(self, Level::INFO, operation.succeeded(), operation = name, duration_ms),
             Err(failed) => {
                 let (code, kind, fate) =
-                    (failed.code().as_str(), failed.kind().as_str(), fate(failed.fate()));
+                    (failed.code().as_str(), failed.kind().as_str(), failed.fate().as_str());
                 let (attempts, error) = (failed.attempts(), with_causes(failed));
+                let event = operation.failed();
                 emit!(
                     self,
-                    ERROR,
-                    operation.failed(),
-                    "{failed_to}",
+                    Level::ERROR,
+                    event,
                     operation = name,
                     duration_ms,
                     error,
@@ -132,16 +136,7 @@ impl Log {
     /// A request was lost; its batches are retried or fail.
     pub(crate) fn attempt_failed(&self, broker: &str, error: &Error, batches: usize, took: Duration) {
         let (duration_ms, error) = (fractional_millis(took), with_causes(error));
-        emit!(
-            self,
-            WARN,
-            event::ATTEMPT_FAILED,
-            "a produce request failed",
-            broker,
-            batches,
-            duration_ms,
-            error
-        );
+        emit!(self, ATTEMPT_FAILED, broker, batches, duration_ms, error);
     }
 
     /// A batch is sent again after `delay`; at most once a second for each broker.
@@ -150,13 +145,11 @@ impl Log {
             return;
         };
         let (topic, partition, attempts) = (failed.topic(), failed.partition(), failed.attempts());
-        let (delay_ms, fate) = (fractional_millis(delay), fate(failed.fate()));
+        let (delay_ms, fate) = (fractional_millis(delay), failed.fate().as_str());
         let error = with_causes(failed);
         emit!(
             self,
-            WARN,
-            event::BATCH_RETRY,
-            "a batch is sent again",
+            BATCH_RETRY,
             broker = &**broker,
             topic,
             partition,
@@ -171,37 +164,16 @@ impl Log {
     /// A batch failed.
     pub(crate) fn batch_failed(&self, failed: &Error, records: usize) {
         let (topic, partition) = (failed.topic(), failed.partition());
-        let (code, kind, fate) = (failed.code().as_str(), failed.kind().as_str(), fate(failed.fate()));
+        let (code, kind, fate) = (failed.code().as_str(), failed.kind().as_str(), failed.fate().as_str());
         let (attempts, error) = (failed.attempts(), with_causes(failed));
-        emit!(
-            self,
-            ERROR,
-            event::BATCH_FAILED,
-            "messages failed",
-            topic,
-            partition,
-            records,
-            code,
-            kind,
-            fate,
-            attempts,
-            error
-        );
+        emit!(self, BATCH_FAILED, topic, partition, records, code, kind, fate, attempts, error);
     }
 
     /// A broker throttles; at most once a second for each.
     pub(crate) fn throttled(&self, broker: &Arc<str>, time: Duration, now: Instant) {
         if let Some(kept_back) = self.pace.may_emit(event::THROTTLED, broker, now) {
             let throttle_ms = fractional_millis(time);
-            emit!(
-                self,
-                WARN,
-                event::THROTTLED,
-                "a broker throttles this producer",
-                broker = &**broker,
-                throttle_ms,
-                kept_back
-            );
+            emit!(self, THROTTLED, broker = &**broker, throttle_ms, kept_back);
         }
     }
 
@@ -209,161 +181,113 @@ impl Log {
     pub(crate) fn backpressure(&self, waited: Duration, buffer_bytes: usize, now: Instant) {
         if let Some(kept_back) = self.pace.may_emit(event::BACKPRESSURE, &Arc::default(), now) {
             let waited_ms = fractional_millis(waited);
-            emit!(
-                self,
-                WARN,
-                event::BACKPRESSURE,
-                "a call waited long for buffer space",
-                waited_ms,
-                buffer_bytes,
-                kept_back
-            );
+            emit!(self, BACKPRESSURE, waited_ms, buffer_bytes, kept_back);
         }
     }
 
     /// Settings have no effect, for the reason.
     pub(crate) fn config_ignored(&self, settings: &[String], reason: &str) {
         let settings = settings.join(", ");
-        emit!(self, INFO, event::CONFIG_IGNORED, "settings have no effect", settings, reason);
+        emit!(self, CONFIG_IGNORED, settings, reason);
     }
 
     /// Environment variables look like settings of this crate and are not.
     pub(crate) fn config_unused_variables(&self, variables: &[String]) {
         let variables = variables.join(", ");
-        emit!(
-            self,
-            INFO,
-            event::CONFIG_UNUSED_VARIABLES,
-            "environment variables that are not settings were ignored",
-            variables
-        );
+        emit!(self, CONFIG_UNUSED_VARIABLES, variables);
     }
 
     pub(crate) fn connection_opened(&self, broker: &str, took: Duration) {
         let duration_ms = fractional_millis(took);
-        emit!(self, INFO, event::CONNECTION_OPENED, "connected to a broker", broker, duration_ms);
+        emit!(self, CONNECTION_OPENED, broker, duration_ms);
     }
 
     pub(crate) fn connection_failed(&self, broker: &str, error: &Error, took: Duration) {
         let (duration_ms, error) = (fractional_millis(took), with_causes(error));
-        emit!(
-            self,
-            DEBUG,
-            event::CONNECTION_FAILED,
-            "could not connect to a broker",
-            broker,
-            duration_ms,
-            error
-        );
+        emit!(self, CONNECTION_FAILED, broker, duration_ms, error);
     }
 
     /// A connection ended after it stood for `age`: by itself, or because it was no longer wanted.
     pub(crate) fn connection_ended(&self, broker: &str, age: Duration, lost: bool) {
         let age_ms = fractional_millis(age);
         if lost {
-            emit!(self, WARN, event::CONNECTION_LOST, "connection lost", broker, age_ms);
+            emit!(self, CONNECTION_LOST, broker, age_ms);
         } else {
-            emit!(self, DEBUG, event::CONNECTION_CLOSED, "connection closed", broker, age_ms);
+            emit!(self, CONNECTION_CLOSED, broker, age_ms);
         }
     }
 
     pub(crate) fn refresh_failed(&self, error: &Error) {
         let error = with_causes(error);
-        emit!(self, WARN, event::METADATA_REFRESH_FAILED, "could not fetch the cluster's metadata", error);
+        emit!(self, METADATA_REFRESH_FAILED, error);
     }
 
     /// The cluster granted no producer id, or nobody answered; it is requested again unless that cannot help.
     pub(crate) fn producer_id_failed(&self, error: &Error) {
         let error = with_causes(error);
-        emit!(self, WARN, event::PRODUCER_ID_FAILED, "could not get a producer id", error);
+        emit!(self, PRODUCER_ID_FAILED, error);
     }
 
     /// A codec failed; the batch goes uncompressed.
     pub(crate) fn compression_failed(&self, topic: &str, error: &CompressError) {
-        emit!(self, WARN, event::COMPRESSION_FAILED, "sending a batch uncompressed", topic, %error);
+        emit!(self, COMPRESSION_FAILED, topic, %error);
     }
 
     /// Replaced certificates or keys cannot be read; connections use those that were loaded before.
     #[cfg(feature = "tls")]
     pub(crate) fn tls_reload_failed(&self, error: &Error) {
         let error = with_causes(error);
-        emit!(self, WARN, event::TLS_RELOAD_FAILED, "keeping the previously loaded TLS certificates", error);
+        emit!(self, TLS_RELOAD_FAILED, error);
     }
 
     /// Another cluster answers than before; `None` where one reports no id.
     pub(crate) fn cluster_changed(&self, from: Option<&str>, to: Option<&str>) {
-        let from = from.map(printable);
-        let to = to.map(printable);
-        emit!(
-            self,
-            WARN,
-            event::CLUSTER_CHANGED,
-            "another cluster answers at the brokers' addresses",
-            from = from.as_deref(),
-            to = to.as_deref()
-        );
+        let (from, to) = (from.map(printable), to.map(printable));
+        emit!(self, CLUSTER_CHANGED, from = from.as_deref(), to = to.as_deref());
     }
 
     /// A topic was deleted, and another one was created under its name.
     pub(crate) fn topic_recreated(&self, topic: &str) {
-        emit!(self, WARN, event::TOPIC_RECREATED, "a topic was deleted and created again", topic);
+        emit!(self, TOPIC_RECREATED, topic);
     }
 
     pub(crate) fn breaker_opened(&self, broker: &str, failures: u32, open_for: Duration) {
         let open_ms = fractional_millis(open_for);
-        emit!(self, WARN, event::BREAKER_OPENED, "circuit breaker opened", broker, failures, open_ms);
+        emit!(self, BREAKER_OPENED, broker, failures, open_ms);
     }
 
     pub(crate) fn breaker_closed(&self, broker: &str) {
-        emit!(self, INFO, event::BREAKER_CLOSED, "circuit breaker closed", broker);
+        emit!(self, BREAKER_CLOSED, broker);
     }
 
     /// A health check has another answer than before. A registry knows no brokers, so that the event names none.
     pub(crate) fn health_changed(&self, check: &str, from: &str, to: &str, reason: Option<&str>) {
         match reason {
-            None => emit!(self, INFO, event::HEALTH_CHANGED, "a health check passes again", check, from, to),
+            None => emit!(self, HEALTH_PASSES, check, from, to),
             Some(reason) => {
-                emit!(self, WARN, event::HEALTH_CHANGED, "a health check fails", check, from, to, reason);
+                emit!(self, HEALTH_FAILS, check, from, to, reason);
             }
         }
     }
 
     /// A task of the producer panicked.
     pub(crate) fn task_panicked(&self, task: &str, panic: &str, restarts: bool) {
-        emit!(self, ERROR, event::TASK_PANICKED, "a task of the producer panicked", task, panic, restarts);
+        emit!(self, TASK_PANICKED, task, panic, restarts);
     }
 
     /// The tasks moved to another runtime.
     pub(crate) fn tasks_moved(&self) {
-        emit!(
-            self,
-            INFO,
-            event::TASKS_MOVED,
-            "the producer's tasks moved to another tokio runtime, since theirs ended or was not driven"
-        );
+        emit!(self, TASKS_MOVED);
     }
 
     /// The last handle was dropped, and messages were still under way.
     pub(crate) fn dropped(&self, undelivered: usize) {
-        emit!(
-            self,
-            WARN,
-            event::PRODUCER_DROPPED,
-            "the producer was dropped without close() and could not deliver everything",
-            undelivered
-        );
+        emit!(self, PRODUCER_DROPPED, undelivered);
     }
 }
 
 fn fractional_millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
-}
-
-fn fate(fate: Fate) -> &'static str {
-    match fate {
-        Fate::NotPersisted => "not persisted",
-        Fate::PossiblyPersisted => "possibly persisted",
-    }
 }
 
 impl std::fmt::Debug for Log {
