@@ -5,14 +5,39 @@
 
 /// Consuming setters named after their fields: one way to write a setting, in a section as in the whole.
 macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {$(
-        $(#[$doc])*
+    ($($name:ident: $type:ty),* $(,)?) => {$(
+        #[doc = concat!("Sets [`", stringify!($name), "`](Self::", stringify!($name), ").")]
         #[must_use]
         pub fn $name(mut self, $name: $type) -> Self {
             self.$name = $name;
             self
         }
     )*};
+}
+
+/// A section of settings, from one list: the struct, its defaults and a setter for each field.
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[$doc:meta])* pub $field:ident: $type:ty = $default:expr,)*
+        }
+    ) => {
+        $(#[$meta])*
+        pub struct $name {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            setters! { $($field: $type,)* }
+        }
+    };
 }
 
 /// An enum whose variants have names, from one list: the enum, `ALL`, `as_str` and `Display`.

@@ -248,29 +248,17 @@ impl ProducerConfig {
     }
 
     setters! {
-        /// Sets [`engine`](Self::engine).
         engine: EngineKind,
-        /// Sets [`acks`](Self::acks).
         acks: Acks,
-        /// Sets [`allow_auto_create_topics`](Self::allow_auto_create_topics).
         allow_auto_create_topics: bool,
-        /// Sets [`partitioning`](Self::partitioning).
         partitioning: Partitioning,
-        /// Sets [`batch`](Self::batch).
         batch: BatchConfig,
-        /// Sets [`buffer`](Self::buffer).
         buffer: BufferConfig,
-        /// Sets [`timeouts`](Self::timeouts).
         timeouts: TimeoutConfig,
-        /// Sets [`retry`](Self::retry).
         retry: RetryConfig,
-        /// Sets [`circuit_breaker`](Self::circuit_breaker).
         circuit_breaker: CircuitBreakerConfig,
-        /// Sets [`rate_limit`](Self::rate_limit).
         rate_limit: RateLimitConfig,
-        /// Sets [`bulkhead`](Self::bulkhead).
         bulkhead: BulkheadConfig,
-        /// Sets [`telemetry`](Self::telemetry).
         telemetry: TelemetryConfig,
     }
 

@@ -5,63 +5,43 @@ use std::time::Duration;
 use crate::compression::Compression;
 use crate::telemetry::{Propagator, TraceHeaders};
 
-/// How messages are batched.
-///
-/// A message is sent at once if no request is in flight to its broker, so that a lone send costs one round trip. While requests are in flight, batches grow until they are full or [`linger`](Self::linger) has passed.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use rskafka_producer::{BatchConfig, Compression, ProducerConfig};
-///
-/// let batch = BatchConfig::default().linger(Duration::from_millis(20)).compression(Compression::Lz4);
-/// let config = ProducerConfig::new(["kafka-1:9092"]).batch(batch);
-/// assert!(config.validate().is_ok());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct BatchConfig {
-    /// Bytes at which a record batch is full, before compression; at most what a request of
-    /// [`max_request_bytes`](Self::max_request_bytes) can hold. A message that is larger gets its own batch; with 0, as in
-    /// Java, each message does.
+section! {
+    /// How messages are batched.
     ///
-    /// Default 1,000,000, under the 1,048,588 that a broker accepts by default (Kafka: `batch.size`; the topic's limit is
-    /// `max.message.bytes`).
-    pub max_bytes: usize,
-    /// Longest time that a message waits for others while requests are in flight. Default 5 ms
-    /// (Kafka: `linger.ms`).
-    pub linger: Duration,
-    /// Largest produce request in bytes, and so, less 1,024 of overhead, the largest message. Default 1,046,528, the most
-    /// that Azure Event Hubs takes (Kafka: `max.request.size`).
-    pub max_request_bytes: usize,
-    /// Compression of each batch. Default none (Kafka: `compression.type`).
-    pub compression: Compression,
-}
-
-impl Default for BatchConfig {
-    fn default() -> Self {
-        Self {
-            max_bytes: 1_000_000,
-            linger: Duration::from_millis(5),
-            max_request_bytes: 1_046_528,
-            compression: Compression::None,
-        }
+    /// A message is sent at once if no request is in flight to its broker, so that a lone send costs one round trip. While requests are in flight, batches grow until they are full or [`linger`](Self::linger) has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{BatchConfig, Compression, ProducerConfig};
+    ///
+    /// let batch = BatchConfig::default().linger(Duration::from_millis(20)).compression(Compression::Lz4);
+    /// let config = ProducerConfig::new(["kafka-1:9092"]).batch(batch);
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub struct BatchConfig {
+        /// Bytes at which a record batch is full, before compression; at most what a request of
+        /// [`max_request_bytes`](Self::max_request_bytes) can hold. A message that is larger gets its own batch; with 0, as in
+        /// Java, each message does.
+        ///
+        /// Default 1,000,000, under the 1,048,588 that a broker accepts by default (Kafka: `batch.size`; the topic's limit is
+        /// `max.message.bytes`).
+        pub max_bytes: usize = 1_000_000,
+        /// Longest time that a message waits for others while requests are in flight. Default 5 ms
+        /// (Kafka: `linger.ms`).
+        pub linger: Duration = Duration::from_millis(5),
+        /// Largest produce request in bytes, and so, less 1,024 of overhead, the largest message. Default 1,046,528, the most
+        /// that Azure Event Hubs takes (Kafka: `max.request.size`).
+        pub max_request_bytes: usize = 1_046_528,
+        /// Compression of each batch. Default none (Kafka: `compression.type`).
+        pub compression: Compression = Compression::None,
     }
 }
 
 impl BatchConfig {
-    setters! {
-        /// Sets [`max_bytes`](Self::max_bytes).
-        max_bytes: usize,
-        /// Sets [`linger`](Self::linger).
-        linger: Duration,
-        /// Sets [`max_request_bytes`](Self::max_request_bytes).
-        max_request_bytes: usize,
-        /// Sets [`compression`](Self::compression).
-        compression: Compression,
-    }
-
     /// Bytes at which a batch is full: `max_bytes`, or what fits into one request.
     pub(crate) fn full_at(&self) -> usize {
         self.max_bytes.min(self.max_message_bytes())
@@ -73,187 +53,116 @@ impl BatchConfig {
     }
 }
 
-/// How much may be buffered.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use rskafka_producer::{BufferConfig, ProducerConfig};
-///
-/// let buffer = BufferConfig::default().max_bytes(64 << 20).max_wait(Duration::from_secs(5));
-/// let config = ProducerConfig::new(["kafka-1:9092"]).buffer(buffer);
-/// assert!(config.validate().is_ok());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct BufferConfig {
-    /// Bytes of messages that are accepted and neither stored nor failed, counting keys, values, headers and 64 bytes for
-    /// each message's own bookkeeping. Default 32 MiB (Kafka: `buffer.memory`).
-    pub max_bytes: usize,
-    /// Longest time that `enqueue` and `send` wait for buffer space, or for the metadata of a topic not used before.
-    /// Default 60 s (Kafka: `max.block.ms`).
-    pub max_wait: Duration,
-}
-
-impl Default for BufferConfig {
-    fn default() -> Self {
-        Self { max_bytes: 32 << 20, max_wait: Duration::from_secs(60) }
+section! {
+    /// How much may be buffered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{BufferConfig, ProducerConfig};
+    ///
+    /// let buffer = BufferConfig::default().max_bytes(64 << 20).max_wait(Duration::from_secs(5));
+    /// let config = ProducerConfig::new(["kafka-1:9092"]).buffer(buffer);
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub struct BufferConfig {
+        /// Bytes of messages that are accepted and neither stored nor failed, counting keys, values, headers and 64 bytes for
+        /// each message's own bookkeeping. Default 32 MiB (Kafka: `buffer.memory`).
+        pub max_bytes: usize = 32 << 20,
+        /// Longest time that `enqueue` and `send` wait for buffer space, or for the metadata of a topic not used before.
+        /// Default 60 s (Kafka: `max.block.ms`).
+        pub max_wait: Duration = Duration::from_secs(60),
     }
 }
 
-impl BufferConfig {
-    setters! {
-        /// Sets [`max_bytes`](Self::max_bytes).
-        max_bytes: usize,
-        /// Sets [`max_wait`](Self::max_wait).
-        max_wait: Duration,
+section! {
+    /// Time limits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{TimeoutConfig, ProducerConfig};
+    ///
+    /// let timeouts = TimeoutConfig::default().request(Duration::from_secs(10)).delivery(Duration::from_secs(60));
+    /// let config = ProducerConfig::new(["kafka-1:9092"]).timeouts(timeouts);
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub struct TimeoutConfig {
+        /// Time limit of a connection attempt: TCP, TLS and SASL together. Default 10 s (Kafka:
+        /// `socket.connection.setup.timeout.ms`).
+        pub connect: Duration = Duration::from_secs(10),
+        /// Time limit of a request, from its first byte written to its response. Default 30 s (Kafka: `request.timeout.ms`).
+        pub request: Duration = Duration::from_secs(30),
+        /// Time limit of a message, from its acceptance to its acknowledgement, including all retries. Default 120 s (Kafka:
+        /// `delivery.timeout.ms`). At least `request` + `linger`.
+        pub delivery: Duration = Duration::from_secs(120),
+        /// A connection that was idle for this long is replaced before its next use. Measured by the monotonic and the wall
+        /// clock, since only the latter advances while a process is frozen. Default 180 s, under the 240 s after which
+        /// Azure and the 350 s after which AWS forget a connection (Kafka: `connections.max.idle.ms`).
+        pub idle: Duration = Duration::from_secs(180),
+        /// Metadata older than this is refreshed when it is next needed. Default 5 min (Kafka:
+        /// `metadata.max.age.ms`).
+        pub metadata_age: Duration = Duration::from_secs(300),
+        /// A topic that was not used for this long is forgotten: its metadata is fetched again when a message needs it. Default 5 min (Kafka: `metadata.max.idle.ms`).
+        pub metadata_idle: Duration = Duration::from_secs(300),
     }
 }
 
-/// Time limits.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use rskafka_producer::{TimeoutConfig, ProducerConfig};
-///
-/// let timeouts = TimeoutConfig::default().request(Duration::from_secs(10)).delivery(Duration::from_secs(60));
-/// let config = ProducerConfig::new(["kafka-1:9092"]).timeouts(timeouts);
-/// assert!(config.validate().is_ok());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct TimeoutConfig {
-    /// Time limit of a connection attempt: TCP, TLS and SASL together. Default 10 s (Kafka:
-    /// `socket.connection.setup.timeout.ms`).
-    pub connect: Duration,
-    /// Time limit of a request, from its first byte written to its response. Default 30 s (Kafka: `request.timeout.ms`).
-    pub request: Duration,
-    /// Time limit of a message, from its acceptance to its acknowledgement, including all retries. Default 120 s (Kafka:
-    /// `delivery.timeout.ms`). At least `request` + `linger`.
-    pub delivery: Duration,
-    /// A connection that was idle for this long is replaced before its next use. Measured by the monotonic and the wall
-    /// clock, since only the latter advances while a process is frozen. Default 180 s, under the 240 s after which
-    /// Azure and the 350 s after which AWS forget a connection (Kafka: `connections.max.idle.ms`).
-    pub idle: Duration,
-    /// Metadata older than this is refreshed when it is next needed. Default 5 min (Kafka:
-    /// `metadata.max.age.ms`).
-    pub metadata_age: Duration,
-    /// A topic that was not used for this long is forgotten: its metadata is fetched again when a message needs it. Default 5 min (Kafka: `metadata.max.idle.ms`).
-    pub metadata_idle: Duration,
-}
-
-impl Default for TimeoutConfig {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            request: Duration::from_secs(30),
-            delivery: Duration::from_secs(120),
-            idle: Duration::from_secs(180),
-            metadata_age: Duration::from_secs(300),
-            metadata_idle: Duration::from_secs(300),
-        }
+section! {
+    /// How failed attempts are retried. Every retry is bounded by `timeouts.delivery`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{RetryConfig, ProducerConfig};
+    ///
+    /// let retry = RetryConfig::default().backoff(Duration::from_millis(50)).max_attempts(Some(10));
+    /// let config = ProducerConfig::new(["kafka-1:9092"]).retry(retry);
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub struct RetryConfig {
+        /// Delay before the first retry. It grows exponentially with each attempt, and half of it is random. Default 100 ms (Kafka:
+        /// `retry.backoff.ms`).
+        pub backoff: Duration = Duration::from_millis(100),
+        /// Largest delay. Default 1 s (Kafka: `retry.backoff.max.ms`).
+        pub max_backoff: Duration = Duration::from_secs(1),
+        /// Maximum number of attempts per batch; `None`, the default, is limited only by the delivery timeout (Kafka: `retries` + 1).
+        pub max_attempts: Option<u32> = None,
     }
 }
 
-impl TimeoutConfig {
-    setters! {
-        /// Sets [`connect`](Self::connect).
-        connect: Duration,
-        /// Sets [`request`](Self::request).
-        request: Duration,
-        /// Sets [`delivery`](Self::delivery).
-        delivery: Duration,
-        /// Sets [`idle`](Self::idle).
-        idle: Duration,
-        /// Sets [`metadata_age`](Self::metadata_age).
-        metadata_age: Duration,
-        /// Sets [`metadata_idle`](Self::metadata_idle).
-        metadata_idle: Duration,
-    }
-}
-
-/// How failed attempts are retried. Every retry is bounded by `timeouts.delivery`.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use rskafka_producer::{RetryConfig, ProducerConfig};
-///
-/// let retry = RetryConfig::default().backoff(Duration::from_millis(50)).max_attempts(Some(10));
-/// let config = ProducerConfig::new(["kafka-1:9092"]).retry(retry);
-/// assert!(config.validate().is_ok());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RetryConfig {
-    /// Delay before the first retry. It grows exponentially with each attempt, and half of it is random. Default 100 ms (Kafka:
-    /// `retry.backoff.ms`).
-    pub backoff: Duration,
-    /// Largest delay. Default 1 s (Kafka: `retry.backoff.max.ms`).
-    pub max_backoff: Duration,
-    /// Maximum number of attempts per batch; `None`, the default, is limited only by the delivery timeout (Kafka: `retries` + 1).
-    pub max_attempts: Option<u32>,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self { backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(1), max_attempts: None }
-    }
-}
-
-impl RetryConfig {
-    setters! {
-        /// Sets [`backoff`](Self::backoff).
-        backoff: Duration,
-        /// Sets [`max_backoff`](Self::max_backoff).
-        max_backoff: Duration,
-        /// Sets [`max_attempts`](Self::max_attempts).
-        max_attempts: Option<u32>,
-    }
-}
-
-/// Limits that keep one failing topic or broker from stopping the others.
-///
-/// # Examples
-///
-/// ```
-/// use rskafka_producer::{BulkheadConfig, ProducerConfig};
-///
-/// let bulkhead = BulkheadConfig::default().topic_share(0.5);
-/// let config = ProducerConfig::new(["kafka-1:9092"]).bulkhead(bulkhead);
-/// assert!(config.validate().is_ok());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct BulkheadConfig {
-    /// Requests in flight to one broker. Default 5, the most with which Kafka can keep the order of an
-    /// idempotent producer (Kafka: `max.in.flight.requests.per.connection`).
-    pub max_in_flight: usize,
-    /// Fraction of the buffer that one topic may fill, from 0 (exclusive) to 1. Default 1: nothing is reserved for
-    /// other topics.
-    pub topic_share: f64,
-    /// Number of connections that may be established concurrently. Default 4.
-    pub max_connecting: usize,
-}
-
-impl Default for BulkheadConfig {
-    fn default() -> Self {
-        Self { max_in_flight: 5, topic_share: 1.0, max_connecting: 4 }
-    }
-}
-
-impl BulkheadConfig {
-    setters! {
-        /// Sets [`max_in_flight`](Self::max_in_flight).
-        max_in_flight: usize,
-        /// Sets [`topic_share`](Self::topic_share).
-        topic_share: f64,
-        /// Sets [`max_connecting`](Self::max_connecting).
-        max_connecting: usize,
+section! {
+    /// Limits that keep one failing topic or broker from stopping the others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{BulkheadConfig, ProducerConfig};
+    ///
+    /// let bulkhead = BulkheadConfig::default().topic_share(0.5);
+    /// let config = ProducerConfig::new(["kafka-1:9092"]).bulkhead(bulkhead);
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub struct BulkheadConfig {
+        /// Requests in flight to one broker. Default 5, the most with which Kafka can keep the order of an
+        /// idempotent producer (Kafka: `max.in.flight.requests.per.connection`).
+        pub max_in_flight: usize = 5,
+        /// Fraction of the buffer that one topic may fill, from 0 (exclusive) to 1. Default 1: nothing is reserved for
+        /// other topics.
+        pub topic_share: f64 = 1.0,
+        /// Number of connections that may be established concurrently. Default 4.
+        pub max_connecting: usize = 4,
     }
 }
 
@@ -288,7 +197,6 @@ impl TelemetryConfig {
     }
 
     setters! {
-        /// Sets [`topic_labels`](Self::topic_labels).
         topic_labels: bool,
     }
 }

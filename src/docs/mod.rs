@@ -108,8 +108,8 @@ mod tests {
             for line in text.lines() {
                 inside |= methods_of.iter().any(|of| line == format!("impl {of} {{"));
                 inside &= line != "}";
-                let is_section = line.starts_with("pub struct ") && line.contains("Config ");
                 let line = line.trim();
+                let is_section = line.starts_with("pub struct ") && line.contains("Config ");
                 let is_method = inside && line.starts_with("pub ") && line.contains("fn ");
                 if line.starts_with("///") || line.starts_with("#[") {
                     doc.push_str(line);

@@ -69,7 +69,6 @@ impl HealthDetail {
     }
 
     setters! {
-        /// Sets [`status`](Self::status).
         status: Status,
     }
 }

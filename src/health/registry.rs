@@ -65,16 +65,18 @@ impl Default for Settings {
     }
 }
 
-/// How a check is registered.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Registration {
-    /// A check that is not critical can degrade the service, not take it down. Default true.
-    pub critical: bool,
-    /// Its time limit. Default 2 s.
-    pub timeout: Duration,
-    /// Whether it is a readiness or a liveness check. Default [`HealthKind::Readiness`].
-    pub kind: HealthKind,
+section! {
+    /// How a check is registered.
+    #[derive(Clone, Debug)]
+    #[non_exhaustive]
+    pub struct Registration {
+        /// A check that is not critical can degrade the service, not take it down. Default true.
+        pub critical: bool = true,
+        /// Its time limit. Default 2 s.
+        pub timeout: Duration = CHECK_TIMEOUT,
+        /// Whether it is a readiness or a liveness check. Default [`HealthKind::Readiness`].
+        pub kind: HealthKind = HealthKind::Readiness,
+    }
 }
 
 /// What a check is for.
@@ -85,23 +87,6 @@ pub enum HealthKind {
     Readiness,
     /// Whether the process itself makes progress. A process that is not alive is restarted: only for what a restart fixes.
     Liveness,
-}
-
-impl Default for Registration {
-    fn default() -> Self {
-        Self { critical: true, timeout: CHECK_TIMEOUT, kind: HealthKind::Readiness }
-    }
-}
-
-impl Registration {
-    setters! {
-        /// Sets [`critical`](Self::critical).
-        critical: bool,
-        /// Sets [`timeout`](Self::timeout).
-        timeout: Duration,
-        /// Sets [`kind`](Self::kind).
-        kind: HealthKind,
-    }
 }
 
 impl HealthRegistry {

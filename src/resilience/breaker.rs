@@ -11,47 +11,49 @@ use tokio::time::Instant;
 
 use crate::clock::{later, scaled};
 
-/// When requests to a failing broker are suspended. There is one breaker for each broker, and one for the whole
-/// cluster, which opens when metadata requests fail.
-///
-/// Requests that are lost with one connection are one failure. Only failures of the broker count: connections that fail
-/// or break, and requests without a response. Errors in a broker's responses say nothing about its health.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use rskafka_producer::{CircuitBreakerConfig, OpenCircuit, ProducerConfig};
-///
-/// let circuit_breaker = CircuitBreakerConfig::default()
-///     .consecutive_failures(3)
-///     .open_for(Duration::from_secs(2))
-///     .when_open(OpenCircuit::FailFast);
-/// let config = ProducerConfig::new(["kafka-1:9092"]).circuit_breaker(circuit_breaker);
-/// assert!(config.validate().is_ok());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct CircuitBreakerConfig {
-    /// Default on.
-    pub enabled: bool,
-    /// Number of failures in a row after which it opens. Default 5.
-    pub consecutive_failures: u32,
-    /// Fraction of failed requests within ten seconds above which it opens. Default 0.5 (resilience4j:
-    /// `failureRateThreshold`). After it has closed, it counts for ten seconds before this applies again.
-    pub failure_rate: f64,
-    /// Minimum number of requests for [`failure_rate`](Self::failure_rate). Default 10 (resilience4j:
-    /// `minimumNumberOfCalls`).
-    pub min_requests: u32,
-    /// How long it stays open at first; twice as long each time it opens again without having closed. Default 5 s.
-    pub open_for: Duration,
-    /// Longest time that it stays open. Default 15 s, so that a recovered broker is used while the messages that wait
-    /// for it still have time.
-    pub max_open_for: Duration,
-    /// Successful probes in a row after which it closes. Default 2.
-    pub probes: u32,
-    /// What happens to messages while it is open. Default [`OpenCircuit::Wait`].
-    pub when_open: OpenCircuit,
+section! {
+    /// When requests to a failing broker are suspended. There is one breaker for each broker, and one for the whole
+    /// cluster, which opens when metadata requests fail.
+    ///
+    /// Requests that are lost with one connection are one failure. Only failures of the broker count: connections that fail
+    /// or break, and requests without a response. Errors in a broker's responses say nothing about its health.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rskafka_producer::{CircuitBreakerConfig, OpenCircuit, ProducerConfig};
+    ///
+    /// let circuit_breaker = CircuitBreakerConfig::default()
+    ///     .consecutive_failures(3)
+    ///     .open_for(Duration::from_secs(2))
+    ///     .when_open(OpenCircuit::FailFast);
+    /// let config = ProducerConfig::new(["kafka-1:9092"]).circuit_breaker(circuit_breaker);
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub struct CircuitBreakerConfig {
+        /// Default on.
+        pub enabled: bool = true,
+        /// Number of failures in a row after which it opens. Default 5.
+        pub consecutive_failures: u32 = 5,
+        /// Fraction of failed requests within ten seconds above which it opens. Default 0.5 (resilience4j:
+        /// `failureRateThreshold`). After it has closed, it counts for ten seconds before this applies again.
+        pub failure_rate: f64 = 0.5,
+        /// Minimum number of requests for [`failure_rate`](Self::failure_rate). Default 10 (resilience4j:
+        /// `minimumNumberOfCalls`).
+        pub min_requests: u32 = 10,
+        /// How long it stays open at first; twice as long each time it opens again without having closed. Default 5 s.
+        pub open_for: Duration = Duration::from_secs(5),
+        /// Longest time that it stays open. Default 15 s, so that a recovered broker is used while the messages that wait
+        /// for it still have time.
+        pub max_open_for: Duration = Duration::from_secs(15),
+        /// Successful probes in a row after which it closes. Default 2.
+        pub probes: u32 = 2,
+        /// What happens to messages while it is open. Default [`OpenCircuit::Wait`].
+        pub when_open: OpenCircuit = OpenCircuit::Wait,
+    }
 }
 
 /// What happens to messages for a broker whose breaker is open.
@@ -64,41 +66,7 @@ pub enum OpenCircuit {
     FailFast,
 }
 
-impl Default for CircuitBreakerConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            consecutive_failures: 5,
-            failure_rate: 0.5,
-            min_requests: 10,
-            open_for: Duration::from_secs(5),
-            max_open_for: Duration::from_secs(15),
-            probes: 2,
-            when_open: OpenCircuit::Wait,
-        }
-    }
-}
-
 impl CircuitBreakerConfig {
-    setters! {
-        /// Sets [`enabled`](Self::enabled).
-        enabled: bool,
-        /// Sets [`consecutive_failures`](Self::consecutive_failures).
-        consecutive_failures: u32,
-        /// Sets [`failure_rate`](Self::failure_rate).
-        failure_rate: f64,
-        /// Sets [`min_requests`](Self::min_requests).
-        min_requests: u32,
-        /// Sets [`open_for`](Self::open_for).
-        open_for: Duration,
-        /// Sets [`max_open_for`](Self::max_open_for).
-        max_open_for: Duration,
-        /// Sets [`probes`](Self::probes).
-        probes: u32,
-        /// Sets [`when_open`](Self::when_open).
-        when_open: OpenCircuit,
-    }
-
     pub(crate) fn validate(&self, problems: &mut Vec<String>) {
         for (name, value) in [
             ("consecutive_failures", self.consecutive_failures),

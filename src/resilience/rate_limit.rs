@@ -9,40 +9,33 @@ use tokio::time::Instant;
 
 use crate::clock::later;
 
-/// How fast messages may be sent. Every attempt counts, including retries, as in a broker's quota.
-///
-/// # Examples
-///
-/// ```
-/// use rskafka_producer::{RateLimitConfig, ProducerConfig};
-///
-/// let rate_limit = RateLimitConfig::default().records_per_second(Some(10_000.0)).adaptive(true);
-/// let config = ProducerConfig::new(["kafka-1:9092"]).rate_limit(rate_limit);
-/// assert!(config.validate().is_ok());
-/// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct RateLimitConfig {
-    /// Records per second; `None`, the default, is unlimited.
-    pub records_per_second: Option<f64>,
-    /// Bytes of uncompressed batches per second; `None`, the default, is unlimited (compare Kafka's quota
-    /// `producer_byte_rate`).
-    pub bytes_per_second: Option<f64>,
-    /// Slow down when a broker throttles, by three tenths each time down to a tenth of the rates, and recover within
-    /// a minute. Default off.
-    pub adaptive: bool,
+section! {
+    /// How fast messages may be sent. Every attempt counts, including retries, as in a broker's quota.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{RateLimitConfig, ProducerConfig};
+    ///
+    /// let rate_limit = RateLimitConfig::default().records_per_second(Some(10_000.0)).adaptive(true);
+    /// let config = ProducerConfig::new(["kafka-1:9092"]).rate_limit(rate_limit);
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub struct RateLimitConfig {
+        /// Records per second; `None`, the default, is unlimited.
+        pub records_per_second: Option<f64> = None,
+        /// Bytes of uncompressed batches per second; `None`, the default, is unlimited (compare Kafka's quota
+        /// `producer_byte_rate`).
+        pub bytes_per_second: Option<f64> = None,
+        /// Slow down when a broker throttles, by three tenths each time down to a tenth of the rates, and recover within
+        /// a minute. Default off.
+        pub adaptive: bool = false,
+    }
 }
 
 impl RateLimitConfig {
-    setters! {
-        /// Sets [`records_per_second`](Self::records_per_second).
-        records_per_second: Option<f64>,
-        /// Sets [`bytes_per_second`](Self::bytes_per_second).
-        bytes_per_second: Option<f64>,
-        /// Sets [`adaptive`](Self::adaptive).
-        adaptive: bool,
-    }
-
     pub(crate) fn validate(&self, problems: &mut Vec<String>) {
         for (name, rate) in [
             ("rate_limit.records_per_second", self.records_per_second),
