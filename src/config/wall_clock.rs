@@ -1,6 +1,5 @@
 //! The time of day.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -33,11 +32,5 @@ impl WallClock {
     pub(crate) fn wall(&self) -> SystemTime {
         let custom = self.custom.as_ref().and_then(|now| self.log.contain("the wall clock", || now()));
         custom.unwrap_or_else(SystemTime::now)
-    }
-}
-
-impl fmt::Debug for WallClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WallClock")
     }
 }

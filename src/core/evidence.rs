@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::supervisor::Flight;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Evidence {
     last: Mutex<Option<Instant>>,
     /// One probe at a time, for all who wait for it.

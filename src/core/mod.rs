@@ -34,7 +34,6 @@ use crate::supervisor::Supervisor;
 use crate::telemetry::{Counters, Log, Meters};
 
 /// See the [module](self).
-#[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: ProducerConfig,
     pub(crate) engine: Arc<dyn Engine>,

@@ -10,7 +10,6 @@ mod messenger;
 mod partition_client;
 mod race;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,7 +133,7 @@ pub(crate) enum Ask {
 }
 
 #[async_trait]
-pub(crate) trait Engine: fmt::Debug + Send + Sync {
+pub(crate) trait Engine: Send + Sync {
     /// Reaches one broker, authenticated. Does nothing if one is connected.
     async fn connect(&self) -> Result<()>;
 

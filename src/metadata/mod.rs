@@ -31,7 +31,6 @@ use crate::supervisor::Flight;
 /// A question for one topic, which all who need it wait for.
 type Resolving = Flight<Result<Arc<Topic>>>;
 
-#[derive(Debug)]
 pub(crate) struct Metadata {
     /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,

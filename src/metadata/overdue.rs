@@ -18,12 +18,12 @@ use crate::sender::Partition;
 /// Between two questions; an election ends when it likes.
 const PACE: Duration = Duration::from_millis(400);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Overdue {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     running: bool,
     last: u64,
@@ -31,7 +31,6 @@ struct State {
 }
 
 /// An attempt that takes much longer than usual.
-#[derive(Debug)]
 struct Attempt {
     node: NodeId,
     stage: Stage,

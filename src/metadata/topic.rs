@@ -28,7 +28,6 @@ pub(crate) struct TopicSettings {
 }
 
 /// As metadata described it last; what is known anew is a new one.
-#[derive(Debug)]
 pub(crate) struct Topic {
     name: Arc<str>,
     /// Space for its messages.
@@ -40,7 +39,7 @@ pub(crate) struct Topic {
 }
 
 /// A topic's partitions by index, and the indices of those that have a leader.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Partitions {
     pub(crate) all: Vec<Arc<Partition>>,
     /// How many there are now: a topic that was made anew may have fewer than before.

@@ -18,7 +18,6 @@ use crate::telemetry::BrokerStats;
 
 /// See the [module](self). Partitions without a leader share a broker that leads nowhere: there they only wait
 /// for one, or for their deadline.
-#[derive(Debug)]
 pub(crate) struct Broker {
     node: Option<NodeId>,
     inbox: Mutex<Vec<Arc<Partition>>>,

@@ -10,7 +10,6 @@ use crate::engine::NodeId;
 use crate::resilience::{Breaker, CircuitBreakerConfig};
 
 /// Brokers by where they lead. They are few, and are kept as long as the producer.
-#[derive(Debug)]
 pub(crate) struct Brokers {
     brokers: RwLock<HashMap<Option<NodeId>, Arc<Broker>>>,
     breaker: CircuitBreakerConfig,

@@ -17,7 +17,6 @@ use crate::telemetry::Log;
 
 /// See the [module](self). The queue is behind a lock, which is never held while code of the user's runs: see
 /// [`queue`](Self::queue) and [`settle`](Self::settle).
-#[derive(Debug)]
 pub(crate) struct Partition {
     topic: Arc<str>,
     index: i32,

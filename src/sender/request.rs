@@ -19,7 +19,6 @@ use crate::telemetry::{Sending, Sent, Spans};
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// A batch, and the partition that it belongs to.
-#[derive(Debug)]
 pub(crate) struct ProducerBatch {
     pub(super) partition: Arc<Partition>,
     pub(crate) batch: Arc<Batch>,

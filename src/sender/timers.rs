@@ -9,12 +9,11 @@ use tokio::time::Instant;
 use super::partition::Partition;
 
 /// Partitions by time, soonest first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Entry>>,
 }
 
-#[derive(Debug)]
 struct Entry {
     at: Instant,
     partition: Arc<Partition>,

@@ -126,9 +126,3 @@ impl<T> Default for Flight<T> {
         Self { current: Mutex::default() }
     }
 }
-
-impl<T> std::fmt::Debug for Flight<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Flight").field("under_way", &(self.current.lock().strong_count() > 0)).finish()
-    }
-}

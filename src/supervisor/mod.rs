@@ -11,7 +11,6 @@ mod timer;
 mod watch;
 
 use std::collections::HashSet;
-use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -311,10 +310,4 @@ fn no_runtime(why: &str) -> Error {
 fn has_timers(runtime: &Handle) -> bool {
     let _entered = runtime.enter();
     guarded("a timer", || drop(tokio::time::sleep(Duration::ZERO))).is_ok()
-}
-
-impl fmt::Debug for Supervisor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Supervisor").field("tasks", &self.state.lock().tasks).finish_non_exhaustive()
-    }
 }

@@ -4,7 +4,6 @@
 //! the task can then take its future, drop it, which returns what it holds, and start another one elsewhere.
 
 use std::any::Any;
-use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -213,17 +212,5 @@ impl Drop for Polled {
         };
         drop_work(Some(work));
         self.end(End::Dropped(self.slot.runtime));
-    }
-}
-
-impl fmt::Debug for Task {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (polls, polled_now) = self.progress();
-        f.debug_struct("Task")
-            .field("name", &self.name)
-            .field("polls", &polls)
-            .field("polled_now", &polled_now)
-            .field("running", &self.slot.lock().is_some())
-            .finish()
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Acked<'a> {
     pub(crate) age: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Counters {
     meters: Meters,
     accepted: AtomicU64,

@@ -1,6 +1,5 @@
 //! How values are spread, for the price of a few atomic additions per value.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -106,12 +105,6 @@ fn middle(bucket: usize) -> u64 {
     match row.checked_sub(1) {
         None => step,
         Some(shift) => (((1 << STEPS) + step) << shift) + ((1 << shift) >> 1),
-    }
-}
-
-impl fmt::Debug for Histogram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.values().fmt(f)
     }
 }
 

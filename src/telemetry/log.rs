@@ -289,9 +289,3 @@ impl Log {
 fn fractional_millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
-
-impl std::fmt::Debug for Log {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Log")
-    }
-}

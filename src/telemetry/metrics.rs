@@ -90,7 +90,7 @@ const CONNECT_FAILURES: [ErrorKind; 7] = [
 ];
 
 /// Passes one producer's counters on to the facade.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only the facade looks into it"))]
 pub(crate) struct Meters {
     client_id: Arc<str>,

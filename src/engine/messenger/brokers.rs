@@ -30,7 +30,6 @@ const WHOLE_HEAD_START: Duration = Duration::from_millis(800);
 /// How long refused credentials are not tried again, so that no account is locked.
 const AUTHENTICATION_HOLD: Duration = Duration::from_secs(5);
 
-#[derive(Debug)]
 pub(super) struct Brokers {
     bootstrap: Vec<Address>,
     settings: Settings,

@@ -25,7 +25,6 @@ use crate::config::{Address, SaslConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
 /// What every connection needs to know.
-#[derive(Debug)]
 pub(super) struct Settings {
     pub(super) client_id: Arc<str>,
     pub(super) connect_timeout: Duration,
@@ -47,7 +46,6 @@ impl Settings {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct Connection {
     address: Address,
     wire: Wire,

@@ -51,7 +51,6 @@ use crate::record::ProducerId;
 /// Longest wait for an answer that carries no records.
 const SMALL_REQUEST: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
 pub(crate) struct MessengerEngine {
     brokers: Brokers,
     acks: i16,

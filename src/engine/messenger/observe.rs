@@ -9,14 +9,13 @@ use crate::error::Error;
 use crate::telemetry::{Counters, Log};
 
 /// Where connections are reported and counted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Observer {
     pub(crate) log: Log,
     pub(crate) counters: Arc<Counters>,
 }
 
 /// One open connection; reports its end once.
-#[derive(Debug)]
 pub(super) struct Watch {
     observer: Observer,
     broker: Arc<str>,

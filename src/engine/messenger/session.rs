@@ -22,7 +22,6 @@ const AT_LEAST: Duration = Duration::from_millis(1_100);
 ///
 /// Kafka wants nothing between the two messages of a login, so that requests wait while one is under way; the
 /// turnstile is fair, and keeps them in order.
-#[derive(Debug)]
 pub(super) struct Session {
     turn: Arc<Mutex<State>>,
     sasl: SaslConfig,

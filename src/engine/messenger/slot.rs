@@ -15,7 +15,6 @@ use crate::engine::Link;
 use crate::error::Error;
 
 /// The place of one connection.
-#[derive(Debug)]
 pub(super) struct Slot {
     pub(super) listener: Arc<Listener>,
     pub(super) current: Mutex<Option<Arc<Connection>>>,

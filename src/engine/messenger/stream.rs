@@ -16,7 +16,7 @@ use super::observe::Watch;
 use super::wire::MAX_ANSWER;
 
 /// The outside end: cuts the stream, and knows whether it has ended.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Cut {
     ended: AtomicBool,
     reader: AtomicWaker,
@@ -65,7 +65,6 @@ impl Cut {
 }
 
 /// See the [module](self).
-#[derive(Debug)]
 pub(super) struct Stream<S> {
     inner: S,
     cut: Arc<Cut>,

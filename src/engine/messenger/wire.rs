@@ -1,7 +1,6 @@
 //! rskafka's `Messenger` over whatever carries its bytes.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, Cursor};
 use std::pin::pin;
@@ -97,12 +96,6 @@ impl Drop for Wire {
     fn drop(&mut self) {
         // The task that reads holds the socket.
         self.cut.retire();
-    }
-}
-
-impl fmt::Debug for Wire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("ended", &self.has_ended()).finish_non_exhaustive()
     }
 }
 

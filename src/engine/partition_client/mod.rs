@@ -9,7 +9,6 @@ mod classify;
 mod sasl;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -328,9 +327,3 @@ impl Engine for PartitionClientEngine {
 
 /// `UNKNOWN_TOPIC_OR_PARTITION`
 const UNKNOWN_TOPIC: i16 = 3;
-
-impl fmt::Debug for PartitionClientEngine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartitionClientEngine").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
-    }
-}

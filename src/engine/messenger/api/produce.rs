@@ -21,7 +21,6 @@ const FLEXIBLE: ApiVersion = version(9);
 const MAX_OFFSET: i64 = i64::MAX - u32::MAX as i64;
 
 /// Batches for one broker, at most one per partition.
-#[derive(Debug)]
 pub(crate) struct ProduceRequest<'a> {
     pub(crate) acks: i16,
     /// How long the broker may wait for its replicas.
