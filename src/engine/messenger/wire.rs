@@ -143,12 +143,11 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures_util::FutureExt;
-    use rskafka::protocol::api_version::{ApiVersion, ApiVersionRange};
-    use rskafka::protocol::messages::{ReadVersionedError, WriteVersionedError};
+    use rskafka::protocol::api_version::ApiVersionRange;
     use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::engine::messenger::api::{request_body, version};
+    use crate::engine::messenger::api::{Malformed, Reader, Writer, request_body, version};
 
     const SIZE: usize = 4 << 10;
 
@@ -156,18 +155,17 @@ mod tests {
     struct Counted(Arc<AtomicUsize>);
     struct Nothing;
 
-    request_body!(Counted => Nothing, Produce, 3..=8, flexible from version(9));
+    request_body!(Counted => Nothing, Produce, 3..=8, flexible from 9);
 
-    impl WriteVersionedType<Vec<u8>> for Counted {
-        fn write_versioned(&self, out: &mut Vec<u8>, _: ApiVersion) -> Result<(), WriteVersionedError> {
+    impl Counted {
+        fn write(&self, writer: &mut Writer<'_>, _: i16) {
             self.0.fetch_add(1, Ordering::Relaxed);
-            out.extend_from_slice(&[7; SIZE]);
-            Ok(())
+            writer.bytes(&[7; SIZE]);
         }
     }
 
-    impl ReadVersionedType<Cursor<Vec<u8>>> for Nothing {
-        fn read_versioned(_: &mut Cursor<Vec<u8>>, _: ApiVersion) -> Result<Self, ReadVersionedError> {
+    impl Nothing {
+        fn read(_: &mut Reader<'_>, _: i16) -> Result<Self, Malformed> {
             Ok(Self)
         }
     }

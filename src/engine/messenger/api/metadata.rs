@@ -1,17 +1,9 @@
 //! `Metadata` of the topics in use, never of all.
 
-use std::io::Cursor;
 use std::sync::Arc;
 
-use rskafka::protocol::api_version::ApiVersion;
-use rskafka::protocol::messages::{
-    ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
-};
-
-use super::{Malformed, Reader, Writer, request_body, version};
+use super::{Malformed, Reader, Writer, request_body};
 use crate::engine::TopicId;
-
-const FLEXIBLE: ApiVersion = version(9);
 
 /// Asks for these topics, and for the brokers.
 #[derive(Clone, Copy, Debug)]
@@ -53,37 +45,30 @@ pub(crate) struct Partition {
     pub(crate) leader_epoch: i32,
 }
 
-request_body!(MetadataRequest<'_> => MetadataResponse, Metadata, 4..=12, flexible from FLEXIBLE);
+request_body!(MetadataRequest<'_> => MetadataResponse, Metadata, 4..=12, flexible from 9);
 
-impl WriteVersionedType<Vec<u8>> for MetadataRequest<'_> {
-    fn write_versioned(&self, out: &mut Vec<u8>, api_version: ApiVersion) -> Result<(), WriteVersionedError> {
-        let mut writer = Writer::new(out, api_version >= FLEXIBLE);
+impl MetadataRequest<'_> {
+    fn write(&self, writer: &mut Writer<'_>, version: i16) {
         writer.length(self.topics.len());
         for topic in self.topics {
-            if api_version >= version(10) {
+            if version >= 10 {
                 writer.u128(0); // requested by name
             }
             writer.string(topic);
             writer.tagged_fields();
         }
         writer.bool(self.allow_auto_topic_creation);
-        if (version(8)..=version(10)).contains(&api_version) {
+        if (8..=10).contains(&version) {
             writer.bool(false); // no authorized operations of the cluster
         }
-        if api_version >= version(8) {
+        if version >= 8 {
             writer.bool(false); // nor of the topics
         }
-        writer.tagged_fields();
-        Ok(())
     }
 }
 
-impl ReadVersionedType<Cursor<Vec<u8>>> for MetadataResponse {
-    fn read_versioned(
-        cursor: &mut Cursor<Vec<u8>>,
-        api_version: ApiVersion,
-    ) -> Result<Self, ReadVersionedError> {
-        let mut reader = Reader::new(cursor, api_version >= FLEXIBLE)?;
+impl MetadataResponse {
+    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, Malformed> {
         let _throttle_ms = reader.i32()?;
         let brokers = reader.array(11, |r| {
             let broker = Broker { id: r.i32()?, host: r.string()?, port: r.i32()? };
@@ -97,33 +82,32 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for MetadataResponse {
             let error_code = r.i16()?;
             // Null where a topic was requested by an id that is not known, which is not done here.
             let name = r.nullable_string()?.unwrap_or_default();
-            let id = match api_version >= version(10) {
+            let id = match version >= 10 {
                 true => TopicId::new(r.u128()?),
                 false => None,
             };
             let _internal = r.bool()?;
-            let partitions = r.array(13, |r| partition(r, api_version))?;
-            if api_version >= version(8) {
+            let partitions = r.array(13, |r| partition(r, version))?;
+            if version >= 8 {
                 let _authorized_operations = r.i32()?;
             }
             r.tagged_fields()?;
             Ok(Topic { error_code, name, id, partitions })
         })?;
-        if (version(8)..=version(10)).contains(&api_version) {
+        if (8..=10).contains(&version) {
             let _authorized_operations = reader.i32()?;
         }
-        reader.tagged_fields()?;
         Ok(Self { brokers, cluster_id, topics })
     }
 }
 
-fn partition(r: &mut Reader<'_>, api_version: ApiVersion) -> Result<Partition, Malformed> {
+fn partition(r: &mut Reader<'_>, version: i16) -> Result<Partition, Malformed> {
     let _error_code = r.i16()?;
     let (index, leader) = (r.i32()?, r.i32()?);
-    let leader_epoch = if api_version >= version(7) { r.i32()? } else { -1 };
+    let leader_epoch = if version >= 7 { r.i32()? } else { -1 };
     let _replicas = r.array(4, Reader::i32)?;
     let _in_sync = r.array(4, Reader::i32)?;
-    if api_version >= version(5) {
+    if version >= 5 {
         let _offline = r.array(4, Reader::i32)?;
     }
     r.tagged_fields()?;

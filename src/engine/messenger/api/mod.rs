@@ -18,25 +18,57 @@ pub(super) use metadata::{MetadataRequest, MetadataResponse, Topic};
 pub(super) use produce::{ProduceRequest, ProduceResponse};
 pub(super) use reader::{Malformed, Reader};
 pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
-use writer::Writer;
+pub(super) use writer::Writer;
 
-/// Declares a request body: its API, the versions that we speak, and from which version on it is flexible.
+/// Ties a request, which has `write`, and its answer, which has `read`, to rskafka: the API, the versions that we speak,
+/// and from which version on both are flexible.
 macro_rules! request_body {
     ($request:ty => $response:ty, $key:ident, $min:literal..=$max:literal, flexible from $flexible:expr) => {
-        impl ::rskafka::protocol::messages::RequestBody for $request {
-            type ResponseBody = $response;
-            const API_KEY: ::rskafka::protocol::api_key::ApiKey = ::rskafka::protocol::api_key::ApiKey::$key;
-            const API_VERSION_RANGE: ::rskafka::protocol::api_version::ApiVersionRange =
-                ::rskafka::protocol::api_version::ApiVersionRange::new(
-                    $crate::engine::messenger::api::version($min),
-                    $crate::engine::messenger::api::version($max),
-                );
-            const FIRST_TAGGED_FIELD_IN_REQUEST_VERSION: ::rskafka::protocol::api_version::ApiVersion =
-                $flexible;
-            // The body reads the tagged fields of its header too: rskafka would allocate what they claim.
-            const FIRST_TAGGED_FIELD_IN_RESPONSE_VERSION: ::rskafka::protocol::api_version::ApiVersion =
-                $crate::engine::messenger::api::version(i16::MAX);
-        }
+        const _: () = {
+            use rskafka::protocol::api_key::ApiKey;
+            use rskafka::protocol::api_version::{ApiVersion, ApiVersionRange};
+            use rskafka::protocol::messages as rskafka_messages;
+            use rskafka_messages::{
+                ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
+            };
+            use $crate::engine::messenger::api::{Reader, Writer, version};
+
+            const FLEXIBLE: ApiVersion = version($flexible);
+
+            impl rskafka_messages::RequestBody for $request {
+                type ResponseBody = $response;
+                const API_KEY: ApiKey = ApiKey::$key;
+                const API_VERSION_RANGE: ApiVersionRange = ApiVersionRange::new(version($min), version($max));
+                const FIRST_TAGGED_FIELD_IN_REQUEST_VERSION: ApiVersion = FLEXIBLE;
+                // The body reads the tagged fields of its header too: rskafka would allocate what they claim.
+                const FIRST_TAGGED_FIELD_IN_RESPONSE_VERSION: ApiVersion = version(i16::MAX);
+            }
+
+            impl WriteVersionedType<Vec<u8>> for $request {
+                fn write_versioned(
+                    &self,
+                    out: &mut Vec<u8>,
+                    version: ApiVersion,
+                ) -> Result<(), WriteVersionedError> {
+                    let mut writer = Writer::new(out, version >= FLEXIBLE);
+                    self.write(&mut writer, version.0.0);
+                    writer.tagged_fields();
+                    Ok(())
+                }
+            }
+
+            impl ReadVersionedType<std::io::Cursor<Vec<u8>>> for $response {
+                fn read_versioned(
+                    cursor: &mut std::io::Cursor<Vec<u8>>,
+                    version: ApiVersion,
+                ) -> Result<Self, ReadVersionedError> {
+                    let mut reader = Reader::new(cursor, version >= FLEXIBLE)?;
+                    let answer = Self::read(&mut reader, version.0.0)?;
+                    reader.tagged_fields()?;
+                    Ok(answer)
+                }
+            }
+        };
     };
 }
 pub(super) use request_body;

@@ -1,21 +1,13 @@
 //! `Produce`: record batches, encoded straight into the buffer of their request.
 
-use std::io::Cursor;
 use std::time::Duration;
 
-use rskafka::protocol::api_version::ApiVersion;
-use rskafka::protocol::messages::{
-    ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
-};
-
-use super::{Reader, Writer, request_body, version};
+use super::{Malformed, Reader, Writer, request_body};
 use crate::clock::millis;
 use crate::compression::Compression;
 use crate::engine::{Answer, PartitionBatch};
 use crate::record::{BATCH_OVERHEAD, bytes_in_request, encode_batch};
 use crate::telemetry::Log;
-
-const FLEXIBLE: ApiVersion = version(9);
 
 /// The last offset at which a batch can begin, and every one of its records still has one.
 const MAX_OFFSET: i64 = i64::MAX - u32::MAX as i64;
@@ -37,17 +29,16 @@ pub(crate) struct ProduceResponse {
     pub(crate) throttle: Duration,
 }
 
-request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=12, flexible from FLEXIBLE);
+request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=12, flexible from 9);
 
-impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
-    fn write_versioned(&self, out: &mut Vec<u8>, api_version: ApiVersion) -> Result<(), WriteVersionedError> {
+impl ProduceRequest<'_> {
+    fn write(&self, writer: &mut Writer<'_>, _: i16) {
         let topics = || self.batches.chunk_by(same_topic);
         let bytes =
             self.batches.iter().map(|batch| bytes_in_request(self.expected_bytes(batch), batch.topic));
         // 16 more for what is in front of them: a batch must not be moved for a few bytes.
-        out.reserve(bytes.sum::<usize>() + 16);
+        writer.reserve(bytes.sum::<usize>() + 16);
 
-        let mut writer = Writer::new(out, api_version >= FLEXIBLE);
         writer.null_string(); // no transactional id
         writer.i16(self.acks);
         writer.i32(i32::try_from(millis(self.timeout)).unwrap_or(i32::MAX));
@@ -67,12 +58,8 @@ impl WriteVersionedType<Vec<u8>> for ProduceRequest<'_> {
             }
             writer.tagged_fields();
         }
-        writer.tagged_fields();
-        Ok(())
     }
-}
 
-impl ProduceRequest<'_> {
     fn encode(&self, batch: &PartitionBatch<'_>, out: &mut Vec<u8>) {
         let problem = encode_batch(batch.records, batch.sequence, self.compression, out);
         if let Some(problem) = problem {
@@ -94,12 +81,8 @@ fn same_topic(a: &PartitionBatch<'_>, b: &PartitionBatch<'_>) -> bool {
     std::sync::Arc::ptr_eq(a.topic, b.topic)
 }
 
-impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
-    fn read_versioned(
-        cursor: &mut Cursor<Vec<u8>>,
-        api_version: ApiVersion,
-    ) -> Result<Self, ReadVersionedError> {
-        let mut reader = Reader::new(cursor, api_version >= FLEXIBLE)?;
+impl ProduceResponse {
+    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, Malformed> {
         let topics = reader.array(3, |r| {
             let name = r.string()?;
             let partitions = r.array(22, |r| {
@@ -107,11 +90,11 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
                 let error_code = r.i16()?;
                 let base_offset = r.i64()?;
                 let append_time = r.i64()?;
-                if api_version >= version(5) {
+                if version >= 5 {
                     let _log_start_offset = r.i64()?;
                 }
                 let (mut bad_records, mut detail) = (Vec::new(), None);
-                if api_version >= version(8) {
+                if version >= 8 {
                     bad_records = r.array(6, |r| {
                         let bad = (r.i32()? as u32, r.nullable_string()?);
                         r.tagged_fields()?;
@@ -126,7 +109,7 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
                     appended: base_offset >= 0,
                     append_time: (append_time >= 0).then_some(append_time),
                     detail,
-                    names_bad_records: api_version >= version(8),
+                    names_bad_records: version >= 8,
                     bad_records,
                 };
                 Ok((index, answer))
@@ -135,7 +118,6 @@ impl ReadVersionedType<Cursor<Vec<u8>>> for ProduceResponse {
             Ok((name, partitions))
         })?;
         let throttle = Duration::from_millis(u64::try_from(reader.i32()?).unwrap_or(0));
-        reader.tagged_fields()?;
         Ok(Self { topics, throttle })
     }
 }

@@ -58,19 +58,19 @@ impl<'a> Reader<'a> {
         (self.cursor.get_ref().len() as u64).saturating_sub(self.cursor.position()) as usize
     }
 
-    pub(super) fn bool(&mut self) -> Result<bool> {
+    pub(crate) fn bool(&mut self) -> Result<bool> {
         Ok(self.take::<1>()? != [0])
     }
 
-    pub(super) fn i16(&mut self) -> Result<i16> {
+    pub(crate) fn i16(&mut self) -> Result<i16> {
         Ok(i16::from_be_bytes(self.take()?))
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32> {
+    pub(crate) fn i32(&mut self) -> Result<i32> {
         Ok(i32::from_be_bytes(self.take()?))
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64> {
+    pub(crate) fn i64(&mut self) -> Result<i64> {
         Ok(i64::from_be_bytes(self.take()?))
     }
 
@@ -85,24 +85,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn nullable_string(&mut self) -> Result<Option<String>> {
+    pub(crate) fn nullable_string(&mut self) -> Result<Option<String>> {
         let Some(len) = self.length(|r| r.i16().map(i32::from))? else {
             return Ok(None);
         };
         Ok(Some(String::from_utf8_lossy(self.bytes(len)?).into_owned()))
     }
 
-    pub(super) fn string(&mut self) -> Result<String> {
+    pub(crate) fn string(&mut self) -> Result<String> {
         self.nullable_string()?.ok_or(Malformed("null where a string is due"))
     }
 
     /// Null is read as empty.
-    pub(super) fn nullable_bytes(&mut self) -> Result<Vec<u8>> {
+    pub(crate) fn nullable_bytes(&mut self) -> Result<Vec<u8>> {
         let len = self.length(Self::i32)?.unwrap_or(0);
         Ok(self.bytes(len)?.to_vec())
     }
 
-    pub(super) fn u128(&mut self) -> Result<u128> {
+    pub(crate) fn u128(&mut self) -> Result<u128> {
         Ok(u128::from_be_bytes(self.take()?))
     }
 
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over what later versions of the protocol added to a structure, which is at its end here.
-    pub(super) fn tagged_fields(&mut self) -> Result<()> {
+    pub(crate) fn tagged_fields(&mut self) -> Result<()> {
         if !self.flexible {
             return Ok(());
         }
@@ -132,12 +132,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the rest of the answer.
-    pub(super) fn skip_rest(&mut self) {
+    pub(crate) fn skip_rest(&mut self) {
         self.cursor.set_position(self.cursor.get_ref().len() as u64);
     }
 
     /// An array whose elements take at least `least` bytes each; null is read as empty.
-    pub(super) fn array<T>(
+    pub(crate) fn array<T>(
         &mut self,
         least: usize,
         mut element: impl FnMut(&mut Self) -> Result<T>,

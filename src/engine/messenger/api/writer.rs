@@ -2,39 +2,44 @@
 
 /// Appends big-endian fields to a request.
 #[derive(Debug)]
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     /// Lengths are varints, and each structure ends with tagged fields, of which we send none.
     flexible: bool,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>, flexible: bool) -> Self {
+    pub(crate) fn new(out: &'a mut Vec<u8>, flexible: bool) -> Self {
         Self { out, flexible }
     }
 
-    pub(super) fn bool(&mut self, value: bool) {
+    /// Makes room for what follows.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
+    pub(crate) fn bool(&mut self, value: bool) {
         self.out.push(u8::from(value));
     }
 
-    pub(super) fn i16(&mut self, value: i16) {
+    pub(crate) fn i16(&mut self, value: i16) {
         self.out.extend_from_slice(&value.to_be_bytes());
     }
 
-    pub(super) fn i32(&mut self, value: i32) {
+    pub(crate) fn i32(&mut self, value: i32) {
         self.out.extend_from_slice(&value.to_be_bytes());
     }
 
-    pub(super) fn i64(&mut self, value: i64) {
+    pub(crate) fn i64(&mut self, value: i64) {
         self.out.extend_from_slice(&value.to_be_bytes());
     }
 
-    pub(super) fn u128(&mut self, value: u128) {
+    pub(crate) fn u128(&mut self, value: u128) {
         self.out.extend_from_slice(&value.to_be_bytes());
     }
 
     /// Topic names, client ids and the like, which are far shorter than a length can say.
-    pub(super) fn string(&mut self, text: &str) {
+    pub(crate) fn string(&mut self, text: &str) {
         match self.flexible {
             true => self.length(text.len()),
             false => self.i16(text.len() as i16),
@@ -42,20 +47,20 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    pub(super) fn null_string(&mut self) {
+    pub(crate) fn null_string(&mut self) {
         match self.flexible {
             true => self.out.push(0),
             false => self.i16(-1),
         }
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.length(bytes.len());
         self.out.extend_from_slice(bytes);
     }
 
     /// The length of an array, or of bytes.
-    pub(super) fn length(&mut self, len: usize) {
+    pub(crate) fn length(&mut self, len: usize) {
         match self.flexible {
             true => put_varint(self.out, len + 1),
             false => self.i32(len as i32),
@@ -63,7 +68,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Bytes that are made in place, and about as many as `expected`.
-    pub(super) fn bytes_in_place(&mut self, expected: usize, make: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn bytes_in_place(&mut self, expected: usize, make: impl FnOnce(&mut Vec<u8>)) {
         let start = self.out.len();
         self.length(expected);
         let body = self.out.len();
@@ -79,7 +84,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The end of a structure.
-    pub(super) fn tagged_fields(&mut self) {
+    pub(crate) fn tagged_fields(&mut self) {
         if self.flexible {
             self.out.push(0);
         }
