@@ -52,43 +52,34 @@ impl Lifecycle {
 
     /// Accepts nothing from here on. Returns whether this call was the first.
     pub(crate) fn drain(&self) -> bool {
-        self.change(|state| match state {
-            State::Open => Some(State::Draining { driven: false }),
-            _ => None,
-        })
+        self.change(|state| matches!(state, State::Open), State::Draining { driven: false })
     }
 
     /// Whether the caller is to wait for the end of draining: one task does, and another one where that ended early.
     pub(crate) fn drive(&self) -> bool {
-        self.change(|state| match state {
-            State::Draining { driven: false } => Some(State::Draining { driven: true }),
-            _ => None,
-        })
+        self.change(
+            |state| matches!(state, State::Draining { driven: false }),
+            State::Draining { driven: true },
+        )
     }
 
     /// The task that waited for the end of draining ended with its runtime: another one has to.
     pub(crate) fn undriven(&self) {
-        self.change(|state| match state {
-            State::Draining { driven: true } => Some(State::Draining { driven: false }),
-            _ => None,
-        });
+        self.change(
+            |state| matches!(state, State::Draining { driven: true }),
+            State::Draining { driven: false },
+        );
     }
 
     /// Everything was settled in time. Returns `false` where a context had ended meanwhile.
     pub(crate) fn drained(&self) -> bool {
-        self.change(|state| match state {
-            State::Draining { .. } => Some(State::Closed(Ok(()))),
-            _ => None,
-        })
+        self.change(|state| matches!(state, State::Draining { .. }), State::Closed(Ok(())))
     }
 
     /// What is left fails from here on. Several contexts may end at the same time: all count from the state at the first,
     /// which is returned; or the outcome, where there is one.
     pub(crate) fn fail(&self, failed: u64) -> Result<u64, Result<()>> {
-        self.change(|state| match state {
-            State::Open | State::Draining { .. } => Some(State::Failing { failed }),
-            _ => None,
-        });
+        self.change(|state| matches!(state, State::Open | State::Draining { .. }), State::Failing { failed });
         match &*self.state.borrow() {
             State::Failing { failed } => Ok(*failed),
             State::Closed(outcome) => Err(outcome.clone()),
@@ -98,25 +89,21 @@ impl Lifecycle {
 
     /// The end, with this outcome unless there is one. Returns the outcome that holds.
     pub(crate) fn close(&self, outcome: Result<()>) -> Result<()> {
-        let mut outcome = Some(outcome);
-        self.change(|state| match state {
-            State::Closed(_) => None,
-            _ => outcome.take().map(State::Closed),
-        });
+        self.change(|state| !matches!(state, State::Closed(_)), State::Closed(outcome));
         self.outcome().unwrap_or(Ok(()))
     }
 
-    fn change(&self, next: impl FnOnce(&State) -> Option<State>) -> bool {
-        // Dropped without the lock: an error may hold one of the user's.
-        let mut former = None;
-        let changed = self.state.send_if_modified(|state| match next(state) {
-            Some(next) => {
-                former = Some(std::mem::replace(state, next));
-                true
+    /// Goes on to `next` where the state allows it. Returns whether it did.
+    fn change(&self, allows: impl FnOnce(&State) -> bool, mut next: State) -> bool {
+        let changed = self.state.send_if_modified(|state| {
+            let allowed = allows(state);
+            if allowed {
+                std::mem::swap(state, &mut next);
             }
-            None => false,
+            allowed
         });
-        drop(former);
+        // The former state, without the lock: its error may hold one of the user's.
+        drop(next);
         changed
     }
 }
