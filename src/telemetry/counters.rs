@@ -135,13 +135,7 @@ impl Counters {
         for counter in [counter, &self.topic(topic).failed] {
             counter.fetch_add(records as u64, Relaxed);
         }
-        let labels =
-            [("code", Text::Static(error.code().as_str())), ("persistence", Text::Static(persistence))];
-        self.meters.count(
-            metrics::RECORDS_FAILED,
-            records,
-            labels.into_iter().chain(self.meters.topic(topic)),
-        );
+        self.meters.failed(records, error.code(), persistence, self.meters.topic(topic));
     }
 
     /// A message was refused for want of room.

@@ -64,6 +64,9 @@ table! {
 /// A label of a metric.
 pub(crate) type Label<'a> = (&'static str, Text<'a>);
 
+pub(crate) trait Labels<'a>: IntoIterator<Item = Label<'a>> {}
+impl<'a, L: IntoIterator<Item = Label<'a>>> Labels<'a> for L {}
+
 /// The value of a label, which costs no copy.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only the facade looks into it"))]
@@ -112,16 +115,11 @@ impl Meters {
     /// Every counter begins at 0: `rate()` does not see the first event of one that appears with it. Those of a topic
     /// or a broker begin when the producer meets it.
     fn start(&self) {
-        let of_topics = [RECORDS_SENT, BYTES_SENT, RECORDS_ACKED].into_iter().filter(|_| !self.topic_labels);
-        for metric in of_topics.chain([DUPLICATES_POSSIBLE, BULKHEAD_REJECTED]) {
-            self.count(metric, 0, None);
+        if !self.topic_labels {
+            self.start_records(None);
         }
-        for code in ErrorCode::ALL.into_iter().filter(|_| !self.topic_labels) {
-            for persistence in PERSISTENCE {
-                let labels =
-                    [("code", Text::Static(code.as_str())), ("persistence", Text::Static(persistence))];
-                self.count(RECORDS_FAILED, 0, labels);
-            }
+        for metric in [DUPLICATES_POSSIBLE, BULKHEAD_REJECTED] {
+            self.count(metric, 0, None);
         }
         for kind in ErrorKind::ALL.into_iter().filter(|kind| error::is_retried(*kind)) {
             self.count(RETRIES, 0, [("reason", Text::Static(kind.as_str()))]);
@@ -134,19 +132,31 @@ impl Meters {
 
     /// The counters of a topic begin at 0, where it is a label.
     pub(crate) fn start_topic(&self, topic: &Arc<str>) {
-        if !self.topic_labels {
-            return;
+        if self.topic_labels {
+            self.start_records(self.topic(topic));
         }
+    }
+
+    fn start_records(&self, topic: Option<Label<'_>>) {
         for metric in [RECORDS_SENT, BYTES_SENT, RECORDS_ACKED] {
-            self.count(metric, 0, self.topic(topic));
+            self.count(metric, 0, topic);
         }
         for code in ErrorCode::ALL {
             for persistence in PERSISTENCE {
-                let labels =
-                    [("code", Text::Static(code.as_str())), ("persistence", Text::Static(persistence))];
-                self.count(RECORDS_FAILED, 0, labels.into_iter().chain(self.topic(topic)));
+                self.failed(0, code, persistence, topic);
             }
         }
+    }
+
+    pub(crate) fn failed(
+        &self,
+        n: usize,
+        code: ErrorCode,
+        persistence: &'static str,
+        topic: Option<Label<'_>>,
+    ) {
+        let labels = [("code", Text::Static(code.as_str())), ("persistence", Text::Static(persistence))];
+        self.count(RECORDS_FAILED, n, labels.into_iter().chain(topic));
     }
 
     /// The counters of a broker begin at 0.
@@ -164,7 +174,7 @@ impl Meters {
 mod facade {
     use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-    use super::{ALL, Kind, Label, Meters, Metric, Text};
+    use super::{ALL, Kind, Labels, Meters, Metric, Text};
 
     impl Meters {
         pub(super) fn describe(&self) {
@@ -187,34 +197,19 @@ mod facade {
             self.log.contain("the metrics recorder", call);
         }
 
-        pub(crate) fn count<'a>(
-            &self,
-            metric: Metric,
-            n: usize,
-            labels: impl IntoIterator<Item = Label<'a>>,
-        ) {
+        pub(crate) fn count<'a>(&self, metric: Metric, n: usize, labels: impl Labels<'a>) {
             self.record(|| counter!(metric.name, self.labels(labels)).increment(n as u64));
         }
 
-        pub(crate) fn set<'a>(
-            &self,
-            metric: Metric,
-            value: f64,
-            labels: impl IntoIterator<Item = Label<'a>>,
-        ) {
+        pub(crate) fn set<'a>(&self, metric: Metric, value: f64, labels: impl Labels<'a>) {
             self.record(|| gauge!(metric.name, self.labels(labels)).set(value));
         }
 
-        pub(crate) fn observe<'a>(
-            &self,
-            metric: Metric,
-            value: f64,
-            labels: impl IntoIterator<Item = Label<'a>>,
-        ) {
+        pub(crate) fn observe<'a>(&self, metric: Metric, value: f64, labels: impl Labels<'a>) {
             self.record(|| histogram!(metric.name, self.labels(labels)).record(value));
         }
 
-        fn labels<'a>(&self, own: impl IntoIterator<Item = Label<'a>>) -> Vec<metrics::Label> {
+        fn labels<'a>(&self, own: impl Labels<'a>) -> Vec<metrics::Label> {
             let own = own.into_iter().map(|(name, text)| match text {
                 Text::Static(text) => metrics::Label::from_static_parts(name, text),
                 Text::Shared(text) => metrics::Label::new(name, text.clone()),
@@ -226,17 +221,17 @@ mod facade {
 
 #[cfg(not(feature = "metrics"))]
 mod facade {
-    use super::{Label, Meters, Metric};
+    use super::{Labels, Meters, Metric};
 
     #[allow(clippy::unused_self, reason = "the same calls as with the feature")]
     impl Meters {
         pub(super) fn describe(&self) {}
 
-        pub(crate) fn count<'a>(&self, _: Metric, _: usize, _: impl IntoIterator<Item = Label<'a>>) {}
+        pub(crate) fn count<'a>(&self, _: Metric, _: usize, _: impl Labels<'a>) {}
 
-        pub(crate) fn set<'a>(&self, _: Metric, _: f64, _: impl IntoIterator<Item = Label<'a>>) {}
+        pub(crate) fn set<'a>(&self, _: Metric, _: f64, _: impl Labels<'a>) {}
 
-        pub(crate) fn observe<'a>(&self, _: Metric, _: f64, _: impl IntoIterator<Item = Label<'a>>) {}
+        pub(crate) fn observe<'a>(&self, _: Metric, _: f64, _: impl Labels<'a>) {}
     }
 }
 
