@@ -6,8 +6,13 @@ use tokio::time::Instant;
 
 /// Waits until then; for ever where there is no such time.
 pub(crate) async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+    if_any(at.map(tokio::time::sleep_until)).await;
+}
+
+/// The outcome of this future; never, where there is none.
+pub(crate) async fn if_any<F: Future>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
         None => std::future::pending().await,
     }
 }

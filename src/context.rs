@@ -4,10 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{deadline, earliest};
+use crate::clock::{deadline, earliest, if_any};
 
 /// Bounds one call: an optional deadline and any number of cancellation tokens.
 ///
@@ -187,12 +188,7 @@ impl Context {
         if let Some(ended) = self.ended() {
             return Err(ended);
         }
-        let deadline = async {
-            match self.deadline {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let deadline = async { if_any(self.deadline.map(sleep_until)).await };
         tokio::select! {
             biased;
             done = work => Ok(done),
@@ -211,15 +207,7 @@ impl Context {
             [] => std::future::pending().await,
             [token] => token.cancelled().await,
             tokens => {
-                let mut waits: Vec<_> = tokens.iter().map(|t| Box::pin(t.cancelled())).collect();
-                std::future::poll_fn(|cx| {
-                    if waits.iter_mut().any(|w| w.as_mut().poll(cx).is_ready()) {
-                        std::task::Poll::Ready(())
-                    } else {
-                        std::task::Poll::Pending
-                    }
-                })
-                .await;
+                select_all(tokens.iter().map(|token| Box::pin(token.cancelled()))).await;
             }
         }
     }

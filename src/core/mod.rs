@@ -21,7 +21,7 @@ use self::evidence::Evidence;
 use self::lifecycle::Lifecycle;
 use self::pacing::Pacing;
 pub use self::tasks::TaskState;
-use crate::accumulator::{Buffer, Policy};
+use crate::accumulator::{Buffer, Policy, Queue, Settlement};
 use crate::config::{EngineKind, ProducerConfig, WallClock};
 use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer};
 use crate::error::{Error, ErrorKind};
@@ -118,17 +118,47 @@ impl Core {
         core
     }
 
+    /// Has a task run that is restarted when it panics, and that ends with the producer.
+    pub(crate) fn supervise<F>(
+        self: &Arc<Self>,
+        name: impl Into<Arc<str>>,
+        work: impl Fn(Arc<Self>) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let core = Arc::downgrade(self);
+        self.supervisor.supervise(name, move || {
+            let work = core.upgrade().map(&work);
+            async move {
+                if let Some(work) = work {
+                    work.await;
+                }
+            }
+        });
+    }
+
+    /// Changes a partition's queue. The messages that fail by that fail with this error, and are counted: so many.
+    pub(crate) fn settle(
+        &self,
+        partition: &Partition,
+        error: &Error,
+        decide: impl FnOnce(&mut Queue, &mut Settlement<'_>),
+    ) -> usize {
+        let failed = partition.settle(decide);
+        self.stats.failed(partition.topic(), failed, error);
+        failed.total()
+    }
+
     /// Fails what waits, and ends every connection. Batches in flight fail when their task ends.
     pub(crate) fn stop(&self) {
         let error = Error::new(ErrorKind::Closed, "the producer was closed before the message was stored");
         for partition in self.metadata.partitions() {
-            let failed = partition.settle(|queue, settlement| queue.abandon(&error, settlement));
-            self.stats.failed(partition.topic(), failed, &error);
+            self.settle(&partition, &error, |queue, settlement| queue.abandon(&error, settlement));
         }
         for broker in self.brokers.all() {
             broker.notify();
         }
-        self.engine.close();
+        self.engine.disconnect();
     }
 
     /// Ends at once: fails everything that is left, and drops what the tasks hold without waiting for them.
@@ -196,12 +226,9 @@ impl Core {
 
     /// Fails what waits in a partition.
     pub(crate) fn fail_waiting(&self, partition: &Partition, error: &Error) {
-        let failed = partition.settle(|queue, settlement| queue.fail_waiting(error, settlement));
-        if failed.total() > 0 {
-            self.stats.failed(partition.topic(), failed, error);
-            let described =
-                error.clone().with_topic(partition.topic().clone()).with_partition(partition.index());
-            self.log.batch_failed(&described, failed.total());
+        let failed = self.settle(partition, error, |queue, settlement| queue.fail_waiting(error, settlement));
+        if failed > 0 {
+            self.log.batch_failed(&partition.describe(error.clone()), failed);
         }
     }
 

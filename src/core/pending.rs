@@ -52,7 +52,7 @@ impl Pending {
     fn explain(&self, what: &str, ended: Ended) -> Error {
         let error = self.wait.explain(what, ended_error(ended));
         match &self.only {
-            Some(only) => error.with_topic(only.topic().clone()).with_partition(only.index()),
+            Some(only) => only.describe(error),
             None => error,
         }
     }

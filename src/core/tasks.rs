@@ -52,8 +52,7 @@ impl Owner for Core {
         for partition in self.metadata.partitions() {
             if partition.queue(|queue| queue.is_overdue(overdue)) {
                 let error = self.expired(&partition, now);
-                let expired = partition.settle(|queue, settlement| queue.expire(now, &error, settlement));
-                self.stats.failed(partition.topic(), expired, &error);
+                self.settle(&partition, &error, |queue, settlement| queue.expire(now, &error, settlement));
                 // The next deadline is the task's again.
                 partition.broker().schedule(&self, partition.clone());
             }
@@ -62,7 +61,7 @@ impl Owner for Core {
 
     fn moving(&self) {
         self.log.tasks_moved();
-        self.engine.reset();
+        self.engine.disconnect();
     }
 
     fn home_ended(&self) {

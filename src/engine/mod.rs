@@ -153,7 +153,7 @@ pub(crate) trait Engine: Send + Sync {
     -> Result<Produced>;
 
     /// Ends the attempts to a node that have not come further than this.
-    fn abandon(&self, node: NodeId, stage: Stage);
+    fn abandon(&self, _node: NodeId, _stage: Stage) {}
 
     /// Checks that a broker answers, without any record: this one, or any.
     async fn probe(&self, node: Option<NodeId>) -> Result<()>;
@@ -172,9 +172,6 @@ pub(crate) trait Engine: Send + Sync {
     /// A name for people: `host:port` where the engine knows it.
     fn name_of(&self, node: NodeId) -> Arc<str>;
 
-    /// Drops every connection: they belong to a runtime that is of no more use.
-    fn reset(&self);
-
-    /// Drops every connection, for good.
-    fn close(&self);
+    /// Drops every connection: the producer is closed, or moves to another runtime.
+    fn disconnect(&self);
 }

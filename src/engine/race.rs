@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::clock::if_any;
+
 /// RFC 8305 recommends 250 ms.
 pub(super) const HEAD_START: Duration = Duration::from_millis(250);
 
@@ -24,12 +26,7 @@ where
     let (mut running, mut failures) = (FuturesUnordered::new(), Vec::new());
     loop {
         running.extend(waiting.next());
-        let next = async {
-            match waiting.peek() {
-                Some(_) => tokio::time::sleep(head_start).await,
-                None => std::future::pending().await,
-            }
-        };
+        let next = if_any(waiting.peek().map(|_| tokio::time::sleep(head_start)));
         tokio::select! {
             ended = running.next() => match ended {
                 Some(Ok(success)) => return Ok(success),

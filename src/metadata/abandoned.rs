@@ -27,8 +27,7 @@ impl Metadata {
         }
         let error = Error::for_topic(code, &metadata.name);
         self.remove(core, &topic, |partition| {
-            let failed = partition.settle(|queue, settlement| queue.abandon(&error, settlement));
-            core.stats.failed(&metadata.name, failed, &error);
+            core.settle(partition, &error, |queue, settlement| queue.abandon(&error, settlement));
         });
     }
 

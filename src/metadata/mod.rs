@@ -132,8 +132,7 @@ impl Metadata {
         let text = "another cluster answers at the addresses of the brokers; the message may be stored in the former one";
         let error = Error::new(ErrorKind::SequenceLost, text).with_fate(Fate::PossiblyPersisted);
         for partition in self.partitions() {
-            let failed = partition.settle(|queue, settlement| queue.cluster_changed(&error, settlement));
-            core.stats.failed(partition.topic(), failed, &error);
+            core.settle(&partition, &error, |queue, settlement| queue.cluster_changed(&error, settlement));
             partition.broker().schedule(core, partition.clone());
         }
     }
@@ -151,8 +150,7 @@ impl Metadata {
                 if let Some(topic) = recreated {
                     core.log.topic_recreated(&metadata.name);
                     for partition in &topic.partitions.all {
-                        let failed = partition.settle(Queue::topic_recreated);
-                        core.stats.failed(partition.topic(), failed, &partition.lost_track());
+                        core.settle(partition, &partition.lost_track(), Queue::topic_recreated);
                         partition.broker().schedule(core, partition.clone());
                     }
                 }

@@ -71,15 +71,7 @@ impl super::Metadata {
             (number, std::mem::replace(&mut state.running, true))
         };
         if !started {
-            let core_of_task = Arc::downgrade(core);
-            core.supervisor.supervise("silent brokers", move || {
-                let core = core_of_task.upgrade();
-                async move {
-                    if let Some(core) = core {
-                        core.metadata.overdue.watch(&core).await;
-                    }
-                }
-            });
+            core.supervise("silent brokers", |core| async move { core.metadata.overdue.watch(&core).await });
         }
         Box::new(Noted { core: core.clone(), number })
     }

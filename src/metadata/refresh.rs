@@ -74,15 +74,7 @@ impl Refresher {
                 return;
             }
         }
-        let core_of_task = Arc::downgrade(core);
-        core.supervisor.supervise("metadata refresh", move || {
-            let core = core_of_task.upgrade();
-            async move {
-                if let Some(core) = core {
-                    core.metadata.refresher.run(&core).await;
-                }
-            }
-        });
+        core.supervise("metadata refresh", |core| async move { core.metadata.refresher.run(&core).await });
     }
 
     async fn run(&self, core: &Arc<Core>) {

@@ -79,14 +79,10 @@ impl Broker {
     pub(crate) fn wake(self: &Arc<Self>, core: &Arc<Core>) {
         self.notify();
         if !self.started.swap(true, Ordering::AcqRel) {
-            let (core_of_task, broker) = (Arc::downgrade(core), self.clone());
-            core.supervisor.supervise(self.name(), move || {
-                let (core, broker) = (core_of_task.upgrade(), broker.clone());
-                async move {
-                    let Some(core) = core else { return };
-                    let _running = Running { broker: broker.clone() };
-                    run(core, &broker).await;
-                }
+            let broker = self.clone();
+            core.supervise(self.name(), move |core| {
+                let running = Running { broker: broker.clone() };
+                async move { run(core, &running.broker).await }
             });
         }
     }

@@ -20,7 +20,7 @@ use super::settle::settle;
 use super::throttle::{MaySend, circuit_open, may_send};
 use super::timers::Timers;
 use crate::accumulator::{Policy, Queue, Readiness, Take};
-use crate::clock::{earliest, later, until};
+use crate::clock::{earliest, if_any, later, until};
 use crate::config::OpenCircuit;
 use crate::core::Core;
 use crate::engine::NodeId;
@@ -100,8 +100,8 @@ impl BrokerTask {
                 biased;
                 Some(landed) = self.in_flight.next() => self.land(landed),
                 Some(encoded) = self.encoding.next() => self.depart(encoded),
-                id = pending_or(self.asking.as_mut().map(|(asking, _)| asking)) => self.id_fetched(&id),
-                probed = pending_or(self.probing.as_mut()) => self.probed(&probed),
+                id = if_any(self.asking.as_mut().map(|(asking, _)| asking)) => self.id_fetched(&id),
+                probed = if_any(self.probing.as_mut()) => self.probed(&probed),
                 () = self.broker.woken() => {}
                 () = until(alarm) => {}
             }
@@ -378,8 +378,7 @@ impl BrokerTask {
                 continue;
             }
             let error = self.core.expired(&partition, now);
-            let expired = partition.settle(|queue, settlement| queue.expire(now, &error, settlement));
-            self.core.stats.failed(partition.topic(), expired, &error);
+            self.core.settle(&partition, &error, |queue, settlement| queue.expire(now, &error, settlement));
             self.arm(&partition);
         }
     }
@@ -401,13 +400,5 @@ impl BrokerTask {
             None => None,
         };
         earliest(sendable, self.expiring.next())
-    }
-}
-
-/// The outcome of this future; never, where there is none.
-async fn pending_or<T>(future: Option<&mut Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
     }
 }

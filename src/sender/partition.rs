@@ -142,14 +142,19 @@ impl Partition {
         failed
     }
 
+    /// An error of this partition.
+    pub(crate) fn describe(&self, error: Error) -> Error {
+        error.with_topic(self.topic.clone()).with_partition(self.index)
+    }
+
     /// The error of messages that were overtaken.
     pub(crate) fn overtaken(&self) -> Error {
-        overtaken().with_topic(self.topic.clone()).with_partition(self.index)
+        self.describe(overtaken())
     }
 
     /// The error of messages that a broker may have stored before it lost track of this producer.
     pub(crate) fn lost_track(&self) -> Error {
-        lost_track().with_topic(self.topic.clone()).with_partition(self.index)
+        self.describe(lost_track())
     }
 
     /// The time of appending, where the topic uses it. For a batch that was stored already, a broker answers the time at

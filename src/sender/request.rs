@@ -111,9 +111,8 @@ impl Request {
             .partition(|batch| batch.partition.queue(|queue| queue.depart(&batch.batch)));
         self.batches = leaving;
         for ProducerBatch { partition, batch, .. } in recalled {
-            let failed = partition.settle(|queue, settlement| queue.recalled(batch, settlement));
             let error = Error::new(ErrorKind::Closed, "nothing more is sent");
-            self.core.stats.failed(partition.topic(), failed, &error);
+            self.core.settle(&partition, &error, |queue, settlement| queue.recalled(batch, settlement));
             touched.push(partition);
         }
         (!self.batches.is_empty()).then_some(self)
@@ -168,11 +167,10 @@ impl Drop for Request {
         let fate = if self.written { Fate::PossiblyPersisted } else { Fate::NotPersisted };
         let error = Error::new(kind, why).with_fate(fate);
         for ProducerBatch { partition, batch, .. } in std::mem::take(&mut self.batches) {
-            let failed = partition.settle(|queue, settlement| match kind {
+            self.core.settle(&partition, &error, |queue, settlement| match kind {
                 ErrorKind::Closed => queue.failed(batch, &error, settlement),
                 _ => queue.retry(batch, &error, Instant::now(), settlement),
             });
-            self.core.stats.failed(partition.topic(), failed, &error);
             // Another task may serve the broker already, and have taken the batch for one in flight.
             partition.broker().schedule(&self.core, partition);
         }

@@ -157,8 +157,8 @@ impl Settling<'_> {
         let at = (batch.batch.attempts > 1).then(|| self.retry_at(&batch.batch, error, Retry::Backoff));
         let ProducerBatch { partition, batch, .. } = batch;
         let bad = bad.into_iter().collect();
-        let dropped =
-            partition.settle(|queue, settlement| queue.drop_records(batch, error, at, bad, settlement));
-        self.core.stats.failed(partition.topic(), dropped, error);
+        self.core.settle(&partition, error, |queue, settlement| {
+            queue.drop_records(batch, error, at, bad, settlement);
+        });
     }
 }

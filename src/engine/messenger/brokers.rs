@@ -32,14 +32,14 @@ const AUTHENTICATION_HOLD: Duration = Duration::from_secs(5);
 
 pub(super) struct Brokers {
     bootstrap: Vec<Address>,
-    settings: Settings,
+    pub(super) settings: Settings,
     connecting: Semaphore,
     known: Mutex<HashMap<NodeId, Known>>,
     /// By address, so that a broker of the bootstrap list and the same one of the metadata share a connection.
     slots: Mutex<HashMap<Address, Arc<Slot>>>,
     /// Whether any broker ever answered.
     answered: Arc<AtomicBool>,
-    clusters: Clusters,
+    pub(super) clusters: Clusters,
     /// Brokers that were silent when they were last sent something.
     suspects: Mutex<HashMap<(NodeId, Stage), Suspect>>,
     missed: Mutex<Missed>,
@@ -188,7 +188,7 @@ impl Brokers {
         match opened {
             Ok((connection, answered)) => {
                 *attempts = Attempts::default();
-                connection.watch(self.settings.observer.opened(name.into(), started));
+                connection.wire.watch(self.settings.observer.opened(name.into(), started));
                 if let Some(metadata) = &answered.metadata {
                     connection.meet(|| Peer::of(address, metadata));
                 }
@@ -299,10 +299,6 @@ impl Brokers {
         self.slots.lock().get(address).is_some_and(|slot| slot.listener.remembers_five_batches())
     }
 
-    pub(super) fn clusters(&self) -> &Clusters {
-        &self.clusters
-    }
-
     /// From here on messages go to this cluster; connections to another one are dropped.
     pub(super) fn adopt(&self, cluster: &ClusterId) {
         let Some(Changed { from, to }) = self.clusters.adopt(cluster) else {
@@ -312,7 +308,7 @@ impl Brokers {
         let slots: Vec<_> = self.slots.lock().values().cloned().collect();
         for connection in slots.iter().filter_map(|slot| slot.current.lock().clone()) {
             if !self.is_ours(&connection) {
-                connection.retire();
+                connection.wire.retire();
             }
         }
     }
@@ -342,21 +338,17 @@ impl Brokers {
             }
             Some(Suspect::Connected(connection)) => {
                 if let Some(connection) = connection.upgrade() {
-                    connection.cut();
+                    connection.wire.cut();
                 }
             }
         }
-    }
-
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     /// Drops every connection.
     pub(super) fn reset(&self) {
         for slot in self.slots.lock().drain() {
             if let Some(connection) = slot.1.current.lock().take() {
-                connection.retire();
+                connection.wire.retire();
             }
         }
     }

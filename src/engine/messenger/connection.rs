@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::handshake::{Answered, Wanted, shake_hands};
 use super::identity::Peer;
 use super::listener::Listener;
-use super::observe::{Observer, Watch};
+use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
@@ -47,11 +47,11 @@ impl Settings {
 }
 
 pub(super) struct Connection {
-    address: Address,
-    wire: Wire,
+    pub(super) address: Address,
+    pub(super) wire: Wire,
     listener: Arc<Listener>,
     session: Option<Session>,
-    connect_timeout: Duration,
+    pub(super) connect_timeout: Duration,
     unanswered: Mutex<Unanswered>,
     /// Requests that are unanswered for longer than usual.
     silent: AtomicUsize,
@@ -111,18 +111,6 @@ impl Connection {
         Ok((connection, ready.answered))
     }
 
-    pub(super) fn address(&self) -> &Address {
-        &self.address
-    }
-
-    pub(super) fn wire(&self) -> &Wire {
-        &self.wire
-    }
-
-    pub(super) fn connect_timeout(&self) -> Duration {
-        self.connect_timeout
-    }
-
     /// Who answers, as far as that is known.
     pub(super) fn peer(&self) -> Option<&Peer> {
         self.peer.get()
@@ -163,19 +151,6 @@ impl Connection {
         let waits = unanswered.requests > 0
             || unanswered.dropped.is_some_and(|at| now.saturating_duration_since(at) < JUST_NOW);
         unanswered.since.filter(|_| waits)
-    }
-
-    pub(super) fn cut(&self) {
-        self.wire.cut();
-    }
-
-    /// Cuts it although nothing is wrong with it.
-    pub(super) fn retire(&self) {
-        self.wire.retire();
-    }
-
-    pub(super) fn watch(&self, watch: Watch) {
-        self.wire.watch(watch);
     }
 
     /// Makes one request and waits at most `limit` for its answer, the write included. A connection that does
@@ -229,7 +204,7 @@ impl Connection {
             }
             Ok(Err(error)) => Err(error),
             Err(_) => {
-                self.cut();
+                self.wire.cut();
                 Err(self.lost(format!("{} did not answer within {limit:?} (timeouts.request)", self.address)))
             }
         }
@@ -265,7 +240,7 @@ impl Connection {
         let address = &self.address;
         #[cfg(feature = "tls")]
         if let Some(known) = failed.io().and_then(super::tls::known) {
-            self.cut();
+            self.wire.cut();
             return super::tls::explain(address, known).with_fate(Fate::PossiblyPersisted);
         }
         match &failed.0 {
@@ -277,12 +252,12 @@ impl Connection {
             | RequestError::ReadVersionedError(_)
             | RequestError::TooMuchData { .. } => {
                 // Framing may be intact, trust is not.
-                self.cut();
+                self.wire.cut();
                 Error::new(ErrorKind::Protocol, format!("{address} sent an answer that is not valid Kafka"))
                     .with_fate(Fate::PossiblyPersisted)
             }
             _ => {
-                self.cut();
+                self.wire.cut();
                 self.broke()
             }
         }

@@ -89,7 +89,7 @@ impl MessengerEngine {
     }
 
     fn clock(&self) -> &WallClock {
-        &self.brokers.settings().clock
+        &self.brokers.settings.clock
     }
 
     fn small_limit(&self) -> Duration {
@@ -110,7 +110,7 @@ impl MessengerEngine {
     ) -> Result<MetadataResponse> {
         let request = self.metadata_request(topics, ask);
         let metadata = connection.request(request, self.small_limit(), self.clock()).await?;
-        connection.meet(|| Peer::of(connection.address(), &metadata));
+        connection.meet(|| Peer::of(&connection.address, &metadata));
         Ok(metadata)
     }
 
@@ -122,7 +122,7 @@ impl MessengerEngine {
         late: Late<'_>,
         doubt: &mut Option<Box<dyn Send>>,
     ) -> Result<Arc<Connection>> {
-        let limit = self.brokers.settings().connect_timeout.saturating_mul(CONNECTING);
+        let limit = self.brokers.settings.connect_timeout.saturating_mul(CONNECTING);
         let mut connecting = pin!(self.brokers.connection(address));
         let patience = LATE.min(limit);
         let mut reached = timeout(patience, &mut connecting).await;
@@ -138,17 +138,17 @@ impl MessengerEngine {
 
     /// Whether messages for `node` may be sent to who answers there.
     fn check_peer(&self, peer: &Peer, node: NodeId, connection: &Connection) -> Result<()> {
-        let address = connection.address();
-        if !self.brokers.clusters().is_current(&peer.cluster) {
+        let address = &connection.address;
+        if !self.brokers.clusters.is_current(&peer.cluster) {
             // The next metadata request finds out which cluster it is now.
-            connection.retire();
+            connection.wire.retire();
             return Err(unreachable(address, "another cluster answers there"));
         }
         match peer.is_other_than(node) {
             None => Ok(()),
             Some(other) => {
                 // Who answered wrongly may be asked anew, and answer otherwise.
-                connection.retire();
+                connection.wire.retire();
                 let text = format!("it is the address of broker {} now, not of broker {}", other.0, node.0);
                 Err(unreachable(address, &text))
             }
@@ -160,7 +160,7 @@ impl MessengerEngine {
     fn refused_by_another_cluster(&self, peer: &Peer, batches: &[PartitionBatch<'_>]) -> Option<Vec<Answer>> {
         let foreign = |batch: &PartitionBatch<'_>| {
             let sequence = batch.sequence;
-            sequence.is_some_and(|of| !self.brokers.clusters().knows(of.producer_id, &peer.cluster))
+            sequence.is_some_and(|of| !self.brokers.clusters.knows(of.producer_id, &peer.cluster))
         };
         if !batches.iter().any(foreign) {
             return None;
@@ -230,7 +230,7 @@ impl Engine for MessengerEngine {
             acks: self.acks,
             timeout: self.request_timeout,
             compression: self.compression,
-            log: &self.brokers.settings().observer.log,
+            log: &self.brokers.settings.observer.log,
             batches,
         };
         let late = || {
@@ -275,11 +275,7 @@ impl Engine for MessengerEngine {
         }
     }
 
-    fn reset(&self) {
-        self.brokers.reset();
-    }
-
-    fn close(&self) {
+    fn disconnect(&self) {
         self.brokers.reset();
     }
 }

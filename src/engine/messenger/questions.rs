@@ -94,7 +94,7 @@ impl MessengerEngine {
     fn granted(&self, connection: &Connection, answer: &InitProducerIdResponse) -> Option<ProducerId> {
         let cluster = &connection.peer()?.cluster;
         let id = ProducerId { id: answer.producer_id, epoch: answer.epoch };
-        self.brokers.clusters().granted(id.id, cluster).then_some(id)
+        self.brokers.clusters.granted(id.id, cluster).then_some(id)
     }
 
     /// Who answers on a connection, asked where that is not known yet.
@@ -117,12 +117,12 @@ impl MessengerEngine {
         let mut raced = false;
         let turn = self.rotation.lock().next(Instant::now());
         loop {
-            let standing = self.brokers.standing(turn, |connection| {
-                !connection.is_silent() && !asked.contains(connection.address())
-            });
+            let standing = self
+                .brokers
+                .standing(turn, |connection| !connection.is_silent() && !asked.contains(&connection.address));
             let mut others = true;
             if let Some(connection) = standing {
-                asked.push(connection.address().clone());
+                asked.push(connection.address.clone());
                 questions.push(question(connection, None));
             } else if let Some(candidates) = self.candidates(&asked).filter(|_| !raced) {
                 raced = true;

@@ -69,9 +69,9 @@ async fn renew(
     sasl: SaslConfig,
     clock: WallClock,
 ) -> Result<Turn> {
-    let address = connection.address();
-    let login = sasl::log_in(connection.wire(), address, &sasl);
-    let limit = connection.connect_timeout();
+    let address = &connection.address;
+    let login = sasl::log_in(&connection.wire, address, &sasl);
+    let limit = connection.connect_timeout;
     let done = tokio::time::timeout(limit, login).await.unwrap_or_else(|_| Err(too_slow(address, limit)));
     match done {
         Ok(lifetime) => {
@@ -80,7 +80,7 @@ async fn renew(
         }
         Err(error) => {
             turn.failed = Some(error.clone());
-            connection.cut();
+            connection.wire.cut();
             Err(error)
         }
     }

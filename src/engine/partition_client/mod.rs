@@ -23,8 +23,7 @@ use rskafka::client::{Client, ClientBuilder};
 use self::classify::classify;
 use super::race::{HEAD_START, race};
 use super::{
-    Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, PartitionBatch, Produced, Stage,
-    TopicMetadata,
+    Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, PartitionBatch, Produced, TopicMetadata,
 };
 use crate::compression::Compression;
 use crate::config::{Address, ProducerConfig, SaslConfig};
@@ -296,9 +295,6 @@ impl Engine for PartitionClientEngine {
         Ok(Produced { answers, throttle: Duration::ZERO })
     }
 
-    /// It finds a new leader only by asking the old one.
-    fn abandon(&self, _: NodeId, _: Stage) {}
-
     async fn probe(&self, _: Option<NodeId>) -> Result<()> {
         let client = self.client().await?;
         self.bounded(self.request_timeout, client.list_topics()).await.map(drop).map_err(unsent)
@@ -311,11 +307,7 @@ impl Engine for PartitionClientEngine {
         }
     }
 
-    fn reset(&self) {
-        self.close();
-    }
-
-    fn close(&self) {
+    fn disconnect(&self) {
         if let Ok(mut client) = self.client.try_lock() {
             *client = None;
         }
