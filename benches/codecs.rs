@@ -6,6 +6,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+#[macro_use]
+#[path = "../src/macros.rs"]
+#[allow(unused_macros, reason = "the bench uses a part of the module")]
+mod macros;
+
 #[path = "../src/compression/mod.rs"]
 mod compression;
 

@@ -1,6 +1,5 @@
 //! How long a call may take, and how it is cancelled.
 
-use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -213,14 +212,7 @@ impl Context {
     }
 }
 
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("remaining", &self.remaining())
-            .field("cancelled", &self.is_cancelled())
-            .finish()
-    }
-}
+debug_as!(ctx: Context { remaining: ctx.remaining(), cancelled: ctx.is_cancelled() });
 
 #[cfg(test)]
 mod tests {

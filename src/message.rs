@@ -1,6 +1,5 @@
 //! What a user hands to the producer.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -137,27 +136,16 @@ pub(crate) fn unix_millis(at: SystemTime) -> i64 {
     }
 }
 
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("topic", &self.topic)
-            .field("partition", &self.partition)
-            .field("key_bytes", &self.key.as_ref().map(Bytes::len))
-            .field("value_bytes", &self.value.as_ref().map(Bytes::len))
-            .field("headers", &self.headers.len())
-            .field("timestamp", &self.timestamp)
-            .finish()
-    }
-}
+debug_as!(message: Message {
+    topic: message.topic,
+    partition: message.partition,
+    key_bytes: message.key.as_ref().map(Bytes::len),
+    value_bytes: message.value.as_ref().map(Bytes::len),
+    headers: message.headers.len(),
+    timestamp: message.timestamp,
+});
 
-impl fmt::Debug for Header {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Header")
-            .field("name", &self.name)
-            .field("value_bytes", &self.value.as_ref().map(Bytes::len))
-            .finish()
-    }
-}
+debug_as!(header: Header { name: header.name, value_bytes: header.value.as_ref().map(Bytes::len) });
 
 #[cfg(test)]
 mod tests {

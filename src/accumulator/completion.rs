@@ -8,7 +8,6 @@
 //! returned, to be woken once no lock is held.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
@@ -335,12 +334,9 @@ impl Clone for Outcome {
     }
 }
 
-impl fmt::Debug for Completion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Completion")
-            .field("topic", &self.topic)
-            .field("partition", &self.partition)
-            .field("finished", &self.is_finished())
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(completion: Completion {
+    topic: completion.topic,
+    partition: completion.partition,
+    finished: completion.is_finished(),
+    ..
+});

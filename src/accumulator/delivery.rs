@@ -1,6 +1,5 @@
 //! Where a message was stored.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::accumulator::Completion;
@@ -53,14 +52,10 @@ impl Delivery {
     }
 }
 
-impl fmt::Debug for Delivery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery")
-            .field("topic", &self.topic())
-            .field("partition", &self.partition())
-            .field("offset", &self.offset())
-            .field("timestamp", &self.timestamp())
-            .field("attempts", &self.attempts())
-            .finish()
-    }
-}
+debug_as!(delivery: Delivery {
+    topic: delivery.topic(),
+    partition: delivery.partition(),
+    offset: delivery.offset(),
+    timestamp: delivery.timestamp(),
+    attempts: delivery.attempts(),
+});

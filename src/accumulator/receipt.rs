@@ -1,6 +1,5 @@
 //! The promise of an answer.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -106,11 +105,4 @@ impl Drop for Receipt {
     }
 }
 
-impl fmt::Debug for Receipt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt")
-            .field("topic", &self.topic())
-            .field("partition", &self.partition())
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(receipt: Receipt { topic: receipt.topic(), partition: receipt.partition(), .. });

@@ -13,8 +13,6 @@ mod unused;
 mod validate;
 mod wall_clock;
 
-use std::fmt;
-
 use tokio::runtime::Handle;
 use tracing::Dispatch;
 
@@ -312,27 +310,24 @@ impl ProducerConfig {
     }
 }
 
-impl fmt::Debug for ProducerConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProducerConfig")
-            .field("brokers", &self.brokers)
-            .field("topic", &self.topic)
-            .field("client_id", &self.client_id)
-            .field("engine", &self.engine)
-            .field("acks", &self.acks)
-            .field("idempotence", &self.idempotence)
-            .field("allow_auto_create_topics", &self.allow_auto_create_topics)
-            .field("tls", &self.tls)
-            .field("sasl", &self.sasl)
-            .field("partitioning", &self.partitioning)
-            .field("batch", &self.batch)
-            .field("buffer", &self.buffer)
-            .field("timeouts", &self.timeouts)
-            .field("retry", &self.retry)
-            .field("circuit_breaker", &self.circuit_breaker)
-            .field("rate_limit", &self.rate_limit)
-            .field("bulkhead", &self.bulkhead)
-            .field("telemetry", &self.telemetry)
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(config: ProducerConfig {
+    brokers: config.brokers,
+    topic: config.topic,
+    client_id: config.client_id,
+    engine: config.engine,
+    acks: config.acks,
+    idempotence: config.idempotence,
+    allow_auto_create_topics: config.allow_auto_create_topics,
+    tls: config.tls,
+    sasl: config.sasl,
+    partitioning: config.partitioning,
+    batch: config.batch,
+    buffer: config.buffer,
+    timeouts: config.timeouts,
+    retry: config.retry,
+    circuit_breaker: config.circuit_breaker,
+    rate_limit: config.rate_limit,
+    bulkhead: config.bulkhead,
+    telemetry: config.telemetry,
+    ..
+});

@@ -1,6 +1,5 @@
 //! Who this producer is, as brokers ask it (SASL).
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -233,23 +232,8 @@ impl SaslConfig {
     }
 }
 
-impl fmt::Debug for SaslConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SaslConfig")
-            .field("mechanism", &self.mechanism)
-            .field("allow_plaintext", &self.allow_plaintext)
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(sasl: SaslConfig { mechanism: sasl.mechanism, allow_plaintext: sasl.allow_plaintext, .. });
 
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(***)")
-    }
-}
+debug_as!(Credentials, "Credentials(***)");
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(***)")
-    }
-}
+debug_as!(Token, "Token(***)");

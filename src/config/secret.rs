@@ -1,7 +1,5 @@
 //! Text that must not be seen.
 
-use std::fmt;
-
 use zeroize::Zeroizing;
 
 /// A password or a token: wiped from memory when dropped, and never shown by `Debug`, errors or logs.
@@ -31,8 +29,4 @@ impl<S: Into<String>> From<S> for Secret {
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+debug_as!(Secret, "***");

@@ -1,6 +1,5 @@
 //! All checks of a service, run together.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -294,11 +293,8 @@ impl HealthCheck for FnCheck {
     }
 }
 
-impl fmt::Debug for HealthRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HealthRegistry")
-            .field("readiness", &self.readiness.names())
-            .field("liveness", &self.liveness.names())
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(registry: HealthRegistry {
+    readiness: registry.readiness.names(),
+    liveness: registry.liveness.names(),
+    ..
+});

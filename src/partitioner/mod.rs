@@ -8,7 +8,6 @@ mod sticky;
 #[cfg(test)]
 mod vectors;
 
-use std::fmt;
 use std::sync::Arc;
 
 use self::round_robin::RoundRobin;
@@ -54,7 +53,7 @@ impl Partitioning {
 ///
 /// It is called once for each message, on the task that sends: it must not block, nor call the producer. An answer that is not a partition
 /// of the topic fails the message; it is never wrapped around.
-pub trait Partitioner: fmt::Debug + Send + Sync {
+pub trait Partitioner: std::fmt::Debug + Send + Sync {
     /// The partition of this message; `None` leaves it to the rule for messages without a key.
     fn partition(&self, input: &PartitionInput<'_>) -> Option<u32>;
 }
@@ -73,14 +72,7 @@ pub struct PartitionInput<'a> {
     pub partitions: u32,
 }
 
-impl fmt::Debug for PartitionInput<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartitionInput")
-            .field("topic", &self.topic)
-            .field("partitions", &self.partitions)
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(input: PartitionInput<'_> { topic: input.topic, partitions: input.partitions, .. });
 
 /// The rule applied to one topic, and what it has to remember of it.
 #[derive(Debug)]

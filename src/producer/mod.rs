@@ -16,7 +16,6 @@ mod explain;
 mod accept;
 mod admission;
 
-use std::fmt;
 use std::sync::Arc;
 
 pub use self::explain::{BrokerWait, Explanation, PartitionWait, TopicWait};
@@ -94,11 +93,7 @@ impl Producer {
     }
 }
 
-impl fmt::Debug for Producer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Producer").field("config", &self.core().config).finish_non_exhaustive()
-    }
-}
+debug_as!(producer: Producer { config: producer.core().config, .. });
 
 #[cfg(test)]
 mod tests {

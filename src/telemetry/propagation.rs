@@ -1,6 +1,5 @@
 //! The trace that a message belongs to, passed on in headers.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -58,11 +57,7 @@ impl TraceHeaders {
     }
 }
 
-impl fmt::Debug for Propagator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Propagator")
-    }
-}
+debug_as!(Propagator, "Propagator");
 
 #[cfg(test)]
 mod tests {

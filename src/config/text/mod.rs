@@ -16,8 +16,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 #[cfg(feature = "serde")]
 use codec::{ACKS, COMPRESSION, Codec, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, WHEN_OPEN};
 use near::slips;
@@ -105,14 +103,7 @@ impl Setting {
     }
 }
 
-impl fmt::Debug for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setting")
-            .field("name", &self.name)
-            .field("kafka", &self.kafka)
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(setting: Setting { name: setting.name, kafka: setting.kafka, .. });
 
 /// What a name stands for.
 enum Known {

@@ -186,12 +186,9 @@ impl TlsConfig {
     }
 }
 
-impl fmt::Debug for TlsConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig")
-            .field("roots", &self.roots)
-            .field("identity", &self.identity.as_ref().map(|i| &i.certificates))
-            .field("server_name", &self.server_name)
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(tls: TlsConfig {
+    roots: tls.roots,
+    identity: tls.identity.as_ref().map(|i| &i.certificates),
+    server_name: tls.server_name,
+    ..
+});
