@@ -10,23 +10,29 @@ mod snappy;
 #[cfg(feature = "zstd")]
 mod zstd;
 
-use std::fmt;
+names! {
+    /// Compression of batches (Kafka: `compression.type`). A batch that would not shrink is sent uncompressed.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Compression {
+        /// None.
+        #[default]
+        None = "none",
+        /// Feature `gzip`. Small, but slow.
+        Gzip = "gzip",
+        /// Feature `snappy`.
+        Snappy = "snappy",
+        /// Feature `lz4`. The fastest.
+        Lz4 = "lz4",
+        /// Feature `zstd`.
+        Zstd = "zstd",
+    }
 
-/// Compression of batches (Kafka: `compression.type`). A batch that would not shrink is sent uncompressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Compression {
-    /// None.
-    #[default]
-    None,
-    /// Feature `gzip`. Small, but slow.
-    Gzip,
-    /// Feature `snappy`.
-    Snappy,
-    /// Feature `lz4`. The fastest.
-    Lz4,
-    /// Feature `zstd`.
-    Zstd,
+    /// The name that Kafka's `compression.type` has for it.
+    as_str;
+
+    /// Every codec.
+    ALL;
 }
 
 /// A compressor failed. The batch is sent uncompressed.
@@ -38,30 +44,9 @@ pub(crate) struct CompressError {
 }
 
 impl Compression {
-    /// Every codec.
-    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
-
-    /// The name that Kafka's `compression.type` has for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
-
-    /// The codec's bits in the attributes of a batch.
+    /// The codec's bits in the attributes of a batch: Kafka numbers them in this order.
     pub(crate) const fn id(self) -> i16 {
-        match self {
-            Self::None => 0,
-            Self::Gzip => 1,
-            Self::Snappy => 2,
-            Self::Lz4 => 3,
-            Self::Zstd => 4,
-        }
+        self as i16
     }
 
     /// Whether a large batch takes long enough to be compressed beside the task that sends.
@@ -114,12 +99,6 @@ fn contained(work: impl FnOnce() -> std::io::Result<()> + std::panic::UnwindSafe
     match std::panic::catch_unwind(work) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the encoder panicked".to_owned()),
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
