@@ -9,7 +9,7 @@ use super::{Metadata, Resolving, Topic};
 use crate::core::Core;
 use crate::engine::{Ask, ClusterMetadata};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::supervisor::{Flight, Progress, UnderWay};
+use crate::supervisor::{Flight, Progress};
 
 /// A topic that was never used counts as unknown once every answer of this long said so: one that was just created is
 /// unknown to some brokers for about 100 ms, and who misspelt a name hears of it within a second.
@@ -59,7 +59,7 @@ impl Metadata {
             |(name, flight): (&Arc<str>, &Arc<Resolving>)| Some((name.clone(), flight.under_way()?));
         let resolving: Vec<_> = self.resolving.lock().iter().filter_map(under_way).collect();
         // What they hold is examined and dropped without holding the lock.
-        let unresolved = |(name, work): (Arc<str>, UnderWay<_>)| {
+        let unresolved = |(name, work): (Arc<str>, Progress<_>)| {
             let (begun, last) = work.unfinished()?;
             Some((name, begun, last))
         };

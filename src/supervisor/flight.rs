@@ -25,24 +25,19 @@ struct State<T> {
     outcome: Option<T>,
 }
 
-/// Where work reports what has gone wrong so far.
+/// Work that is under way: it reports what has gone wrong so far, and others look at that.
 pub(crate) struct Progress<T>(Arc<watch::Sender<State<T>>>);
-
-/// Work that is under way, for inspection.
-pub(crate) struct UnderWay<T>(Arc<watch::Sender<State<T>>>);
-
-impl<T> UnderWay<T> {
-    /// When it was begun, and what has gone wrong so far; `None` once there is an outcome.
-    pub(crate) fn unfinished(&self) -> Option<(Instant, Option<Error>)> {
-        let state = self.0.borrow();
-        state.outcome.is_none().then(|| (state.begun, state.last.clone()))
-    }
-}
 
 impl<T> Progress<T> {
     /// Why there is no outcome yet.
     pub(crate) fn failed(&self, error: Option<Error>) {
         self.0.send_modify(|state| state.last = error);
+    }
+
+    /// When it was begun, and what has gone wrong so far; `None` once there is an outcome.
+    pub(crate) fn unfinished(&self) -> Option<(Instant, Option<Error>)> {
+        let state = self.0.borrow();
+        state.outcome.is_none().then(|| (state.begun, state.last.clone()))
     }
 }
 
@@ -85,8 +80,8 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         Err(Error::new(ErrorKind::Internal, format!("the task {name:?} ended without an outcome")))
     }
 
-    pub(crate) fn under_way(&self) -> Option<UnderWay<T>> {
-        self.current.lock().upgrade().map(UnderWay)
+    pub(crate) fn under_way(&self) -> Option<Progress<T>> {
+        self.current.lock().upgrade().map(Progress)
     }
 
     fn board<F>(

@@ -21,7 +21,7 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::flight::{Flight, Progress, UnderWay};
+pub(crate) use self::flight::{Flight, Progress};
 use self::task::{End, Make, Task};
 use crate::error::callback::{guarded, message_of};
 use crate::error::{Error, ErrorKind, Result, Wait};

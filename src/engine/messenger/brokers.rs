@@ -1,8 +1,8 @@
 //! The brokers that are known, and the one connection to each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::api::{MetadataRequest, MetadataResponse};
 use super::connection::{Connection, Settings, unreachable};
 use super::handshake::{Answered, Wanted};
-use super::identity::{Changed, ClusterId, Clusters, Peer};
+use super::identity::{ClusterId, Clusters, Peer};
 use super::missed::Missed;
 use super::slot::{Attempts, Slot, in_place};
 use crate::config::Address;
@@ -41,16 +41,12 @@ pub(super) struct Brokers {
     answered: Arc<AtomicBool>,
     pub(super) clusters: Clusters,
     /// Brokers that were silent when they were last sent something.
-    suspects: Mutex<HashMap<(NodeId, Stage), Suspect>>,
+    suspects: Mutex<HashMap<(NodeId, Stage), Abandon>>,
     missed: Mutex<Missed>,
 }
 
-/// What can be ended of an attempt that takes long.
-#[derive(Debug)]
-enum Suspect {
-    Connecting(Weak<Slot>),
-    Connected(Weak<Connection>),
-}
+/// Ends an attempt that takes long.
+type Abandon = Box<dyn FnOnce() + Send>;
 
 /// A broker of the metadata.
 #[derive(Clone, Debug)]
@@ -301,10 +297,10 @@ impl Brokers {
 
     /// From here on messages go to this cluster; connections to another one are dropped.
     pub(super) fn adopt(&self, cluster: &ClusterId) {
-        let Some(Changed { from, to }) = self.clusters.adopt(cluster) else {
+        let Some(former) = self.clusters.adopt(cluster) else {
             return;
         };
-        self.settings.observer.log.cluster_changed(from.as_deref(), to.as_deref());
+        self.settings.observer.log.cluster_changed(former.as_deref(), cluster.as_deref());
         let slots: Vec<_> = self.slots.lock().values().cloned().collect();
         for connection in slots.iter().filter_map(|slot| slot.current.lock().clone()) {
             if !self.is_ours(&connection) {
@@ -315,32 +311,34 @@ impl Brokers {
 
     /// Notes that a connection to this broker takes long to be made.
     pub(super) fn suspect_connecting(&self, node: NodeId, address: &Address) {
-        let suspect = Suspect::Connecting(Arc::downgrade(&self.slot(address)));
-        self.suspects.lock().insert((node, Stage::Connecting), suspect);
+        let slot = Arc::downgrade(&self.slot(address));
+        self.suspect(node, Stage::Connecting, move || {
+            if let Some(slot) = slot.upgrade() {
+                slot.abandoned.notify_waiters();
+            }
+        });
     }
 
     /// Notes that a request to this broker is unanswered for longer than usual.
-    pub(super) fn suspect(&self, node: NodeId, connection: &Arc<Connection>) {
-        let suspect = Suspect::Connected(Arc::downgrade(connection));
-        self.suspects.lock().insert((node, Stage::Sent), suspect);
+    pub(super) fn suspect_connected(&self, node: NodeId, connection: &Arc<Connection>) {
+        let connection = Arc::downgrade(connection);
+        self.suspect(node, Stage::Sent, move || {
+            if let Some(connection) = connection.upgrade() {
+                connection.wire.cut();
+            }
+        });
+    }
+
+    fn suspect(&self, node: NodeId, stage: Stage, abandon: impl FnOnce() + Send + 'static) {
+        self.suspects.lock().insert((node, stage), Box::new(abandon));
     }
 
     /// Ends what is under way to a broker that is silent, and that another one has replaced. The cluster may list it no
     /// longer.
     pub(super) fn abandon(&self, node: NodeId, stage: Stage) {
-        let suspect = self.suspects.lock().remove(&(node, stage));
-        match suspect {
-            None => {}
-            Some(Suspect::Connecting(slot)) => {
-                if let Some(slot) = slot.upgrade() {
-                    slot.abandoned.notify_waiters();
-                }
-            }
-            Some(Suspect::Connected(connection)) => {
-                if let Some(connection) = connection.upgrade() {
-                    connection.wire.cut();
-                }
-            }
+        let abandon = self.suspects.lock().remove(&(node, stage));
+        if let Some(abandon) = abandon {
+            abandon();
         }
     }
 

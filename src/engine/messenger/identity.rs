@@ -56,24 +56,16 @@ struct State {
     granted: VecDeque<(i64, ClusterId)>,
 }
 
-/// The cluster that answered before, and the one that does now.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Changed {
-    pub(super) from: ClusterId,
-    pub(super) to: ClusterId,
-}
-
 impl Clusters {
     /// Whether messages go to this cluster, or may because none is known yet.
     pub(super) fn is_current(&self, cluster: &ClusterId) -> bool {
         self.state.lock().current.as_ref().is_none_or(|current| current == cluster)
     }
 
-    /// From here on messages go to this cluster.
-    pub(super) fn adopt(&self, cluster: &ClusterId) -> Option<Changed> {
+    /// From here on messages go to this cluster. Returns the one before it, where that is another one.
+    pub(super) fn adopt(&self, cluster: &ClusterId) -> Option<ClusterId> {
         let former = self.state.lock().current.replace(cluster.clone());
-        let from = former.filter(|former| former != cluster)?;
-        Some(Changed { from, to: cluster.clone() })
+        former.filter(|former| former != cluster)
     }
 
     /// Notes that `cluster` granted a producer id. `false` where another cluster granted the same one before: it would
@@ -113,7 +105,7 @@ mod tests {
         assert_eq!(clusters.adopt(&id("a")), None);
         assert!(clusters.is_current(&id("a")) && !clusters.is_current(&id("b")));
         for (from, to) in [(id("a"), id("b")), (id("b"), None), (None, id("a"))] {
-            assert_eq!(clusters.adopt(&to), Some(Changed { from, to }));
+            assert_eq!(clusters.adopt(&to), Some(from));
         }
     }
 

@@ -234,7 +234,7 @@ impl Engine for MessengerEngine {
             batches,
         };
         let late = || {
-            self.brokers.suspect(node, &connection);
+            self.brokers.suspect_connected(node, &connection);
             // In place of what was noted while it was connected to.
             doubt = Some(late(Stage::Sent));
         };

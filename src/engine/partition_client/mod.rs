@@ -19,6 +19,7 @@ use rskafka::BackoffConfig;
 use rskafka::chrono::{DateTime, Utc};
 use rskafka::client::partition::{Compression as Codec, PartitionClient, UnknownTopicHandling};
 use rskafka::client::{Client, ClientBuilder};
+use tokio::time::Instant;
 
 use self::classify::classify;
 use super::race::{HEAD_START, race};
@@ -43,7 +44,7 @@ pub(crate) struct PartitionClientEngine {
     request_timeout: Duration,
     codec: Codec,
     sasl: Option<SaslConfig>,
-    client: tokio::sync::Mutex<Option<(Arc<Client>, tokio::time::Instant)>>,
+    client: tokio::sync::Mutex<Option<(Arc<Client>, Instant)>>,
     places: Mutex<Places>,
     next_node: AtomicI64,
 }
@@ -86,7 +87,7 @@ impl PartitionClientEngine {
         }
         let attempts: Vec<_> = self.bootstrap.iter().map(|address| self.build(address)).collect();
         let client = Arc::new(race(attempts, HEAD_START).await.map_err(unusable)?);
-        *current = Some((client.clone(), tokio::time::Instant::now()));
+        *current = Some((client.clone(), Instant::now()));
         Ok(client)
     }
 
@@ -124,27 +125,18 @@ impl PartitionClientEngine {
         limit: Duration,
         call: impl Future<Output = Result<T, rskafka::client::error::Error>> + Send,
     ) -> Result<T> {
-        match tokio::time::timeout(limit, call).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => {
-                let error = classify(error);
-                if matches!(
-                    error.kind(),
-                    ErrorKind::ConnectionLost | ErrorKind::Unreachable | ErrorKind::Protocol
-                ) {
-                    self.drop_client().await;
-                }
-                Err(error)
-            }
+        let error = match tokio::time::timeout(limit, call).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) => classify(error),
             Err(_) => {
-                self.drop_client().await;
-                Err(Error::new(
-                    ErrorKind::ConnectionLost,
-                    format!("no answer within {limit:?} (timeouts.request)"),
-                )
-                .with_fate(Fate::PossiblyPersisted))
+                let text = format!("no answer within {limit:?} (timeouts.request)");
+                Error::new(ErrorKind::ConnectionLost, text).with_fate(Fate::PossiblyPersisted)
             }
+        };
+        if matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::Unreachable | ErrorKind::Protocol) {
+            self.drop_client().await;
         }
+        Err(error)
     }
 
     async fn partition_client(&self, node: NodeId) -> Result<Arc<PartitionClient>> {
@@ -161,9 +153,7 @@ impl PartitionClientEngine {
         }
         let opening = client.partition_client(&*place.topic, place.partition, UnknownTopicHandling::Error);
         let opened = Arc::new(self.bounded(self.connect_timeout, opening).await.map_err(unsent)?);
-        if let Some(place) = self.places.lock().places.get_mut(&node) {
-            place.client = Some(opened.clone());
-        }
+        self.set_client(node, Some(opened.clone()));
         Ok(opened)
     }
 
@@ -171,16 +161,16 @@ impl PartitionClientEngine {
         let mut current = self.client.lock().await;
         match &mut *current {
             Some((_, looked)) if looked.elapsed() > STALE => {
-                *looked = tokio::time::Instant::now();
+                *looked = Instant::now();
                 true
             }
             _ => false,
         }
     }
 
-    fn forget(&self, node: NodeId) {
+    fn set_client(&self, node: NodeId, client: Option<Arc<PartitionClient>>) {
         if let Some(place) = self.places.lock().places.get_mut(&node) {
-            place.client = None;
+            place.client = client;
         }
     }
 
@@ -284,7 +274,7 @@ impl Engine for PartitionClientEngine {
                 Ok(offsets) => Answer { base_offset: offsets.first().copied(), ..Answer::default() },
                 Err(error) => match error.broker_error() {
                     Some(code) => {
-                        self.forget(node);
+                        self.set_client(node, None);
                         // rskafka tries again by itself, and returns no offset with an error.
                         Answer { error_code: code.code(), appended: true, ..Answer::default() }
                     }
