@@ -61,6 +61,16 @@ struct Repr {
     wait: Option<Arc<WaitReason>>,
 }
 
+/// Consuming setters of what an error carries: each with its argument, its field, and what that becomes.
+macro_rules! with {
+    ($($with:ident($value:ident: $type:ty) => $field:ident = $set:expr;)*) => {$(
+        pub(crate) fn $with(mut self, $value: $type) -> Self {
+            self.repr.$field = $set;
+            self
+        }
+    )*};
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, text: impl Into<Arc<str>>) -> Self {
         Self {
@@ -196,29 +206,19 @@ impl Error {
         self.repr.message
     }
 
-    pub(crate) fn with_code(mut self, code: ErrorCode) -> Self {
-        self.repr.code = code;
-        self
-    }
-
-    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
-        self.repr.kind = kind;
-        self
-    }
-
-    pub(crate) fn with_text(mut self, text: impl Into<Arc<str>>) -> Self {
-        self.repr.text = text.into();
-        self
-    }
-
-    pub(crate) fn with_fate(mut self, fate: Fate) -> Self {
-        self.repr.fate = fate;
-        self
-    }
-
-    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.repr.source = Some(Arc::from(source.into()));
-        self
+    with! {
+        with_code(code: ErrorCode) => code = code;
+        with_kind(kind: ErrorKind) => kind = kind;
+        with_text(text: impl Into<Arc<str>>) => text = text.into();
+        with_fate(fate: Fate) => fate = fate;
+        with_source(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) => source = Some(Arc::from(source.into()));
+        with_broker(broker: impl Into<Arc<str>>) => broker = Some(broker.into());
+        with_topic(topic: impl Into<Arc<str>>) => topic = Some(topic.into());
+        with_partition(partition: i32) => partition = Some(partition);
+        with_attempts(attempts: u32) => attempts = attempts;
+        with_retry_after(after: Option<Duration>) => retry_after = after;
+        with_wait_reason(reason: WaitReason) => wait = Some(Arc::new(reason));
+        with_message(message: Message) => message = Some(message);
     }
 
     pub(crate) fn with_io_cause(self, cause: Option<std::io::Error>) -> Self {
@@ -228,46 +228,11 @@ impl Error {
         }
     }
 
-    /// A cause of ours, unless this error has one already.
-    pub(crate) fn with_cause(mut self, cause: Self) -> Self {
-        if self.repr.source.is_none() {
+    /// A cause of ours, if there is one, unless this error has one already.
+    pub(crate) fn with_cause(mut self, cause: impl Into<Option<Self>>) -> Self {
+        if let (None, Some(cause)) = (&self.repr.source, cause.into()) {
             self.repr.source = Some(Arc::new(cause));
         }
-        self
-    }
-
-    pub(crate) fn with_broker(mut self, broker: impl Into<Arc<str>>) -> Self {
-        self.repr.broker = Some(broker.into());
-        self
-    }
-
-    pub(crate) fn with_topic(mut self, topic: impl Into<Arc<str>>) -> Self {
-        self.repr.topic = Some(topic.into());
-        self
-    }
-
-    pub(crate) fn with_partition(mut self, partition: i32) -> Self {
-        self.repr.partition = Some(partition);
-        self
-    }
-
-    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
-        self.repr.attempts = attempts;
-        self
-    }
-
-    pub(crate) fn with_retry_after(mut self, after: Option<Duration>) -> Self {
-        self.repr.retry_after = after;
-        self
-    }
-
-    pub(crate) fn with_wait_reason(mut self, reason: WaitReason) -> Self {
-        self.repr.wait = Some(Arc::new(reason));
-        self
-    }
-
-    pub(crate) fn with_message(mut self, message: Message) -> Self {
-        self.repr.message = Some(message);
         self
     }
 

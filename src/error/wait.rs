@@ -46,11 +46,7 @@ impl Wait {
             Some(broker) => error.with_broker(broker.clone()),
             None => error,
         };
-        let error = error.with_wait_reason(self.reason.clone());
-        match &self.last_error {
-            Some(cause) => error.with_cause(cause.clone()),
-            None => error,
-        }
+        error.with_wait_reason(self.reason.clone()).with_cause(self.last_error.clone())
     }
 
     /// The last failure behind it, if there was one.

@@ -1,9 +1,10 @@
 //! The end: new work is refused, old work is finished, and the rest fails.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::{Producer, Shared};
 use crate::accumulator::Queue;

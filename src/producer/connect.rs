@@ -1,7 +1,8 @@
 //! Creating a producer, and connecting it before the first message.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::{Producer, Shared};
 use crate::config::ProducerConfig;

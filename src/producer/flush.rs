@@ -1,7 +1,8 @@
 //! Waiting until everything that was accepted is settled.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::Producer;
 use crate::accumulator::{Completion, Queue};

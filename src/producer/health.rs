@@ -1,10 +1,10 @@
 //! Whether messages get through: recent evidence first, a probe only where there is none.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant as Moment;
+use tokio::time::Instant;
 
 use super::Producer;
 use super::connect::at_startup;
@@ -85,7 +85,7 @@ impl Core {
             return Err(Error::new(ErrorKind::Closed, "the producer is closed")
                 .with_code(ErrorCode::BrokersUnavailable));
         }
-        let now = Moment::now();
+        let now = Instant::now();
         if let Some(error) = self.all_circuits_open(now) {
             return Err(error);
         }
@@ -112,7 +112,7 @@ impl Core {
             async move {
                 let result = core.engine.probe(None).await.map_err(at_startup);
                 if result.is_ok() {
-                    core.evidence.delivered(Moment::now());
+                    core.evidence.delivered(Instant::now());
                 }
                 result
             }
@@ -121,11 +121,11 @@ impl Core {
     }
 
     /// Old evidence says nothing while requests are failing.
-    fn is_moving(&self, now: Moment) -> bool {
+    fn is_moving(&self, now: Instant) -> bool {
         self.brokers.all().iter().all(|broker| broker.is_well(now))
     }
 
-    fn all_circuits_open(&self, now: Moment) -> Option<Error> {
+    fn all_circuits_open(&self, now: Instant) -> Option<Error> {
         let mut open = 0;
         let brokers = self.brokers.all();
         let mut leading = brokers.iter().filter(|broker| broker.node().is_some()).peekable();
@@ -141,13 +141,10 @@ impl Core {
         }
         let text = format!("the circuit breakers of all {open} brokers are open after repeated failures");
         let error = Error::new(ErrorKind::CircuitOpen, text);
-        Some(match brokers.iter().find_map(|broker| broker.failure()) {
-            Some(failure) => error.with_cause(failure),
-            None => error,
-        })
+        Some(error.with_cause(brokers.iter().find_map(|broker| broker.failure())))
     }
 
-    fn degraded(&self, now: Moment) -> Option<String> {
+    fn degraded(&self, now: Instant) -> Option<String> {
         if let Some(broker) = self.unwell(now).first() {
             return Some(broker.to_string());
         }
@@ -164,7 +161,7 @@ impl Core {
         self.buffer.used() as f64 / self.buffer.capacity() as f64
     }
 
-    fn details(&self, now: Moment) -> Vec<HealthDetail> {
+    fn details(&self, now: Instant) -> Vec<HealthDetail> {
         let warn = |if_so: bool| if if_so { Status::Warn } else { Status::Pass };
         let used = self.buffer_in_use();
         let mut details = vec![
@@ -204,7 +201,7 @@ impl HealthCheck for Producer {
     async fn check(&self, ctx: &Context) -> Health {
         match self.health(ctx).await {
             Err(error) => Health::down(&error),
-            Ok(()) => match self.core().degraded(Moment::now()) {
+            Ok(()) => match self.core().degraded(Instant::now()) {
                 Some(reason) => Health::Degraded(reason),
                 None => Health::Up,
             },
@@ -212,7 +209,7 @@ impl HealthCheck for Producer {
     }
 
     fn details(&self) -> Vec<HealthDetail> {
-        self.core().details(Moment::now())
+        self.core().details(Instant::now())
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::time::Instant as Moment;
+use tokio::time::Instant;
 
 use super::Producer;
 use super::accept::Offer;
@@ -262,13 +261,9 @@ impl Core {
         let partition = self.metadata.with_topic(receipt.topic(), |topic| {
             topic?.partitions.all.get(receipt.partition() as usize).cloned()
         });
-        let now = Moment::now();
-        let error = ended_error(ended);
-        let error =
-            match partition.as_ref().and_then(|p| p.queue(|queue| queue.last_error(receipt.completion()))) {
-                Some(last) => error.with_cause(last),
-                None => error,
-            };
+        let now = Instant::now();
+        let last = partition.as_ref().and_then(|p| p.queue(|queue| queue.last_error(receipt.completion())));
+        let error = ended_error(ended).with_cause(last);
         let wait = match &partition {
             Some(partition) => waiting::of(self, partition, now),
             None => waiting::of_any(self, now),
