@@ -188,14 +188,8 @@ impl BrokerTask {
         while let Some(partition) = self.delayed.pop_due(now) {
             self.ready.push_back(partition);
         }
-        if idle {
-            while let Some(partition) = self.lingering.pop() {
-                self.ready.push_back(partition);
-            }
-        } else {
-            while let Some(partition) = self.lingering.pop_due(now) {
-                self.ready.push_back(partition);
-            }
+        while let Some(partition) = if idle { self.lingering.pop() } else { self.lingering.pop_due(now) } {
+            self.ready.push_back(partition);
         }
         let request = self.core.next_request();
         let mut room = self.core.config.batch.max_request_bytes.saturating_sub(REQUEST_OVERHEAD);
@@ -259,7 +253,7 @@ impl BrokerTask {
         false
     }
 
-    /// Files a partition by when it has to be looked at again.
+    /// Queues a partition for the time at which it has to be looked at again.
     fn put_off(&mut self, partition: Arc<Partition>, readiness: Readiness) {
         self.arm(&partition);
         match readiness {
@@ -271,7 +265,7 @@ impl BrokerTask {
         }
     }
 
-    /// Takes a partition in that has to be looked at, at once or when something may be sent again.
+    /// Queues a partition that has to be looked at, now or as soon as something may be sent.
     ///
     /// Its messages' deadlines are kept in mind from here on, and one that has moved is passed on, whatever holds this
     /// broker back.

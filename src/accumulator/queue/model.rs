@@ -3,17 +3,20 @@
 //! `SEEDS=1000000 cargo test --release --lib queue::model` looks further than the few that always run.
 
 mod broker;
+mod check;
+mod foreign;
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::broker::{Broker, Sent};
+use self::check::outcome;
+use self::foreign::{Foreign, LOCKED};
 use super::{Policy, Queue, Readiness, Take};
 use crate::accumulator::batch::{Arrival, Batch};
 use crate::accumulator::waiters::{Settlement, Woken};
@@ -26,38 +29,6 @@ use crate::telemetry::Log;
 
 const MS: Duration = Duration::from_millis(1);
 const DELIVERY: Duration = Duration::from_secs(30);
-
-thread_local! {
-    /// Whether a partition would hold its queue's lock.
-    static LOCKED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A value and a waker of the user's, which must not be met under the lock.
-struct Foreign;
-
-impl Foreign {
-    fn is_called(&self) {
-        LOCKED.with(|locked| assert!(!locked.get(), "the user's code was called under the lock"));
-    }
-}
-
-impl AsRef<[u8]> for Foreign {
-    fn as_ref(&self) -> &[u8] {
-        &[b' '; 600]
-    }
-}
-
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        self.is_called();
-    }
-}
-
-impl Wake for Foreign {
-    fn wake(self: Arc<Self>) {
-        self.is_called();
-    }
-}
 
 struct Entry {
     receipt: Receipt,
@@ -387,44 +358,6 @@ impl World {
         }
         self.look();
         self.check();
-    }
-
-    fn check(&self) {
-        assert_eq!(self.buffer.used(), 0, "room is missing");
-        assert_eq!(self.settled, self.entries.len(), "each is counted once");
-        let mut acked = HashMap::new();
-        for (number, entry) in self.entries.iter().enumerate() {
-            let outcome = entry.outcome.expect("a receipt is open");
-            let again = super::model::outcome(entry, &self.waker, self.broker.life()).unwrap();
-            match (outcome, again) {
-                (Ok((life, offset)), Ok((_, same))) => {
-                    assert_eq!(offset, same);
-                    assert_eq!(
-                        self.broker.logs[life][offset as usize], number as u32,
-                        "acknowledged, not stored"
-                    );
-                    let last = acked.insert(life, offset);
-                    assert!(last.is_none_or(|last| last < offset), "acknowledged out of order");
-                }
-                (Err(fate), Err(same)) => assert_eq!(fate, same),
-                other => panic!("an answer changed: {other:?}"),
-            }
-        }
-        for log in &self.broker.logs {
-            let phantom =
-                |number: &&u32| self.entries[**number as usize].outcome == Some(Err(Fate::NotPersisted));
-            assert_eq!(log.iter().find(phantom), None, "not persisted, but stored");
-            let in_order = log.windows(2).all(|pair| pair[0] < pair[1]);
-            assert!(self.forgetful || in_order, "out of order or stored twice: {log:?}");
-        }
-    }
-}
-
-fn outcome(entry: &Entry, waker: &Waker, life: usize) -> Option<Result<(usize, i64), Fate>> {
-    match entry.receipt.completion().poll(entry.receipt.index(), waker) {
-        Poll::Pending => None,
-        Poll::Ready(Ok(stored)) => Some(Ok((life, stored.offset.unwrap()))),
-        Poll::Ready(Err(error)) => Some(Err(error.fate())),
     }
 }
 
