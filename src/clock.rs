@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Waits until then; for ever where there is no such time.
+/// Waits until then; forever, where there is no such time.
 pub(crate) async fn until(at: Option<Instant>) {
     if_any(at.map(tokio::time::sleep_until)).await;
 }

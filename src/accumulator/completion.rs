@@ -4,7 +4,7 @@
 //! no separate allocation. Nearly always a batch is settled as a whole. Only what is settled apart from its
 //! batch (called off, expired, or divided because the broker found the batch too large) is kept one by one.
 //!
-//! To settle is to note an outcome, which runs no code of the user's and may be done under a lock. Its waiters are
+//! To settle is to note an outcome, which runs no user code and may be done under a lock. Its waiters are
 //! returned, to be woken once no lock is held.
 
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ enum Whole {
 }
 
 /// Messages that failed with the same error. They wait here to be handed back, each to its own receipt: only then is one
-/// read back, so that a batch that fails costs next to nothing where nobody asks.
+/// read back, so that a batch that fails costs next to nothing where its receipts are gone.
 pub(crate) struct Lost {
     error: Error,
     records: Records,
@@ -83,7 +83,7 @@ enum Outcome {
     Stored(Stored),
     /// The place among those that failed with it.
     Failed(Arc<Lost>, usize),
-    /// Its receipt is gone, so that nobody can ask.
+    /// Its receipt is gone, so that the outcome is not needed.
     Forgotten,
 }
 
@@ -105,9 +105,9 @@ pub(crate) struct Completion {
     divided: AtomicBool,
     /// Pieces of the batch that are not settled yet.
     pieces: AtomicU32,
-    /// No code of the user's is run while this is locked.
+    /// No user code is run while this is locked.
     apart: Mutex<Apart>,
-    /// Sees to it that the batch is served while somebody waits.
+    /// Ensures that the batch is served while a receipt is awaited.
     supervisor: Arc<Supervisor>,
 }
 
@@ -186,7 +186,7 @@ impl Completion {
         self.apart.lock().lost.push(Arc::downgrade(&lost));
         let failed = |(position, index)| (index, Outcome::Failed(lost.clone(), position));
         let new = self.settle_some(indices.enumerate().map(failed), woken);
-        // Where all were settled before, this is the last of it, and what it holds is the user's.
+        // Where all were settled before, this is the last reference, and dropping it may run user code.
         woken.let_go(lost);
         new
     }
@@ -226,7 +226,7 @@ impl Completion {
     pub(crate) async fn finished(&self) {
         let mut slot = None;
         std::future::poll_fn(|cx| {
-            // A waker is the user's: it is cloned and dropped without a lock.
+            // A waker is user code: it is cloned and dropped without a lock.
             let waker = cx.waker().clone();
             let known = {
                 let mut apart = self.apart.lock();
@@ -248,8 +248,8 @@ impl Completion {
         apart.waiters.take_for_all(woken);
     }
 
-    /// Has the tasks watched that serve this batch. Returns `false` if there is no runtime for them any more, and the batch
-    /// was settled for that reason.
+    /// Watches the tasks that serve this batch. Returns `false` if there is no runtime for them any more, and the
+    /// batch was settled for that reason.
     pub(super) fn attend(&self) -> bool {
         self.supervisor.attend_or_strand()
     }

@@ -24,7 +24,7 @@ use crate::record::{ProducerId, Sequence};
 /// A broker that acknowledged a batch within this time still knows its producer. Brokers look for idle producers
 /// every ten minutes, and forget them after a day (`producer.id.expiration.ms`) unless they are set to do so sooner.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// A broker that refuses so many epochs in a row has one that is higher by far.
+/// A broker that refuses this many epochs in a row knows one that is much higher.
 const RAISES: u32 = 3;
 
 #[derive(Debug, Default)]

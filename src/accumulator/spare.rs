@@ -35,7 +35,7 @@ impl Spare {
         Some(records)
     }
 
-    /// Keeps emptied ones instead of those that nobody has taken for longest.
+    /// Keeps emptied ones instead of those that have been unused for longest.
     pub(super) fn keep(&mut self, records: Records) {
         let memory = records.memory();
         if records.capacity() < LEAST || memory > self.most {

@@ -28,8 +28,8 @@ impl Waiters {
         self.of_one.get_mut(place).and_then(|mine| mine.replace(waker))
     }
 
-    /// Adds a waker for all records; it is returned where it is there already. The list is emptied when its wakers are woken,
-    /// so that a slot may since belong to another.
+    /// Adds a waker for all records; it is returned where it is there already. The list is emptied when its wakers are
+    /// woken, so that a slot may since belong to another.
     pub(crate) fn wait_for_all(&mut self, slot: &mut Option<usize>, waker: Waker) -> Option<Waker> {
         if slot.and_then(|slot| self.of_all.get(slot)).is_some_and(|mine| mine.will_wake(&waker)) {
             return Some(waker);
@@ -56,7 +56,7 @@ impl Waiters {
     }
 }
 
-/// Tasks to be woken and what is to be dropped, once no lock is held: both run the user's code.
+/// Tasks to be woken and what is to be dropped, once no lock is held: both may run user code.
 #[derive(Default)]
 pub(crate) struct Woken {
     wakers: Vec<Option<Waker>>,
@@ -81,7 +81,7 @@ impl Woken {
         self.lost.push(lost);
     }
 
-    /// Wakes and lets go. A panic of the user's code concerns nobody else.
+    /// Wakes and drops. A panic of user code does not affect the others.
     pub(crate) fn wake(self, log: &Log) {
         self.released.iter().for_each(|lost| lost.release());
         for waker in self.wakers.into_iter().flatten() {
@@ -133,7 +133,7 @@ impl<'a> Settlement<'a> {
         self.records.push(records);
     }
 
-    /// An error may have one of the user's as its source.
+    /// An error may have a user's error as its source.
     pub(crate) fn let_go_error(&mut self, error: Option<Error>) {
         self.errors.extend(error);
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::telemetry::Log;
 
-/// Where the time of day comes from: the system, or a function of the user's. The monotonic clock is tokio's, which
+/// Where the time of day comes from: the system, or a function that the user set. The monotonic clock is tokio's, which
 /// tests can pause.
 #[derive(Clone, Default)]
 pub(crate) struct WallClock {
@@ -23,12 +23,12 @@ impl WallClock {
         Self { log: log.clone(), ..self }
     }
 
-    /// Whether reading it calls code of the user's: not to be done while holding a lock.
+    /// Whether reading it calls user code, which must not happen under a lock.
     pub(crate) fn is_custom(&self) -> bool {
         self.custom.is_some()
     }
 
-    /// The time of day; the system's, should the user's clock panic.
+    /// The time of day; the system's, where a custom clock panics.
     pub(crate) fn wall(&self) -> SystemTime {
         let custom = self.custom.as_ref().and_then(|now| self.log.contain("the wall clock", || now()));
         custom.unwrap_or_else(SystemTime::now)

@@ -11,7 +11,7 @@ use crate::supervisor::Flight;
 #[derive(Default)]
 pub(crate) struct Evidence {
     last: Mutex<Option<Instant>>,
-    /// One probe at a time, for all who wait for it.
+    /// One probe at a time, for all callers that wait for it.
     pub(crate) probe: Flight<Result<()>>,
 }
 

@@ -76,8 +76,8 @@ impl Lifecycle {
         self.change(|state| matches!(state, State::Draining { .. }), State::Closed(Ok(())))
     }
 
-    /// What is left fails from here on. Several contexts may end at the same time: all count from the state at the first,
-    /// which is returned; or the outcome, where there is one.
+    /// What is left fails from here on. Several contexts may end at the same time: all count from the state at the
+    /// first, which is returned; or the outcome, where there is one.
     pub(crate) fn fail(&self, failed: u64) -> Result<u64, Result<()>> {
         self.change(|state| matches!(state, State::Open | State::Draining { .. }), State::Failing { failed });
         match &*self.state.borrow() {
@@ -102,7 +102,7 @@ impl Lifecycle {
             }
             allowed
         });
-        // The former state, without the lock: its error may hold one of the user's.
+        // The former state is dropped without the lock: its error may hold a user's error.
         drop(next);
         changed
     }

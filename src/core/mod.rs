@@ -49,7 +49,7 @@ pub(crate) struct Core {
     pub(crate) log: Log,
     pub(crate) evidence: Evidence,
     pub(crate) default_topic: Option<Arc<str>>,
-    /// Whether accepting a message calls code of the user's.
+    /// Whether accepting a message calls user code.
     pub(crate) calls_out: bool,
     /// A batch became full since someone let the sender run.
     pub(crate) batch_full: AtomicBool,
@@ -172,7 +172,7 @@ impl Core {
         unix_millis(self.clock.wall())
     }
 
-    /// The same, where the clock is the user's.
+    /// The same, where the clock is custom.
     pub(crate) fn custom_wall_millis(&self) -> Option<i64> {
         self.clock.is_custom().then(|| self.wall_millis())
     }

@@ -23,7 +23,7 @@ pub struct TaskState {
     pub name: String,
     /// How often its runtime polled it.
     pub polls: u64,
-    /// How often it has come round, where it works in turns.
+    /// The number of its turns, where it works in turns.
     pub turns: u64,
     /// Whether a thread is busy with it at the moment.
     pub busy: bool,

@@ -1,8 +1,8 @@
 //! The seam: what the sending side asks of whatever talks to brokers.
 //!
 //! Only files under this folder name `rskafka`. An engine makes **one attempt** per call and ends it within its
-//! own time limit, at the latest after [`CONNECTING`] times `timeouts.connect` and one `timeouts.request`; retries, order,
-//! limits and deadlines are the sender's.
+//! own time limit, at the latest after [`CONNECTING`] times `timeouts.connect` and one `timeouts.request`; retries,
+//! order, limits and deadlines are the sender's.
 
 mod link;
 mod messenger;
@@ -85,7 +85,7 @@ impl TopicId {
 /// Who leads a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Leadership {
-    /// `None` where nobody does at the moment.
+    /// `None` where there is none at the moment.
     pub(crate) node: Option<NodeId>,
     /// Counts elections; -1 where it is not known.
     pub(crate) epoch: i32,
@@ -128,7 +128,7 @@ pub(crate) enum Ask {
     Refresh,
     /// For messages that wait for these topics, which may create them where that is allowed.
     ForMessages,
-    /// Because a broker is silent: another one is asked, or nobody.
+    /// Because a broker is silent: only another one is asked.
     Elsewhere,
 }
 

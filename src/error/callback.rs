@@ -32,7 +32,7 @@ where
     poll_fn(|cx| running.poll(cx)).await
 }
 
-/// Drops a message whose values may have owners. A panic of theirs is ignored: it has nobody to answer, and the panic
+/// Drops a message whose values may have owners. A panic of theirs is ignored: it concerns no call, and the panic
 /// hook has reported it.
 #[inline]
 pub(crate) fn let_go(mut message: Message) {
@@ -94,7 +94,7 @@ impl<F: Future + Unpin> Running<'_, F> {
 
 impl<F: Future + Unpin> Drop for Running<'_, F> {
     fn drop(&mut self) {
-        // Nobody is left who could be answered.
+        // No caller is left to report it to.
         _ = self.end();
     }
 }

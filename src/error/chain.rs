@@ -14,7 +14,7 @@ pub(crate) fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        // A source may be the user's.
+        // A source may be user code.
         let Ok(said) = guarded("an error", || next.to_string()) else {
             break;
         };

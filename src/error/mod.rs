@@ -34,10 +34,10 @@ const UNSUPPORTED_VERSION: i16 = 35;
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 
 /// An error: what went wrong, what it means for the message, and what to do about it.
-/// `Display` shows this level only; [`source`](std::error::Error::source) is the underlying cause, which is never repeated.
-/// `Debug` is one line with all of them, so that `fn main() -> Result<()>` prints something readable. The wording is for
-/// people and may change; match on [`code`](Self::code), [`kind`](Self::kind) and
-/// [`fate`](Self::fate). No key, value, header value, password or token is ever part of an error.
+/// `Display` shows this level only; [`source`](std::error::Error::source) is the underlying cause, which is never
+/// repeated. `Debug` is one line with all of them, so that `fn main() -> Result<()>` prints something readable. The
+/// wording is for people and may change; match on [`code`](Self::code), [`kind`](Self::kind) and [`fate`](Self::fate).
+/// No key, value, header value, password or token is ever part of an error.
 #[derive(Clone)]
 pub struct Error {
     repr: Box<Repr>,
@@ -228,7 +228,7 @@ impl Error {
         }
     }
 
-    /// A cause of ours, if there is one, unless this error has one already.
+    /// Adds a cause, if there is one, unless this error has one already.
     pub(crate) fn with_cause(mut self, cause: impl Into<Option<Self>>) -> Self {
         if let (None, Some(cause)) = (&self.repr.source, cause.into()) {
             self.repr.source = Some(Arc::new(cause));
@@ -236,7 +236,7 @@ impl Error {
         self
     }
 
-    /// It stays so until somebody changes something: connecting is not tried again.
+    /// It will not go away by itself: connecting is not tried again.
     pub(crate) fn lasting(mut self) -> Self {
         self.repr.lasting = true;
         self

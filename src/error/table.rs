@@ -222,7 +222,7 @@ mod tests {
                 assert!(check(row(*code)), "{:?}", row(*code));
             }
         };
-        // leader moved: again soon, after asking who leads now; nothing was stored
+        // leader moved: again soon, after a metadata request; nothing was stored
         all(&[3, 5, 6, 9, 74, 75, 80], &|r| r.retry == Soon && r.refresh && r.fate == N && r.blame == Nobody);
         // ... except where the broker may have stored it before it failed
         all(&[13, 56], &|r| r.retry == Soon && r.refresh && r.fate == P && r.blame == Theirs);

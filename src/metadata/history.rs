@@ -72,7 +72,7 @@ impl History {
 
     /// Whether the leader of a partition is news, or at least not older than what is known (KIP-320).
     pub(super) fn is_current(&mut self, partition: usize, epoch: i32, now: Instant) -> bool {
-        // Without an id nobody knows whether the epochs are of the same topic.
+        // Without an id it is unknown whether the epochs are of the same topic.
         if epoch < 0 || self.id.is_none() {
             return true;
         }

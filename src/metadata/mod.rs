@@ -28,7 +28,7 @@ use crate::resilience::{Breaker, BreakerState, CircuitBreakerConfig};
 use crate::sender::{Broker, Partition};
 use crate::supervisor::Flight;
 
-/// A question for one topic, which all who need it wait for.
+/// A request for one topic, shared by all callers that need it.
 type Resolving = Flight<Result<Arc<Topic>>>;
 
 pub(crate) struct Metadata {
@@ -120,8 +120,8 @@ impl Metadata {
         metadata.topics.iter().for_each(|topic| self.learn(core, topic));
     }
 
-    /// Where another cluster answers than before, the producer id is somebody else's there, and nothing that is known of
-    /// topics is about its topics.
+    /// Where another cluster answers than before, the producer id may belong to another producer there, and nothing
+    /// that is known of topics is about its topics.
     fn identify(&self, core: &Arc<Core>, id: Option<&Arc<str>>) {
         let former = self.id.lock().replace(id.cloned());
         if former.is_none_or(|former| former.as_ref() == id) {
@@ -186,7 +186,7 @@ impl Metadata {
         known.filter(|_| incarnation == Incarnation::Another)
     }
 
-    /// Whether anything waits in a partition that nobody leads, or whose leader has just failed: another one may be
+    /// Whether anything waits in a partition that has no leader, or whose leader has just failed: another one may be
     /// elected at any time, and nothing is sent that would show it while the circuit breaker is open.
     fn lacks_leaders(&self) -> bool {
         let now = Instant::now();

@@ -2,7 +2,7 @@
 //!
 //! A broker that is frozen, or cut off, keeps its connections and says nothing until a request times out, long after the
 //! cluster has elected another leader. So while an attempt is overdue, another broker is asked who leads. Once that is
-//! somebody else, the attempt is abandoned, and its batches are sent to the new leader under the sequences that they
+//! another one, the attempt is abandoned, and its batches are sent to the new leader under the sequences that they
 //! have. While the same broker leads, it is merely slow, and nothing is done.
 
 use std::collections::{HashMap, HashSet};
@@ -80,7 +80,7 @@ impl super::Metadata {
 impl Overdue {
     async fn watch(&self, core: &Arc<Core>) {
         loop {
-            // Somebody else may have learned it.
+            // Another task may have learned of it.
             self.abandon_replaced(core);
             let topics: HashSet<_> = {
                 let state = self.state.lock();
@@ -89,7 +89,7 @@ impl Overdue {
             };
             let topics: Vec<_> = topics.into_iter().collect();
             if !topics.is_empty() {
-                // Where nobody else answers, there is nothing to learn.
+                // Where no other broker answers, there is nothing to learn.
                 if let Ok(metadata) = core.engine.metadata(&topics, Ask::Elsewhere).await {
                     core.metadata.take_over(core, &metadata);
                 }

@@ -18,7 +18,7 @@ impl Metadata {
     /// Counts the outcome of a request that was sent at `asked`.
     pub(crate) fn heard<T>(&self, core: &Arc<Core>, asked: Instant, answer: &Result<T, Error>) {
         let before = std::mem::replace(&mut *self.failure.lock(), answer.as_ref().err().cloned());
-        // Not under the lock: behind it may be an error of the user's.
+        // Dropped without the lock: it may hold a user's error.
         drop(before);
         let good = match answer {
             Ok(_) => true,
@@ -43,7 +43,7 @@ impl Metadata {
         }
     }
 
-    /// A broker took messages: the cluster answers, whatever was asked in vain before.
+    /// A broker stored messages: the cluster answers, whatever failed before.
     pub(crate) fn delivered(&self, core: &Core, now: Instant) {
         let change = {
             let mut breaker = self.breaker.lock();
@@ -78,7 +78,7 @@ impl Metadata {
         self.breaker.lock().state(now)
     }
 
-    /// Why nobody should wait for the cluster, where messages are to fail at once.
+    /// The error with which messages fail at once, where they are not to wait for an open breaker.
     pub(crate) fn fail_fast(&self, core: &Core, now: Instant) -> Option<Error> {
         let wanted = core.config.circuit_breaker.when_open == OpenCircuit::FailFast;
         (wanted && self.breaker_state(now) == BreakerState::Open).then(|| self.circuit_open(now))

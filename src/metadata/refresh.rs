@@ -14,9 +14,9 @@ use crate::error::{Blame, Error};
 /// within half a second of its election.
 const PACE: Duration = Duration::from_millis(50);
 const SLOWEST_PACE: Duration = Duration::from_millis(400);
-/// After so long without a question the next ones follow closely again.
+/// After this long without a request the next ones follow closely again.
 const CALM: Duration = Duration::from_secs(2);
-/// Between two questions that nobody answered.
+/// Longest pause between two requests that no broker answered.
 const SLOWEST_RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::supervisor::{Flight, Progress};
 
 /// A topic that was never used counts as unknown once every answer of this long said so: one that was just created is
-/// unknown to some brokers for about 100 ms, and who misspelt a name hears of it within a second.
+/// unknown to some brokers for about 100 ms, and a misspelt name is reported within a second.
 const UNKNOWN_AFTER: Duration = Duration::from_millis(500);
 /// One that the cluster is to create counts as refused after this long: creation takes some hundred milliseconds, during
 /// which the topic is unknown as well.
@@ -23,9 +23,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
 impl Metadata {
-    /// The topic, requested if need be, once for all who wait for it.
+    /// The topic, requested if need be, once for all callers that wait for it.
     ///
-    /// Retries what may change for as long as somebody waits; `last` holds why it had to.
+    /// Retries what may change, while a caller waits; `last` holds the reason for the latest retry.
     ///
     /// # Cancel safety
     ///
@@ -48,7 +48,7 @@ impl Metadata {
         asking.flight.join(&core.supervisor, "resolve a topic", last, begin).await?
     }
 
-    /// Whether somebody asks for this topic.
+    /// Whether this topic is being requested.
     pub(crate) fn is_resolving(&self, name: &Arc<str>) -> bool {
         self.resolving.lock().contains_key(name)
     }
@@ -140,7 +140,7 @@ impl Metadata {
     }
 }
 
-/// Someone who asks for a topic, or waits for their turn; however that ends, nothing of it stays.
+/// A request for a topic, or a caller that waits for one. Cleans up after itself however it ends.
 struct Asking<'a> {
     metadata: &'a Metadata,
     name: &'a Arc<str>,

@@ -42,7 +42,7 @@ pub(crate) struct Topic {
 #[derive(Default)]
 pub(crate) struct Partitions {
     pub(crate) all: Vec<Arc<Partition>>,
-    /// How many there are now: a topic that was made anew may have fewer than before.
+    /// The current number: a topic that was created again may have fewer than before.
     pub(crate) count: usize,
     pub(crate) led: Vec<u32>,
 }

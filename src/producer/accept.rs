@@ -109,7 +109,7 @@ impl Core {
             self.check_circuit(partition)?;
         }
         let arrival = Arrival { message, footprint, now: Instant::now(), deadline };
-        // A clock of the user's is read before the queue is locked.
+        // A custom clock is read before the queue is locked.
         let wall = self.custom_wall_millis();
         let wall = || wall.unwrap_or_else(|| self.wall_millis());
         let Some(appended) = partition.append(&arrival, &self.policy, wall) else {

@@ -17,8 +17,8 @@ impl Producer {
     /// Refuses new messages from the moment of the call, delivers those that were accepted, and closes all connections.
     ///
     /// When `ctx` ends first, the remaining messages fail: those still queued are `NotPersisted`, those in flight
-    /// `PossiblyPersisted`, as each receipt reports. Calls made later, or from several tasks at once, return the same result;
-    /// the earliest deadline counts.
+    /// `PossiblyPersisted`, as each receipt reports. Calls made later, or from several tasks at once, return the same
+    /// result; the earliest deadline counts.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl Core {
 /// How long closing waits for a thread that is busy with a message, once its context has ended.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A drain under way. One that ends with its runtime makes way for the next, and has those who wait begin it.
+/// A drain under way. Where it ends with its runtime, the callers that wait start another one.
 struct Draining(Arc<Core>);
 
 impl Drop for Draining {
@@ -178,7 +178,7 @@ impl Drop for Shared {
             return;
         }
         let delivering = LastWords { core, done: false }.deliver();
-        // Where this handle is dropped somebody drives the runtime; the home may have been left.
+        // The runtime on which this handle is dropped is driven; the home may no longer be.
         match Handle::try_current() {
             Ok(here) if self.core.config.runtime.is_none() => drop(here.spawn(delivering)),
             _ => self.core.supervisor.spawn("last messages", delivering),

@@ -105,7 +105,7 @@ impl Core {
         }
     }
 
-    /// One probe at a time, for all who wait for it.
+    /// One probe at a time, for all callers that wait for it.
     async fn probe_once(self: &Arc<Self>) -> Result<()> {
         let begin = |_| {
             let core = self.clone();

@@ -73,14 +73,14 @@ impl Producer {
         self.core().snapshot()
     }
 
-    /// The producer's own tasks, for tests of this crate: their names, and how often each has come round.
+    /// The producer's own tasks, for tests of this crate: their names, and how many turns each has taken.
     #[doc(hidden)]
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskState> {
         self.core().tasks()
     }
 
-    /// Has a task panic, for tests of this crate.
+    /// Makes a task panic, for tests of this crate.
     #[doc(hidden)]
     pub fn panic_task(&self, name: &str) {
         let core = self.core();

@@ -85,8 +85,8 @@ impl Room {
     }
 }
 
-/// Long keys and values. Their owners are the user's and may panic as they go: each is dropped separately, since a second
-/// panic would end the process.
+/// Long keys and values. Their owners are user code and may panic when they are dropped: each is dropped separately,
+/// since a second panic would end the process.
 #[derive(Debug, Default)]
 struct Values(Vec<(usize, Bytes)>);
 
@@ -154,7 +154,7 @@ impl Records {
             + self.large.capacity() * size_of::<(usize, Bytes)>()
     }
 
-    /// Empties them; their memory stays. No lock may be held: the owner of a value may run the user's code.
+    /// Empties them; their memory stays. No lock may be held: the owner of a value may run user code.
     pub(crate) fn clear(&mut self, log: &Log) {
         self.bytes.clear();
         self.large.let_go(|part| _ = log.contain(OWNER, || drop(part)));

@@ -1,4 +1,4 @@
-//! The way to one broker: who wants to be sent there, and the task that serves them.
+//! The way to one broker: the partitions to be sent there, and the task that serves them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ pub(crate) struct Broker {
     wake: Notify,
     started: AtomicBool,
     in_flight: AtomicUsize,
-    /// How often its task has come round.
+    /// The number of turns that its task has taken.
     turns: AtomicU64,
     breaker: Mutex<Breaker>,
     /// Nothing is sent before this time: the broker throttles (KIP-219), or a connection has just failed.
@@ -69,7 +69,7 @@ impl Broker {
         }
     }
 
-    /// Has the broker look at a partition, starting its task if need be.
+    /// Makes the broker look at a partition, and starts its task if need be.
     pub(crate) fn schedule(self: &Arc<Self>, core: &Arc<Core>, partition: Arc<Partition>) {
         self.inbox.lock().push(partition);
         self.wake(core);
@@ -111,7 +111,7 @@ impl Broker {
         self.started.load(Ordering::Acquire).then_some(turn)
     }
 
-    /// How often its task has come round.
+    /// The number of turns that its task has taken.
     pub(crate) fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
     }
@@ -156,7 +156,7 @@ impl Broker {
             false => None,
         };
         drop(last);
-        // Behind it may be an error of the user's.
+        // It may hold a user's error.
         drop(before);
     }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Failed};
 use crate::supervisor::Supervisor;
 use crate::telemetry::Log;
 
-/// See the [module](self). The queue is behind a lock, which is never held while code of the user's runs: see
+/// See the [module](self). The queue is behind a lock, which is never held while user code runs: see
 /// [`queue`](Self::queue) and [`settle`](Self::settle).
 pub(crate) struct Partition {
     topic: Arc<str>,
@@ -64,13 +64,13 @@ impl Partition {
         self.index
     }
 
-    /// Lends the queue, locked. `ask` must not run code of the user's, nor drop anything of theirs.
+    /// Lends the queue, locked. `ask` must not run user code, nor drop what may: messages, wakers, errors.
     #[inline]
     pub(crate) fn queue<T>(&self, ask: impl FnOnce(&mut Queue) -> T) -> T {
         ask(&mut self.queue.lock())
     }
 
-    /// Has the queue decide, and carries out what it decided once the lock is released: whatever runs the user's code.
+    /// Lets the queue decide under the lock, and carries that out once it is released, as it may run user code.
     /// Returns how many messages failed.
     pub(crate) fn settle(&self, decide: impl FnOnce(&mut Queue, &mut Settlement<'_>)) -> Failed {
         let mut settlement = Settlement::new(&self.log);
@@ -99,8 +99,8 @@ impl Partition {
         *self.led_since.lock()
     }
 
-    /// Appends a message; `None` after [`Queue::close`]. `wall` returns the milliseconds since 1970; it is called only when
-    /// a batch is opened.
+    /// Appends a message; `None` after [`Queue::close`]. `wall` returns the milliseconds since 1970; it is called only
+    /// when a batch is opened.
     #[inline]
     pub(crate) fn append(
         &self,

@@ -95,7 +95,7 @@ impl Settling<'_> {
         }
         let mut error = self.refusal(answer, answer.detail.as_deref(), &batch.partition);
         if row.refresh && answer.appended {
-            // A leader that stood down while it waited for its followers, who may have what it had appended.
+            // A leader that stood down while it waited for its followers, which may have what it had appended.
             error = error.with_fate(Fate::PossiblyPersisted);
         }
         let mut answer = Cow::Borrowed(answer);

@@ -21,7 +21,7 @@ pub(super) enum MaySend {
     Until(Instant),
     /// The breaker wants a probe before any record.
     Probe,
-    /// The breaker is open, until its next probe: so long, where that is known.
+    /// The breaker is open; the time until its next probe, where that is known.
     Open(Option<Duration>),
 }
 

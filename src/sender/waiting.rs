@@ -1,6 +1,6 @@
 //! Why messages wait: the one place that knows.
 //!
-//! Everything is worked out from the present state when somebody wants to know, so that it costs nothing otherwise.
+//! Everything is computed from the present state on request, so that it costs nothing otherwise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,7 +130,7 @@ pub(crate) fn of_cluster(core: &Core, now: Instant) -> Wait {
     Wait::new(reason, cause.or_else(|| core.metadata.failure()))
 }
 
-/// What [`of_room`] found last: a caller who tries again and again does not pay for it each time.
+/// The latest result of [`of_room`], so that a caller that tries again and again does not pay for it each time.
 #[derive(Debug, Default)]
 pub(crate) struct Recent(Mutex<Option<(Instant, Arc<str>, Wait)>>);
 
@@ -145,7 +145,7 @@ impl Recent {
         known.unwrap_or_else(|| {
             let wait = of_room(core, topic, bytes, now);
             let before = self.0.lock().replace((now, topic.name().clone(), wait.clone()));
-            // Not under the lock: behind it may be an error of the user's.
+            // Dropped without the lock: it may hold a user's error.
             drop(before);
             wait
         })

@@ -1,5 +1,5 @@
 //! Work that several callers wait for, done once at a time, in a separate task: a caller that goes away, or is never
-//! polled again, holds up nobody.
+//! polled again, does not hold up the others.
 
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -25,7 +25,7 @@ struct State<T> {
     outcome: Option<T>,
 }
 
-/// Work that is under way: it reports what has gone wrong so far, and others look at that.
+/// Work in progress: it reports what has gone wrong so far, for others to inspect.
 pub(crate) struct Progress<T>(Arc<watch::Sender<State<T>>>);
 
 impl<T> Progress<T> {
@@ -47,7 +47,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     ///
     /// # Cancel safety
     ///
-    /// The work ends when nobody waits for it any more.
+    /// The work ends when no caller waits for it any more.
     pub(crate) async fn join<F>(
         &self,
         supervisor: &Arc<Supervisor>,

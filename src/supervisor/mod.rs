@@ -1,9 +1,9 @@
 //! Where the producer's own tasks run, and that they go on whatever happens to that runtime.
 //!
 //! All tasks live on one runtime, the *home*: the configured one, or else the first one that the producer was used on.
-//! When it shuts down, or when somebody waits elsewhere while nobody drives it, the tasks move to a runtime on which
-//! somebody waits: their futures are dropped, which returns what they hold, and made anew there. A task that panics is
-//! started again.
+//! When it shuts down, or is not driven while a caller waits on another one, the tasks move to the caller's runtime:
+//! their futures are dropped, which returns what they hold, and created again there. A task that panics is started
+//! again.
 
 mod flight;
 mod task;
@@ -68,7 +68,7 @@ pub(crate) struct Supervisor {
 struct State {
     home: Option<Handle>,
     tasks: Vec<Arc<Task>>,
-    /// Runtimes on which somebody watches the tasks.
+    /// Runtimes from which the tasks are watched.
     watched_from: HashSet<runtime::Id>,
 }
 
@@ -140,7 +140,7 @@ impl Supervisor {
         }
     }
 
-    /// Moves every task to `home`, unless somebody moved them meanwhile from where they were.
+    /// Moves every task to `home`, unless they were moved meanwhile.
     fn move_to(self: &Arc<Self>, home: &Handle, from: Option<runtime::Id>) {
         let tasks = {
             let mut state = self.state.lock();
@@ -169,7 +169,7 @@ impl Supervisor {
         tasks.iter().for_each(|task| task.start(self, home));
     }
 
-    /// Starts a task that is to run until the producer stops: made anew after a panic, and where its runtime ends.
+    /// Starts a task that runs until the producer stops. It is created again after a panic, and where its runtime ends.
     pub(crate) fn supervise<F>(
         self: &Arc<Self>,
         name: impl Into<Arc<str>>,
@@ -263,8 +263,8 @@ impl Supervisor {
         self.state.lock().home.clone().filter(|_| self.alive.load(Ordering::Acquire))
     }
 
-    /// Ends every task, wherever it is. What they hold is dropped before this returns, but for what a thread is busy with
-    /// at the moment.
+    /// Ends every task, wherever it is. What they hold is dropped before this returns, but for what a thread is busy
+    /// with at the moment.
     pub(crate) fn stop(&self) {
         let (tasks, home) = {
             let mut state = self.state.lock();
@@ -285,7 +285,7 @@ impl Supervisor {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    /// Has a task panic as soon as it is polled again, for tests.
+    /// Makes a task panic at its next poll, for tests.
     pub(crate) fn panic_task(&self, name: &str) {
         let tasks = self.state.lock().tasks.clone();
         tasks.iter().filter(|task| &*task.name == name).for_each(|task| task.panic_next());

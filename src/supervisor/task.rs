@@ -1,7 +1,7 @@
 //! A task whose future can be taken away from its runtime.
 //!
-//! A runtime may shut down, or exist without anybody driving it; a thread may be held up in a callback. Callers that wait for
-//! the task can then take its future, drop it, which returns what it holds, and start another one elsewhere.
+//! A runtime may shut down, or exist without anybody driving it; a thread may be held up in a callback. Callers that
+//! wait for the task can then take its future, drop it, which returns what it holds, and start another one elsewhere.
 
 use std::any::Any;
 use std::future::Future;
@@ -21,7 +21,7 @@ use super::Supervisor;
 /// First delay before a task that panicked is started again; it grows with each panic in a row.
 const RESTART: Duration = Duration::from_millis(20);
 const SLOWEST_RESTART: Duration = Duration::from_millis(640);
-/// After so long without a panic the next one is the first again.
+/// After this long without a panic the next one counts as the first.
 const CALM: Duration = Duration::from_secs(10);
 
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -111,7 +111,7 @@ impl Task {
         matches!(self.make, Make::Once)
     }
 
-    /// Takes the future away from its runtime and drops it: at once, or when the thread that polls it lets go of it.
+    /// Takes the future away from its runtime and drops it: at once, or when the thread that polls it is done.
     pub(super) fn revoke(&self) {
         let slot = self.slot.lock().take();
         if let Some(slot) = slot {
@@ -149,7 +149,7 @@ impl Slot {
     }
 }
 
-/// Its parts may be the user's, and panic.
+/// It may hold user code, which may panic.
 fn drop_work(work: Option<Work>) -> Option<Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(|| drop(work))).err()
 }

@@ -1,4 +1,4 @@
-//! Time limits of callers, who may be polled on one runtime, then on another, or on none.
+//! Time limits of callers, which may be polled on one runtime, then on another, or on none.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -1,6 +1,6 @@
 //! Waiting callers watch the tasks that do their work.
 //!
-//! The watch runs where somebody waits, and only while somebody does. It moves the tasks there if their runtime is not
+//! The watch runs where a caller waits, and only while one does. It moves the tasks there if their runtime is not
 //! driven, replaces one that a thread is stuck with, and settles messages whose time is over.
 
 use std::collections::HashMap;
@@ -17,9 +17,9 @@ use crate::error::Result;
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(100);
-/// A runtime that does not run a task within this time is taken for one that nobody drives.
+/// A runtime that does not run a task within this time is taken not to be driven.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// A thread that is busy with one poll of a task for so many looks is taken to be stuck.
+/// A thread that is busy with one poll of a task for this many ticks is taken to be stuck.
 const STUCK: u32 = 10;
 
 impl Supervisor {
@@ -43,8 +43,8 @@ impl Supervisor {
         attended
     }
 
-    /// Sees to it that the tasks get something done while the caller waits. Returns whether anything can: `false` where no
-    /// runtime is left.
+    /// Ensures that the tasks make progress while the caller waits. Returns whether they can: `false` where
+    /// no runtime is left.
     pub(crate) fn attend(self: &Arc<Self>) -> bool {
         let Ok(here) = Handle::try_current() else {
             return self.home().is_some() || self.is_stopped();
@@ -80,7 +80,7 @@ impl Drop for Attending {
     }
 }
 
-/// A watch on one runtime, as long as somebody waits.
+/// A watch on one runtime, as long as a caller waits there.
 struct Watch {
     supervisor: Arc<Supervisor>,
     here: Handle,
@@ -114,7 +114,7 @@ impl Watch {
             return true;
         }
         self.leave();
-        // Somebody may have come to wait in this very moment, and have relied on this watch.
+        // A caller may have begun to wait at this very moment, and rely on this watch.
         needed() && self.supervisor.state.lock().watched_from.insert(self.id)
     }
 
@@ -146,7 +146,7 @@ impl Watch {
         }
     }
 
-    /// Tasks that one poll has kept busy since several looks ago.
+    /// Tasks that have been busy with one poll for several ticks.
     fn stuck(&self, seen: &mut HashMap<Arc<str>, (u64, u32)>) -> Vec<Arc<Task>> {
         let tasks = self.supervisor.state.lock().tasks.clone();
         let mut found = Vec::new();

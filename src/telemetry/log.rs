@@ -62,14 +62,14 @@ impl Log {
     }
 
     pub(super) fn emit(&self, event: impl FnOnce(&[String])) {
-        // A subscriber that panics has lost an event. There is nowhere to say so but where every panic is reported.
+        // The event of a subscriber that panics is lost. The panic hook has reported the panic.
         _ = guarded("the logger", || match &self.dispatch {
             Some(dispatch) => tracing::dispatcher::with_default(dispatch, || event(&self.brokers)),
             None => event(&self.brokers),
         });
     }
 
-    /// Calls code of the user's that has nothing to answer: a panic is ignored, and reported once a second.
+    /// Calls user code whose panic concerns no call: it is reported, at most once a second.
     pub(crate) fn contain<T>(&self, callback: &'static str, call: impl FnOnce() -> T) -> Option<T> {
         match guarded(callback, call) {
             Ok(answer) => Some(answer),
@@ -123,7 +123,7 @@ impl Log {
         }
     }
 
-    /// Whether anyone listens to the events of successful sends. Where nobody does it costs one load.
+    /// Whether a subscriber wants the events of successful sends. Where none does it costs one load.
     pub(crate) fn sends_are_heard(&self) -> bool {
         if LevelFilter::current() < LevelFilter::DEBUG {
             return false;
@@ -222,7 +222,7 @@ impl Log {
         emit!(self, METADATA_REFRESH_FAILED, error);
     }
 
-    /// The cluster granted no producer id, or nobody answered; it is requested again unless that cannot help.
+    /// The cluster granted no producer id, or no broker answered. It is requested again, unless that cannot help.
     pub(crate) fn producer_id_failed(&self, error: &Error) {
         let error = with_causes(error);
         emit!(self, PRODUCER_ID_FAILED, error);

@@ -78,7 +78,7 @@ pub(crate) enum Text<'a> {
 /// Values of the label `persistence`: what is known of a message that failed.
 pub(crate) const PERSISTENCE: [&str; 2] = ["not_persisted", "possibly_persisted"];
 
-/// What stands for the whole cluster in the label `broker` of its circuit breaker.
+/// The label `broker` of the cluster's circuit breaker.
 pub(crate) const CLUSTER: &str = "cluster";
 
 /// What a connection fails with.
@@ -113,7 +113,7 @@ impl Meters {
     }
 
     /// Every counter begins at 0: `rate()` does not see the first event of one that appears with it. Those of a topic
-    /// or a broker begin when the producer meets it.
+    /// or a broker begin when the producer first uses it.
     fn start(&self) {
         if !self.topic_labels {
             self.start_records(None);
@@ -192,7 +192,7 @@ mod facade {
             }
         }
 
-        /// Calls the recorder, which is the user's.
+        /// Calls the recorder, which is user code.
         fn record(&self, call: impl FnOnce()) {
             self.log.contain("the metrics recorder", call);
         }

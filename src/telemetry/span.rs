@@ -25,12 +25,12 @@ pub(crate) struct Sending<'a> {
     pub(crate) attempt: u32,
 }
 
-/// The open spans of one request, in the order of its batches; none where nobody listens.
+/// The open spans of one request, in the order of its batches; none where no subscriber wants them.
 #[derive(Debug, Default)]
 pub(crate) struct Spans(Vec<Span>);
 
 impl Log {
-    /// Opens a span for each batch. Where nobody listens it costs one load.
+    /// Opens a span for each batch. Where no subscriber wants them it costs one load.
     pub(crate) fn spans<'a>(
         &self,
         client_id: &str,

@@ -200,7 +200,7 @@ impl Batch {
     /// Forgets expiries up to `now`, which were settled in flight.
     pub(super) fn reckon_expiry(&mut self, now: Instant) {
         if self.expires <= now {
-            // Where nobody waits for it any more it is over, not to be sent for ever.
+            // A batch whose messages have all been settled is over: it must not be retried forever.
             self.expires = self.next_expiry(now).unwrap_or(now);
         }
     }

@@ -1,4 +1,4 @@
-//! How a batch ends. Outcomes are noted at once; what runs the user's code is left to a [`Settlement`].
+//! How a batch ends. Outcomes are noted at once; what may run user code is left to a [`Settlement`].
 
 use super::Batch;
 use crate::accumulator::charge::Charge;
@@ -87,7 +87,7 @@ impl Drop for Batch {
         let error =
             Error::new(ErrorKind::Internal, "the producer's task ended before the message was settled")
                 .with_fate(Fate::PossiblyPersisted);
-        // Nobody is left to count them, and the logger is not known here.
+        // No counters are left to add them to, and the logger is not known here.
         let log = Log::ambient();
         let mut settlement = Settlement::new(&log);
         self.replace().fail(error, &mut settlement);

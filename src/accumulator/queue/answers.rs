@@ -9,8 +9,8 @@ use crate::accumulator::waiters::Settlement;
 use crate::error::{Error, ErrorKind};
 
 impl Queue {
-    /// A batch in flight is about to be written. Returns `false` if it is called back: something in it was called off, or
-    /// something before it has failed meanwhile.
+    /// A batch in flight is about to be written. Returns `false` if it is called back: something in it was called off,
+    /// or something before it has failed meanwhile.
     pub(crate) fn depart(&mut self, batch: &Batch) -> bool {
         let muted = self.muted;
         let Some(flight) = self.in_flight.iter_mut().find(|flight| flight.order() == batch.order()) else {
@@ -28,7 +28,7 @@ impl Queue {
         self.after_answer(settlement);
     }
 
-    /// A batch in flight is stored, and its messages are settled. Returns what is left of it.
+    /// A batch in flight is stored, and its messages are settled. Returns the batch, whose memory can be used again.
     ///
     /// What stands before it and is certainly not stored was overtaken: the broker took this batch without knowing what
     /// comes before it. It fails, since it could only be stored behind newer messages.
@@ -65,8 +65,8 @@ impl Queue {
         !batch.in_doubt && Some(batch.order()) < self.newest_stored
     }
 
-    /// Another cluster answers, where the present producer id belongs to somebody else: what may be stored in the former
-    /// cluster fails with `error`, and all else waits for a new id.
+    /// Another cluster answers, where the present producer id may belong to another producer: what may be stored in the
+    /// former cluster fails with `error`, and all else waits for a new id.
     pub(crate) fn cluster_changed(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
         if let Some(current) = self.sequencer.current() {
             let former = self.foreign.replace((current.id, error.clone()));
@@ -162,8 +162,8 @@ impl Queue {
         self.after_answer(settlement);
     }
 
-    /// Some records of a batch in flight were refused, and with them the batch: those that are `bad`, by their places, fail
-    /// each with its error, the others are sent again at `at`.
+    /// Some records of a batch in flight were refused, and with them the batch: those that are `bad`, by their places,
+    /// fail each with its error, the others are sent again at `at`.
     pub(crate) fn drop_records(
         &mut self,
         batch: Arc<Batch>,
@@ -185,7 +185,7 @@ impl Queue {
         self.after_answer(settlement);
     }
 
-    /// Forgets a batch in flight, which is its sender's alone from here on. Takes out what was called off before it was
+    /// Removes a batch from those in flight, and returns it. Takes out what was called off before it was
     /// written.
     fn landed(&mut self, batch: Arc<Batch>, settlement: &mut Settlement<'_>) -> Option<Batch> {
         let at = self.in_flight.iter().position(|flight| Arc::ptr_eq(&flight.batch, &batch))?;

@@ -110,7 +110,7 @@ impl Queue {
         }
     }
 
-    /// Takes away batches of which nothing is left: at the ends at once, so that nobody meets one there, in the middle many
+    /// Takes away batches of which nothing is left: at the ends at once, so that none is found there, in the middle many
     /// at a time.
     pub(super) fn trim(&mut self, settlement: &mut Settlement<'_>) {
         self.garbage.drain(..).for_each(|batch| settlement.let_go(batch));

@@ -79,7 +79,7 @@ impl InFlight {
         true
     }
 
-    /// Its own copy, once nobody else has one, and what was called off.
+    /// The batch itself, once this is the last reference to it, and what was called off.
     pub(super) fn land(self, batch: Arc<Batch>) -> Option<(Batch, Vec<usize>)> {
         drop(self.batch);
         let mut batch = Arc::into_inner(batch)?;

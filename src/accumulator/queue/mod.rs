@@ -84,7 +84,7 @@ pub(crate) struct Load {
 #[derive(Debug)]
 pub(crate) struct Appended {
     pub(crate) receipt: Receipt,
-    /// The partition's lane has to look at it again.
+    /// The broker's task has to look at the partition again.
     pub(crate) wake: bool,
     /// A batch became full by it.
     pub(crate) sealed: bool,
@@ -97,7 +97,7 @@ pub(crate) struct Queue {
     open: bool,
     /// Batches in the middle of `waiting` of which nothing is left.
     emptied: usize,
-    /// Such ones that came to the front: they may be the last to hold what is the user's.
+    /// Empty batches that came to the front. Dropping them may run user code.
     garbage: Vec<Batch>,
     /// Batches that were opened.
     serial: u64,
@@ -308,8 +308,8 @@ impl Queue {
         load
     }
 
-    /// Attempts of the batch that is sent again next, and why the last one failed. While others are in flight it waits for
-    /// those first.
+    /// Attempts of the batch that is sent again next, and why the last one failed. While others are in flight it waits
+    /// for those first.
     pub(crate) fn failed_attempt(&self) -> Option<(u32, Error)> {
         let batch = self.resend.front().filter(|_| self.in_flight.is_empty())?;
         batch.last_error().map(|error| (batch.attempts, error.clone()))

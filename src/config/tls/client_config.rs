@@ -26,7 +26,7 @@ const KEY: &str = "tls.key (ssl.keystore.key)";
 const IDENTITY: &str = "tls.identity (ssl.keystore.location)";
 
 impl Material {
-    /// Reads every file. They are small and local; who keeps them on a network reads them himself and hands in
+    /// Reads every file. They are small and local; to keep them on a network, read them and hand in
     /// [`Pem::text`].
     pub(crate) fn read(config: &TlsConfig) -> Result<Self> {
         let authorities = match &config.roots {

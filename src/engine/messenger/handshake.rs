@@ -187,7 +187,7 @@ impl Handshake<'_> {
     async fn adopt(&self, wire: &mut Wire, mut versions: ApiVersionsResponse) -> Result<(), Failed> {
         if versions.error_code == UNSUPPORTED_VERSION {
             wire.set_versions(assumed(version(0)));
-            // A broker may hang up on who asks too much (KIP-511 does not).
+            // A broker may close the connection where the version is too new (KIP-511 does not).
             versions = wire.request(ApiVersionsRequest).await.map_err(|_| Failed::Assumed)?;
             if versions.error_code != 0 {
                 let text = format!("{} refuses every version of ApiVersions", self.address);
@@ -266,7 +266,7 @@ async fn encrypt(
             let text = format!(
                 "{broker} closed the connection during the TLS handshake: is it the port of a plaintext listener?"
             );
-            // Or nobody stands behind a load balancer yet: it says nothing, so that it is tried again.
+            // Or a load balancer has no target yet: that is not final, so that it is tried again.
             Err(Error::new(ErrorKind::Unreachable, text).with_broker(broker).with_io_cause(plain(gone)))
         }
     }

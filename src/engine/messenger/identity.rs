@@ -1,7 +1,8 @@
 //! Which cluster answers at an address, and which one granted a producer id.
 //!
 //! Addresses are used again: another cluster may answer where the former one did, with the same node ids and topics. A
-//! producer id belongs to somebody else there, and the brokers would take batches for duplicates of that producer's.
+//! producer id may belong to another producer there, and the brokers would take batches for duplicates of that
+//! producer's.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::engine::NodeId;
 /// As a cluster reports it; `None` where it does not, as brokers before Kafka 0.10.1 do not.
 pub(super) type ClusterId = Option<Arc<str>>;
 
-/// Producer ids of which it is known who granted them. Older ones are not used any more.
+/// Number of producer ids whose cluster is remembered. Older ones are not used any more.
 const GRANTS_KEPT: usize = 1_000;
 
 /// Who answers on a connection.

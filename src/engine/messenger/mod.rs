@@ -136,7 +136,7 @@ impl MessengerEngine {
         })?
     }
 
-    /// Whether messages for `node` may be sent to who answers there.
+    /// Whether messages for `node` may be sent to the broker that answers there.
     fn check_peer(&self, peer: &Peer, node: NodeId, connection: &Connection) -> Result<()> {
         let address = &connection.address;
         if !self.brokers.clusters.is_current(&peer.cluster) {
@@ -156,7 +156,7 @@ impl MessengerEngine {
     }
 
     /// Answers instead of the broker where a batch has a producer id that another cluster granted: there it may be
-    /// somebody else's, and the batch be taken for a duplicate.
+    /// another producer's, and the batch be taken for a duplicate.
     fn refused_by_another_cluster(&self, peer: &Peer, batches: &[PartitionBatch<'_>]) -> Option<Vec<Answer>> {
         let foreign = |batch: &PartitionBatch<'_>| {
             let sequence = batch.sequence;
@@ -291,7 +291,7 @@ fn topic_metadata(topic: api::Topic, is_listed: impl Fn(NodeId) -> bool) -> Topi
     let leaders = match topic.error_code {
         // 5 (LEADER_NOT_AVAILABLE) is said of a topic whose partitions are just being created.
         0 | 5 if (1..=MOST_PARTITIONS).contains(&topic.partitions.len()) => {
-            // Partitions are numbered from 0 without gaps; a broker that says otherwise has not said who leads.
+            // Partitions are numbered from 0 without gaps; a broker that says otherwise has not named the leaders.
             let nobody = Leadership { node: None, epoch: -1 };
             let mut leaders = vec![nobody; topic.partitions.len()];
             let mut described = vec![false; leaders.len()];

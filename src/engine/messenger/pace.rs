@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// No answer is late before this time.
 pub(super) const LATE: Duration = Duration::from_secs(1);
-/// An answer is late that takes so many times as long as the slowest of the last ones.
+/// An answer is late when it takes this many times as long as the slowest of the latest ones.
 const TIMES_USUAL: u32 = 2;
 
 /// The slowest of the last answers: slow followers make every answer slow, which is not worth a question.

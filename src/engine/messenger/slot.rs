@@ -18,9 +18,9 @@ use crate::error::Error;
 pub(super) struct Slot {
     pub(super) listener: Arc<Listener>,
     pub(super) current: Mutex<Option<Arc<Connection>>>,
-    /// Held while connecting, so that one attempt serves all who wait.
+    /// Held while connecting, so that one attempt serves all callers that wait.
     pub(super) attempts: tokio::sync::Mutex<Attempts>,
-    /// Nobody wants the connection any more that is being made.
+    /// Notified when the connection that is being made is no longer wanted.
     pub(super) abandoned: Notify,
     pub(super) progress: Mutex<Progress>,
 }

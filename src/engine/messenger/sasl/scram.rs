@@ -119,7 +119,7 @@ impl ServerSignature {
         let signature = BASE64
             .decode(field(last, "v=")?)
             .map_err(|_| ScramError::Malformed("its signature is not valid base64"))?;
-        // Nobody learns from the time that this takes: the peer knows its own signature.
+        // The time that this takes reveals nothing: the peer knows its own signature.
         match !signature.is_empty() && signature == *self.0 {
             true => Ok(()),
             false => Err(ScramError::Unproven),
