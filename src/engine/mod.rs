@@ -100,11 +100,22 @@ pub(crate) struct TopicMetadata {
     pub(crate) leaders: Result<Vec<Leadership>, i16>,
 }
 
+/// A broker as the cluster describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct BrokerMetadata {
+    pub(crate) node: NodeId,
+    /// `host:port`, as it is advertised.
+    pub(crate) address: String,
+    pub(crate) rack: Option<String>,
+}
+
 /// What the cluster says of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterMetadata {
     /// `None` where it does not say, as old brokers do.
     pub(crate) cluster_id: Option<Arc<str>>,
+    /// Empty where the engine does not hear of them.
+    pub(crate) brokers: Vec<BrokerMetadata>,
     pub(crate) topics: Vec<TopicMetadata>,
 }
 

@@ -1,6 +1,7 @@
 //! The topics in use: their partitions, who leads them, and the broker that each is sent by.
 
 mod abandoned;
+mod describe;
 mod history;
 mod overdue;
 mod reach;

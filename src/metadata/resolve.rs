@@ -13,7 +13,7 @@ use crate::supervisor::{Flight, Progress};
 
 /// A topic that was never used counts as unknown once every answer of this long said so: one that was just created is
 /// unknown to some brokers for about 100 ms, and a misspelt name is reported within a second.
-const UNKNOWN_AFTER: Duration = Duration::from_millis(500);
+pub(super) const UNKNOWN_AFTER: Duration = Duration::from_millis(500);
 /// One that the cluster is to create counts as refused after this long: creation takes some hundred milliseconds, during
 /// which the topic is unknown as well.
 const NOT_CREATED_AFTER: Duration = Duration::from_secs(3);
@@ -164,7 +164,7 @@ fn not_created(name: &Arc<str>, error: Error) -> Error {
     ))
 }
 
-fn unknown(name: &Arc<str>, error: Error) -> Error {
+pub(super) fn unknown(name: &Arc<str>, error: Error) -> Error {
     let text = match error.kind() {
         ErrorKind::UnknownTopic => format!(
             "topic {name:?} does not exist: create it, or set allow_auto_create_topics (allow.auto.create.topics) where \

@@ -11,6 +11,8 @@ mod close;
 
 mod health;
 
+mod describe;
+
 mod explain;
 
 mod accept;
@@ -18,6 +20,7 @@ mod admission;
 
 use std::sync::Arc;
 
+pub use self::describe::{BrokerInfo, PartitionInfo};
 pub use self::explain::{BrokerWait, Explanation, PartitionWait, TopicWait};
 pub use self::health::Liveness;
 use crate::core::{Core, TaskState};

@@ -76,6 +76,7 @@ cases! {
     a_broker_that_sets_the_time_is_believed,
     a_compacted_topic_refuses_only_messages_without_a_key,
     a_producer_that_delivers_is_healthy,
+    a_topic_and_its_cluster_are_described,
 }
 
 async fn an_acknowledged_message_is_stored_where_its_delivery_says(run: Run<'_>) {
@@ -350,4 +351,26 @@ async fn a_producer_that_delivers_is_healthy(run: Run<'_>) {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+async fn a_topic_and_its_cluster_are_described(run: Run<'_>) {
+    let topic = run.new_topic("described", 3).await;
+    let producer = run.producer(run.config()).await;
+    let partitions = producer.partitions(&minute(), &topic).await.unwrap();
+    assert_eq!(partitions.iter().map(|found| found.partition).collect::<Vec<_>>(), [0, 1, 2]);
+    let cluster = producer.cluster_id(&minute()).await.unwrap();
+    assert_eq!(cluster.is_some(), run.by_messenger());
+    for found in &partitions {
+        assert_eq!(found.leader.is_some(), run.by_messenger(), "{found:?}");
+        let bootstrap = run.cluster.bootstrap();
+        assert!(found.leader.as_ref().is_none_or(|leader| bootstrap.contains(&leader.address)), "{found:?}");
+    }
+    let misspelt = run.topic("described-tpyo");
+    let error = producer.partitions(&minute(), &misspelt).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownTopic, "{error}");
+    assert!(!run.cluster.has_topic(&misspelt).await, "a question creates nothing");
+
+    let message = Message::new(vec![7; 1_000]).key("k").header("a", "b");
+    assert!((1_000..1_200).contains(&producer.estimated_size(&message)));
+    producer.close(&minute()).await.unwrap();
 }

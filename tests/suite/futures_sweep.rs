@@ -31,7 +31,7 @@ enum Left {
 }
 
 /// Every public asynchronous call. Their contexts are long: nothing but the others' own limits may save them.
-const CALLS: [(&str, Make); 12] = [
+const CALLS: [(&str, Make); 14] = [
     ("connect", |_, config| {
         Box::pin(async move { drop(Producer::connect(&ctx(300 * SECOND), config).await) })
     }),
@@ -56,6 +56,12 @@ const CALLS: [(&str, Make); 12] = [
                 drop(receipt);
             }
         })
+    }),
+    ("partitions", |producer, _| {
+        Box::pin(async move { drop(producer.partitions(&ctx(300 * SECOND), "t").await) })
+    }),
+    ("cluster_id", |producer, _| {
+        Box::pin(async move { drop(producer.cluster_id(&ctx(300 * SECOND)).await) })
     }),
     ("receipt", |producer, _| {
         Box::pin(async move {

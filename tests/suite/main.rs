@@ -13,6 +13,7 @@ mod configuration;
 mod conformance;
 mod deadlines;
 mod delivery;
+mod describe;
 mod design;
 mod economy;
 mod error_table;

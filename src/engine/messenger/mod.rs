@@ -36,12 +36,12 @@ use self::connection::{Connection, Settings, unreachable};
 use self::identity::Peer;
 pub(crate) use self::observe::Observer;
 use self::pace::LATE;
-use self::questions::FirstId;
+use self::questions::{FirstId, listed};
 use self::rotation::Rotation;
 use self::versions::Needs;
 use super::{
-    Answer, Ask, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId, PartitionBatch,
-    Produced, Stage, TopicMetadata,
+    Answer, Ask, BrokerMetadata, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId,
+    PartitionBatch, Produced, Stage, TopicMetadata,
 };
 use crate::compression::Compression;
 use crate::config::{Acks, Address, ProducerConfig, WallClock};
@@ -204,7 +204,15 @@ impl Engine for MessengerEngine {
         let topics = answered.topics.into_iter().filter(|topic| asked.contains(topic.name.as_str()));
         let is_listed = |node| self.brokers.address(node).is_some();
         let topics = topics.map(|topic| topic_metadata(topic, is_listed)).collect();
-        Ok(ClusterMetadata { cluster_id: answered.cluster_id.map(Into::into), topics })
+        let described = answered.brokers.into_iter().filter_map(|broker| {
+            let (node, address) = listed(&broker)?;
+            Some(BrokerMetadata { node, address: address.to_string(), rack: broker.rack })
+        });
+        Ok(ClusterMetadata {
+            cluster_id: answered.cluster_id.map(Into::into),
+            brokers: described.collect(),
+            topics,
+        })
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {

@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::MessengerEngine;
-use super::api::{InitProducerIdRequest, InitProducerIdResponse, MetadataResponse};
+use super::api::{Broker, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse};
 use super::connection::Connection;
 use super::handshake::Wanted;
 use super::identity::Peer;
@@ -17,6 +17,13 @@ use crate::config::Address;
 use crate::engine::{Ask, NodeId};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::ProducerId;
+
+/// A broker's node and address, where it can be connected to.
+pub(super) fn listed(broker: &Broker) -> Option<(NodeId, Address)> {
+    let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
+    let listed = broker.id >= 0 && !broker.host.is_empty();
+    listed.then(|| (NodeId(i64::from(broker.id)), Address::new(broker.host.clone(), port)))
+}
 
 /// How long one broker may leave a request unanswered before another one gets it as well.
 const HEDGE: Duration = Duration::from_secs(1);
@@ -50,13 +57,9 @@ impl MessengerEngine {
                 Ok((connection, metadata))
             })
         };
-        let (_, mut metadata) = self.ask_any(topics, ask, &question).await?;
+        let (_, metadata) = self.ask_any(topics, ask, &question).await?;
         self.brokers.adopt(&metadata.cluster_id.as_deref().map(Arc::from));
-        self.brokers.learn(metadata.brokers.drain(..).filter_map(|broker| {
-            let port = u16::try_from(broker.port).ok().filter(|port| *port != 0)?;
-            let listed = broker.id >= 0 && !broker.host.is_empty();
-            listed.then(|| (NodeId(i64::from(broker.id)), Address::new(broker.host, port)))
-        }));
+        self.brokers.learn(metadata.brokers.iter().filter_map(listed));
         Ok(metadata)
     }
 

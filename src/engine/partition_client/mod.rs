@@ -257,7 +257,7 @@ impl Engine for PartitionClientEngine {
             };
             TopicMetadata { name: name.clone(), id: None, leaders }
         });
-        Ok(ClusterMetadata { cluster_id: None, topics: found.collect() })
+        Ok(ClusterMetadata { cluster_id: None, brokers: Vec::new(), topics: found.collect() })
     }
 
     async fn producer_id(&self) -> Result<ProducerId> {

@@ -143,6 +143,7 @@ impl FakeClusterBuilder {
                 address: listening.address(),
                 mode: Mode::Up,
                 fenced: false,
+                rack: None,
                 offers: self.offers.clone(),
                 accepted: 0,
                 open: 0,

@@ -17,6 +17,11 @@ impl FakeCluster {
         self.change(|state| state.cluster_id = id.map(str::to_owned));
     }
 
+    /// Has a broker report this rack from now on, or none.
+    pub fn set_rack(&self, node: i32, rack: Option<&str>) {
+        self.change(|state| state.nodes[node as usize].rack = rack.map(str::to_owned));
+    }
+
     /// Lets two clusters change places, as when one is taken down and another is started at its addresses: everything that
     /// was stored, granted and configured moves, addresses and faults stay. All connections are cut. Both clusters need the
     /// same number of brokers.

@@ -51,6 +51,7 @@ pub(super) struct Node {
     pub(super) mode: Mode,
     /// The controller has not heard of it: metadata does not list it.
     pub(super) fenced: bool,
+    pub(super) rack: Option<String>,
     pub(super) offers: Offers,
     pub(super) accepted: u64,
     pub(super) open: u64,

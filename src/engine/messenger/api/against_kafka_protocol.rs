@@ -153,6 +153,7 @@ fn metadata() {
             .with_node_id(theirs::BrokerId(2))
             .with_host(text("kafka-2"))
             .with_port(9092)
+            .with_rack(Some(text("zone-b")))
             .with_unknown_tagged_fields(more());
         let answer = theirs::MetadataResponse::default()
             .with_brokers(vec![broker])
@@ -163,6 +164,7 @@ fn metadata() {
         assert_eq!(read.cluster_id.as_deref(), Some("cluster"));
         let broker = &read.brokers[0];
         assert_eq!((broker.id, broker.host.as_str(), broker.port), (2, "kafka-2", 9092));
+        assert_eq!(broker.rack.as_deref(), Some("zone-b"));
         let topic = &read.topics[0];
         let partition = &topic.partitions[0];
         assert_eq!((topic.name.as_str(), partition.index, partition.leader), ("orders", 4, 2));

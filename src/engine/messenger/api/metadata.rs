@@ -25,6 +25,7 @@ pub(crate) struct Broker {
     pub(crate) id: i32,
     pub(crate) host: String,
     pub(crate) port: i32,
+    pub(crate) rack: Option<String>,
 }
 
 #[derive(Debug)]
@@ -71,8 +72,8 @@ impl MetadataResponse {
     fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, Malformed> {
         let _throttle_ms = reader.i32()?;
         let brokers = reader.array(11, |r| {
-            let broker = Broker { id: r.i32()?, host: r.string()?, port: r.i32()? };
-            let _rack = r.nullable_string()?;
+            let (id, host, port) = (r.i32()?, r.string()?, r.i32()?);
+            let broker = Broker { id, host, port, rack: r.nullable_string()? };
             r.tagged_fields()?;
             Ok(broker)
         })?;

@@ -14,7 +14,7 @@ mod writer;
 
 pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, UNSUPPORTED_VERSION};
 pub(super) use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-pub(super) use metadata::{MetadataRequest, MetadataResponse, Topic};
+pub(super) use metadata::{Broker, MetadataRequest, MetadataResponse, Topic};
 pub(super) use produce::{ProduceRequest, ProduceResponse};
 pub(super) use reader::{Malformed, Reader};
 pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};

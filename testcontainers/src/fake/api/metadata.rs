@@ -42,6 +42,7 @@ pub(super) fn handle(
             .with_node_id(BrokerId(state.first_node_id + id as i32))
             .with_host(text(&node.address.ip().to_string()))
             .with_port(i32::from(node.address.port()))
+            .with_rack(node.rack.as_deref().map(text).filter(|_| version >= 1))
     });
     let answer = MetadataResponse::default()
         .with_throttle_time_ms(if version >= 3 { outcome.throttle_ms } else { 0 })
