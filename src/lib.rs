@@ -29,7 +29,7 @@ mod topic_name;
 
 #[doc(hidden)]
 pub use crate::core::TaskState;
-pub use accumulator::{Delivery, Receipt};
+pub use accumulator::{Delivery, Receipt, Receipts};
 pub use compression::Compression;
 #[cfg(feature = "text-config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "text-config")))]

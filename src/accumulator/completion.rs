@@ -281,7 +281,18 @@ impl Completion {
     }
 
     /// What became of the record at `index`; registers the waker where that is open.
+    #[inline]
     pub(super) fn poll(&self, index: u32, waker: &Waker) -> Poll<Settled> {
+        match self.whole.get() {
+            // Nearly always: stored, with its whole batch.
+            Some(Whole::Stored(stored)) if !self.divided.load(Ordering::Acquire) => {
+                Poll::Ready(Ok(stored.at(index)))
+            }
+            _ => self.poll_closely(index, waker),
+        }
+    }
+
+    fn poll_closely(&self, index: u32, waker: &Waker) -> Poll<Settled> {
         if let (Some(whole), false) = (self.whole.get(), self.divided.load(Ordering::Acquire)) {
             return Poll::Ready(self.read(whole.outcome(index)));
         }

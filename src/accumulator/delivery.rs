@@ -2,18 +2,28 @@
 
 use std::sync::Arc;
 
-use crate::accumulator::Completion;
+use super::batch::Accepted;
+use super::completion::{Completion, Stored};
 
 /// Where a message was stored, and in how many attempts.
 #[derive(Clone)]
 pub struct Delivery {
-    pub(crate) batch: Arc<Completion>,
-    pub(crate) offset: Option<i64>,
-    pub(crate) timestamp: i64,
-    pub(crate) attempts: u32,
+    batch: Arc<Completion>,
+    offset: Option<i64>,
+    timestamp: i64,
+    attempts: u32,
 }
 
 impl Delivery {
+    pub(super) fn new(batch: &Arc<Completion>, accepted: Accepted, stored: Stored) -> Self {
+        Self {
+            batch: batch.clone(),
+            offset: stored.offset,
+            timestamp: stored.append_time.unwrap_or(accepted.timestamp),
+            attempts: stored.attempts,
+        }
+    }
+
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::Completion;
-use crate::accumulator::Delivery;
+use super::batch::Accepted;
+use super::completion::Completion;
+use super::delivery::Delivery;
 use crate::error::{Result, Wait};
 
 /// Resolves when an accepted message is stored or has failed.
@@ -21,13 +22,12 @@ use crate::error::{Result, Wait};
 #[must_use = "a message may fail; await its receipt, or say `drop(receipt)` where that does not matter"]
 pub struct Receipt {
     batch: Arc<Completion>,
-    index: u32,
-    timestamp: i64,
+    accepted: Accepted,
 }
 
 impl Receipt {
-    pub(super) fn new(batch: Arc<Completion>, index: u32, timestamp: i64) -> Self {
-        Self { batch, index, timestamp }
+    pub(crate) fn new(batch: Arc<Completion>, accepted: Accepted) -> Self {
+        Self { batch, accepted }
     }
 
     /// The topic that the message goes to.
@@ -69,7 +69,7 @@ impl Receipt {
     /// ```
     #[must_use]
     pub fn waiting_for(&self) -> Option<Wait> {
-        self.batch.waiting_for(self.index)
+        self.batch.waiting_for(self.accepted.index)
     }
 
     pub(crate) fn completion(&self) -> &Arc<Completion> {
@@ -77,7 +77,7 @@ impl Receipt {
     }
 
     pub(crate) fn index(&self) -> u32 {
-        self.index
+        self.accepted.index
     }
 }
 
@@ -85,23 +85,18 @@ impl Future for Receipt {
     type Output = Result<Delivery>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut polled = self.batch.poll(self.index, cx.waker());
+        let mut polled = self.batch.poll(self.index(), cx.waker());
         if polled.is_pending() && !self.batch.attend() {
-            polled = self.batch.poll(self.index, cx.waker());
+            polled = self.batch.poll(self.index(), cx.waker());
         }
-        polled.map_ok(|stored| Delivery {
-            batch: self.batch.clone(),
-            offset: stored.offset,
-            timestamp: stored.append_time.unwrap_or(self.timestamp),
-            attempts: stored.attempts,
-        })
+        polled.map_ok(|stored| Delivery::new(&self.batch, self.accepted, stored))
     }
 }
 
 impl Drop for Receipt {
     #[inline]
     fn drop(&mut self) {
-        self.batch.forget(self.index);
+        self.batch.forget(self.accepted.index);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::metadata::{Partitions, Topic};
 use crate::partitioner::PartitionInput;
-use crate::record::{max_encoded_len, message_footprint};
+use crate::record::{max_encoded_len, message_footprint, most_encoded_len};
 use crate::resilience::BreakerState;
 use crate::sender::Partition;
 use crate::topic_name;
@@ -64,8 +64,8 @@ impl Core {
                 Err(problem) => Err(Error::new(ErrorKind::InvalidTopic, problem)),
             };
         };
-        self.check(message).map_err(|error| error.with_topic(topic.name().clone()))?;
         let footprint = message_footprint(message);
+        self.check(message, footprint).map_err(|error| error.with_topic(topic.name().clone()))?;
         // Where the topic is gone, or another has taken its name, what was waited for is given back.
         let held = match waited.filter(|held| held.is_of(&topic.budget)) {
             Some(held) => held,
@@ -112,11 +112,11 @@ impl Core {
         // A custom clock is read before the queue is locked.
         let wall = self.custom_wall_millis();
         let wall = || wall.unwrap_or_else(|| self.wall_millis());
-        let Some(appended) = partition.append(&arrival, &self.policy, wall) else {
+        let Some((receipt, Appended { wake, sealed, .. })) = partition.append(&arrival, &self.policy, wall)
+        else {
             return Ok(None);
         };
-        let Appended { receipt, wake, sealed } = appended;
-        self.stats.accepted();
+        self.stats.accepted(1);
         if sealed {
             self.batch_full.store(true, Ordering::Relaxed);
         }
@@ -126,7 +126,7 @@ impl Core {
         Ok(Some(Offer::Accepted(receipt)))
     }
 
-    fn check_circuit(&self, partition: &Partition) -> Result<()> {
+    pub(super) fn check_circuit(&self, partition: &Partition) -> Result<()> {
         let broker = partition.broker();
         let now = Instant::now();
         let Some(node) = broker.node() else {
@@ -140,9 +140,19 @@ impl Core {
         }
     }
 
-    fn check(&self, message: &Message) -> Result<()> {
-        let bytes = max_encoded_len(message);
+    #[inline]
+    pub(super) fn check(&self, message: &Message, footprint: usize) -> Result<()> {
         let most = self.config.batch.max_message_bytes();
+        let is_plain = message.headers.is_empty() && message.timestamp.is_none();
+        if is_plain && most_encoded_len(footprint) <= most {
+            Ok(())
+        } else {
+            self.check_closely(message, most)
+        }
+    }
+
+    fn check_closely(&self, message: &Message, most: usize) -> Result<()> {
+        let bytes = max_encoded_len(message);
         if bytes > most {
             return Err(Error::new(
                 ErrorKind::MessageTooLarge,
@@ -174,7 +184,12 @@ impl Core {
     }
 
     #[inline]
-    fn route<'a>(&self, topic: &'a Topic, message: &Message, footprint: usize) -> Result<&'a Arc<Partition>> {
+    pub(super) fn route<'a>(
+        &self,
+        topic: &'a Topic,
+        message: &Message,
+        footprint: usize,
+    ) -> Result<&'a Arc<Partition>> {
         let Partitions { all, count, led } = &topic.partitions;
         let count = *count;
         let unknown = |text| Error::new(ErrorKind::UnknownPartition, text);

@@ -20,14 +20,14 @@ use crate::sender::waiting;
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Waits for what an offer lacked, within the context and `buffer.max_wait`.
+    /// Waits for what an offer lacked, within the context and `limit`.
     pub(super) async fn enqueue_slowly(
         self: &Arc<Self>,
         ctx: &Context,
         message: &Message,
         mut offer: Offer,
+        limit: Duration,
     ) -> Result<Receipt> {
-        let limit = self.config.buffer.max_wait;
         let bounded = ctx.with_timeout(limit);
         loop {
             offer = match offer {

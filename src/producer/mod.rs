@@ -5,6 +5,8 @@ mod connect;
 
 mod send;
 
+mod bulk;
+
 mod flush;
 
 mod close;

@@ -135,11 +135,8 @@ impl Producer {
     /// ```
     pub async fn enqueue(&self, ctx: &Context, mut message: Message) -> Result<Receipt> {
         let core = self.core();
-        // Lets the sender run where it shares this thread; batches are full seldom enough. Before anything is accepted: a
-        // future that is dropped here has done nothing.
-        if core.batch_full.load(Ordering::Relaxed) && core.batch_full.swap(false, Ordering::Relaxed) {
-            tokio::task::yield_now().await;
-        }
+        // Before anything is accepted: a future that is dropped here has done nothing.
+        core.let_sender_run().await;
         if let Err(error) = core.trace(&mut message) {
             return Err(error.with_message(message));
         }
@@ -148,13 +145,15 @@ impl Producer {
                 let_go(message);
                 Ok(receipt)
             }
-            Ok(waiting) => match core.enqueue_slowly(ctx, &message, waiting).await {
-                Ok(receipt) => {
-                    let_go(message);
-                    Ok(receipt)
+            Ok(waiting) => {
+                match core.enqueue_slowly(ctx, &message, waiting, core.config.buffer.max_wait).await {
+                    Ok(receipt) => {
+                        let_go(message);
+                        Ok(receipt)
+                    }
+                    Err(error) => Err(error.with_message(message)),
                 }
-                Err(error) => Err(error.with_message(message)),
-            },
+            }
             Err(error) => Err(error.with_message(message)),
         }
     }
@@ -211,9 +210,17 @@ impl Producer {
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
 
 impl Core {
+    /// Lets the sender run where it shares this thread; batches are full seldom enough.
+    #[inline]
+    pub(super) async fn let_sender_run(&self) {
+        if self.batch_full.load(Ordering::Relaxed) && self.batch_full.swap(false, Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Gives the message the headers of the current trace, where that is wanted.
     #[inline]
-    fn trace(&self, message: &mut Message) -> Result<()> {
+    pub(super) fn trace(&self, message: &mut Message) -> Result<()> {
         match &self.config.telemetry.propagator {
             Some(propagator) => propagator.inject(message),
             None => Ok(()),
@@ -222,15 +229,11 @@ impl Core {
 
     async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
         if let Some(ended) = ctx.ended() {
-            let text = match ended {
-                Ended::Deadline => "the message was not sent: the deadline had passed before the call",
-                Ended::Cancelled => "the message was not sent: the context was cancelled before the call",
-            };
-            return Err(ended_error(ended).with_text(text).with_message(message));
+            return Err(not_sent(ended).with_message(message));
         }
         let accepted = match self.offer(&message, ctx.deadline(), None) {
             Ok(Offer::Accepted(receipt)) => Ok(receipt),
-            Ok(waiting) => self.enqueue_slowly(ctx, &message, waiting).await,
+            Ok(waiting) => self.enqueue_slowly(ctx, &message, waiting, self.config.buffer.max_wait).await,
             Err(error) => Err(error),
         };
         let mut receipt = match accepted {
@@ -248,6 +251,24 @@ impl Core {
                 result.map_err(|error| as_deadline(error, ctx.ended()))
             }
             Err(ended) => self.call_off(ended, receipt, message).await,
+        }
+    }
+
+    /// The context ended: the outcome that there is already, or that of calling it off.
+    pub(super) async fn settled_or_called_off(
+        self: &Arc<Self>,
+        ended: Ended,
+        mut receipt: Receipt,
+        message: Message,
+    ) -> Result<Delivery> {
+        let settled = tokio::select! {
+            biased;
+            result = &mut receipt => Some(result),
+            () = std::future::ready(()) => None,
+        };
+        match settled {
+            Some(result) => result.map_err(|error| as_deadline(error, Some(ended))),
+            None => self.call_off(ended, receipt, message).await,
         }
     }
 
@@ -294,8 +315,16 @@ impl Core {
     }
 }
 
+/// The error of a message whose context had ended before it was sent.
+pub(super) fn not_sent(ended: Ended) -> Error {
+    ended_error(ended).with_text(match ended {
+        Ended::Deadline => "the message was not sent: the deadline had passed before the call",
+        Ended::Cancelled => "the message was not sent: the context was cancelled before the call",
+    })
+}
+
 /// The error of a message that expired by its context's deadline says so.
-fn as_deadline(error: Error, ended: Option<Ended>) -> Error {
+pub(super) fn as_deadline(error: Error, ended: Option<Ended>) -> Error {
     match (error.kind(), ended) {
         (ErrorKind::DeliveryTimeout, Some(Ended::Deadline)) => error.with_kind(ErrorKind::DeadlineExceeded),
         _ => error,

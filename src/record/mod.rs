@@ -40,6 +40,15 @@ pub(crate) fn message_footprint(message: &Message) -> usize {
     RECORD_OVERHEAD + len(&message.key) + len(&message.value) + headers
 }
 
+/// A bound of the bytes that a message without headers takes on the wire, alone in a batch. Quicker than
+/// [`max_encoded_len`], and not as close.
+#[inline]
+pub(crate) fn most_encoded_len(footprint: usize) -> usize {
+    // More than all of its numbers at their longest.
+    const NUMBERS: usize = 64;
+    footprint.saturating_add(BATCH_OVERHEAD + NUMBERS)
+}
+
 /// The most bytes that `message` can take on the wire, alone in a batch.
 pub(crate) fn max_encoded_len(message: &Message) -> usize {
     // length, attributes, timestamp and offset delta at their longest

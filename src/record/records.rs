@@ -58,6 +58,33 @@ struct Given {
     timestamp: bool,
 }
 
+/// Small numbers on their way into a record, appended together.
+struct Front {
+    bytes: [u8; Self::MOST],
+    len: usize,
+}
+
+impl Default for Front {
+    fn default() -> Self {
+        Self { bytes: [0; Self::MOST], len: 0 }
+    }
+}
+
+impl Front {
+    /// More than the head of a record, missing parts, and the numbers that follow, at their longest.
+    const MOST: usize = 48;
+
+    #[inline]
+    fn varint(&mut self, value: i64) {
+        self.len = varint::put(&mut self.bytes, self.len, value);
+    }
+
+    #[inline]
+    fn take(&mut self) -> &[u8] {
+        &self.bytes[..std::mem::take(&mut self.len)]
+    }
+}
+
 /// A record that is about to be appended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
@@ -191,17 +218,18 @@ impl Records {
     /// Appends a message, unless the batch would then take more than `most` bytes. An empty one takes any.
     #[inline]
     pub(crate) fn push(&mut self, message: &Message, stamp: Stamp, most: usize) -> bool {
-        if !self.head(stamp.timestamp, contents_len(message), most) {
+        let Some(mut front) = self.head(stamp.timestamp, contents_len(message), most) else {
             return false;
-        }
-        self.nullable(message.key.as_ref());
-        self.nullable(message.value.as_ref());
-        varint::write(&mut self.bytes, message.headers.len() as i64);
+        };
+        self.nullable(&mut front, message.key.as_ref());
+        self.nullable(&mut front, message.value.as_ref());
+        front.varint(message.headers.len() as i64);
         for header in &message.headers {
-            varint::write(&mut self.bytes, header.name.len() as i64);
-            self.bytes.extend_from_slice(header.name.as_bytes());
-            self.nullable(header.value.as_ref());
+            front.varint(header.name.len() as i64);
+            self.append(&mut front, header.name.as_bytes());
+            self.nullable(&mut front, header.value.as_ref());
         }
+        self.append(&mut front, &[]);
         let given = Given {
             topic: message.topic.is_some(),
             partition: message.partition.is_some(),
@@ -214,7 +242,7 @@ impl Records {
 
     /// Begins a record of so many bytes beside its head, unless the batch would then take more than `most`.
     #[inline]
-    fn head(&mut self, timestamp: i64, contents: usize, most: usize) -> bool {
+    fn head(&mut self, timestamp: i64, contents: usize, most: usize) -> Option<Front> {
         let index = self.marks.len();
         if index == 0 {
             (self.base, self.newest) = (timestamp, timestamp);
@@ -223,29 +251,38 @@ impl Records {
         let body = 1 + varint::len(delta) + varint::len(index as i64) + contents;
         let whole = varint::len(body as i64) + body;
         if index > 0 && self.wire_bytes() + whole > most {
-            return false;
+            return None;
         }
         self.newest = self.newest.max(timestamp);
-        self.bytes.reserve(whole.min(LARGE));
-        varint::write(&mut self.bytes, body as i64);
-        self.bytes.push(0); // attributes
-        varint::write(&mut self.bytes, delta);
-        varint::write(&mut self.bytes, index as i64);
-        true
+        let mut front = Front::default();
+        front.varint(body as i64);
+        front.varint(0); // attributes, a byte
+        front.varint(delta);
+        front.varint(index as i64);
+        Some(front)
     }
 
     #[inline]
-    fn nullable(&mut self, part: Option<&Bytes>) {
+    fn nullable(&mut self, front: &mut Front, part: Option<&Bytes>) {
         let Some(part) = part else {
-            return varint::write(&mut self.bytes, -1);
+            return front.varint(-1);
         };
-        varint::write(&mut self.bytes, part.len() as i64);
+        front.varint(part.len() as i64);
         if part.len() > LARGE {
+            self.append(front, &[]);
             self.large.push((self.bytes.len(), part.clone()));
             self.large_bytes += part.len();
         } else {
-            self.bytes.extend_from_slice(part);
+            self.append(front, part);
         }
+    }
+
+    /// Appends what is in front of `part`, and `part`.
+    #[inline]
+    fn append(&mut self, front: &mut Front, part: &[u8]) {
+        self.bytes.reserve(Front::MOST + part.len());
+        self.bytes.extend_from_slice(front.take());
+        self.bytes.extend_from_slice(part);
     }
 
     /// Appends the records to `out`, as they stand in a batch.
@@ -314,7 +351,9 @@ impl Records {
             let (contents, end) = (reader.bytes, self.marks[position].end as usize);
             let large = &reader.large[..reader.large.partition_point(|(at, _)| *at <= end)];
             let large_bytes: usize = large.iter().map(|(_, part)| part.len()).sum();
-            picked.head(timestamp, contents.len() + large_bytes, usize::MAX);
+            if let Some(mut front) = picked.head(timestamp, contents.len() + large_bytes, usize::MAX) {
+                picked.append(&mut front, &[]);
+            }
             let (start, moved) = (end - contents.len(), picked.bytes.len());
             picked.large.extend(large.iter().map(|(at, part)| (at - start + moved, part.clone())));
             picked.large_bytes += large_bytes;

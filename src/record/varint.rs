@@ -1,21 +1,33 @@
 //! Kafka's variable-length integers: zigzag, then seven bits a byte, as in Protocol Buffers.
 
-/// Appends `value`.
+/// Writes `value` at `at`, where there has to be room for ten bytes. Returns where it ends.
 #[inline]
-pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
-    let mut zigzag = zigzag(value);
+pub(crate) fn put<const N: usize>(out: &mut [u8; N], at: usize, value: i64) -> usize {
+    let zigzag = zigzag(value);
+    // Most are short: lengths and differences of small records.
     if zigzag < 0x80 {
-        // Most are: lengths and differences of small records.
-        return out.push(zigzag as u8);
+        out[at] = zigzag as u8;
+        return at + 1;
     }
-    while zigzag >= 0x80 {
-        out.push(zigzag as u8 | 0x80);
-        zigzag >>= 7;
+    if zigzag < 0x4000 {
+        out[at] = zigzag as u8 | 0x80;
+        out[at + 1] = (zigzag >> 7) as u8;
+        return at + 2;
     }
-    out.push(zigzag as u8);
+    put_long(out, at, zigzag)
 }
 
-/// Bytes that [`write`] appends.
+fn put_long(out: &mut [u8], mut at: usize, mut zigzag: u64) -> usize {
+    while zigzag >= 0x80 {
+        out[at] = zigzag as u8 | 0x80;
+        zigzag >>= 7;
+        at += 1;
+    }
+    out[at] = zigzag as u8;
+    at + 1
+}
+
+/// Bytes that [`put`] writes.
 #[inline]
 pub(crate) fn len(value: i64) -> usize {
     match zigzag(value) {
@@ -25,7 +37,7 @@ pub(crate) fn len(value: i64) -> usize {
     }
 }
 
-/// Takes what [`write`] appended from the front of `bytes`.
+/// Takes what [`put`] wrote from the front of `bytes`.
 pub(crate) fn read(bytes: &mut &[u8]) -> i64 {
     let (mut zigzag, mut shift) = (0_u64, 0);
     while let Some((byte, rest)) = bytes.split_first() {
@@ -60,9 +72,9 @@ mod tests {
             (i64::MAX, vec![0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
             (i64::MIN, vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
         ] {
-            let mut out = Vec::new();
-            write(&mut out, value);
-            assert_eq!(out, bytes, "{value}");
+            let mut out = [0; 10];
+            let written = put(&mut out, 0, value);
+            assert_eq!(out[..written], bytes, "{value}");
             assert_eq!(len(value), bytes.len(), "{value}");
             assert_eq!(read(&mut &*bytes), value);
         }

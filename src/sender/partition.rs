@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::broker::Broker;
 use crate::accumulator::{
-    Appended, Arrival, Batch, Budget, Completion, Policy, Queue, Settlement, Take, Woken, lost_track,
-    overtaken,
+    Appended, Arrival, Batch, Budget, Completion, Policy, Queue, Receipt, Settlement, Take, Woken,
+    lost_track, overtaken,
 };
 use crate::error::{Error, Failed};
 use crate::supervisor::Supervisor;
@@ -107,11 +107,39 @@ impl Partition {
         arrival: &Arrival<'_>,
         policy: &Policy,
         wall: impl FnOnce() -> i64,
-    ) -> Option<Appended> {
-        self.queue.lock().append(arrival, policy, |serial| {
-            let completion = Completion::new(self.topic.clone(), self.index, serial, self.supervisor.clone());
-            (completion, self.budget.clone(), wall())
-        })
+    ) -> Option<(Receipt, Appended)> {
+        let mut queue = self.queue.lock();
+        let appended = queue.append(arrival, policy, |serial| self.open(serial, wall()))?;
+        queue.newest().map(|batch| (Receipt::new(batch.clone(), appended.accepted), appended))
+    }
+
+    /// Appends messages in their order, under one lock, until one is not taken any more. `accept` gets the receipt of each, and
+    /// must not run code of the user's. Returns whether the broker task has to look at the partition, and whether a batch became
+    /// full.
+    pub(crate) fn append_all<'a>(
+        &self,
+        arrivals: impl Iterator<Item = Arrival<'a>>,
+        policy: &Policy,
+        wall: impl Fn() -> i64,
+        mut accept: impl FnMut(Receipt),
+    ) -> (bool, bool) {
+        let (mut wake, mut sealed) = (false, false);
+        let mut queue = self.queue.lock();
+        for arrival in arrivals {
+            let appended = queue.append(&arrival, policy, |serial| self.open(serial, wall()));
+            let (Some(appended), Some(batch)) = (appended, queue.newest()) else {
+                break;
+            };
+            accept(Receipt::new(batch.clone(), appended.accepted));
+            wake |= appended.wake;
+            sealed |= appended.sealed;
+        }
+        (wake, sealed)
+    }
+
+    fn open(&self, serial: u64, wall: i64) -> (Arc<Completion>, Budget, i64) {
+        let completion = Completion::new(self.topic.clone(), self.index, serial, self.supervisor.clone());
+        (completion, self.budget.clone(), wall)
     }
 
     /// Takes the next batch if it may be sent and has at most `room` bytes.

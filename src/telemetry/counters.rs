@@ -78,9 +78,9 @@ impl Counters {
         Self { meters, ..Self::default() }
     }
 
-    /// The only one that is called for each message.
-    pub(crate) fn accepted(&self) {
-        self.accepted.fetch_add(1, Relaxed);
+    /// The only one that is called for each message, where messages come one at a time.
+    pub(crate) fn accepted(&self, messages: usize) {
+        self.accepted.fetch_add(messages as u64, Relaxed);
     }
 
     pub(crate) fn sent(&self, batch: &Sent<'_>) {

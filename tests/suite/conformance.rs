@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rskafka_producer::{
-    BatchConfig, Compression, EngineKind, ErrorCode, ErrorKind, Fate, Message, Producer, ProducerConfig,
+    BatchConfig, Compression, Context, Delivery, EngineKind, ErrorCode, ErrorKind, Fate, Message, Producer,
+    ProducerConfig, Receipt, Result,
 };
 
 use crate::cluster::Cluster;
@@ -18,6 +19,51 @@ pub(crate) struct Run<'a> {
     pub(crate) cluster: &'a dyn Cluster,
     pub(crate) engine: EngineKind,
     pub(crate) prefix: &'a str,
+    pub(crate) way: Way,
+}
+
+/// How messages are handed over: each in a call of its own, or through the calls for many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Single,
+    Bulk,
+}
+
+/// A producer whose messages go that way.
+struct Tested {
+    producer: Producer,
+    way: Way,
+}
+
+impl std::ops::Deref for Tested {
+    type Target = Producer;
+
+    fn deref(&self) -> &Producer {
+        &self.producer
+    }
+}
+
+impl Tested {
+    async fn send(&self, ctx: &Context, message: Message) -> Result<Delivery> {
+        match self.way {
+            Way::Single => self.producer.send(ctx, message).await,
+            Way::Bulk => self.producer.send_all(ctx, [message]).await.pop().unwrap(),
+        }
+    }
+
+    async fn send_message(&self, ctx: &Context, key: &str, value: &str) -> Result<Delivery> {
+        match self.way {
+            Way::Single => self.producer.send_message(ctx, key, value).await,
+            Way::Bulk => self.send(ctx, Message::copy_of(value).key_copy(key)).await,
+        }
+    }
+
+    async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
+        match self.way {
+            Way::Single => self.producer.enqueue(ctx, message).await,
+            Way::Bulk => self.producer.enqueue_all(ctx, [message]).await.into_iter().next().unwrap(),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -35,8 +81,8 @@ impl Run<'_> {
         topic
     }
 
-    async fn producer(&self, config: ProducerConfig) -> Producer {
-        Producer::connect(&minute(), config).await.unwrap()
+    async fn producer(&self, config: ProducerConfig) -> Tested {
+        Tested { producer: Producer::connect(&minute(), config).await.unwrap(), way: self.way }
     }
 
     fn by_messenger(&self) -> bool {
@@ -66,6 +112,7 @@ cases! {
     keys_choose_the_partition_that_java_would_choose,
     contents_survive_unchanged,
     each_partition_keeps_the_order_of_acceptance,
+    messages_of_one_call_keep_their_order_and_have_an_outcome_each,
     messages_go_to_their_own_topics,
     every_codec_is_read_back,
     flush_settles_everything_accepted_before_it,
@@ -154,6 +201,43 @@ async fn each_partition_keeps_the_order_of_acceptance(run: Run<'_>) {
         assert_eq!((delivery.partition(), delivery.offset()), ((n % 3) as i32, Some(n as i64 / 3)));
     }
     assert_numbers_in_order(&run.cluster.read(&topic).await, 3_000);
+    producer.close(&minute()).await.unwrap();
+}
+
+async fn messages_of_one_call_keep_their_order_and_have_an_outcome_each(run: Run<'_>) {
+    let (one, two) = (run.new_topic("all-one", 3).await, run.new_topic("all-two", 1).await);
+    let producer = run.producer(run.config().topic(&one)).await;
+    let large = Bytes::from(vec![b'x'; 8 << 20]);
+    let message = |n: u32| match n % 8 {
+        7 => Message::new(n.to_string()).to(two.as_str()),
+        6 if n % 120 == 118 => Message::new(large.clone()),
+        5 if n % 120 == 117 => Message::new("v").partition(3),
+        rest => Message::new(n.to_string()).partition((rest % 3) as i32),
+    };
+    let (mut next, mut last) = ([0; 3], 0);
+    for (n, result) in (0..).zip(producer.send_all(&minute(), (0..2_000).map(message)).await) {
+        match (n % 8, result) {
+            (7, result) => {
+                assert_eq!(result.unwrap().offset(), Some(last));
+                last += 1;
+            }
+            (6, Err(error)) => assert_eq!((n % 120, error.kind()), (118, ErrorKind::MessageTooLarge)),
+            (5, Err(error)) => assert_eq!((n % 120, error.kind()), (117, ErrorKind::UnknownPartition)),
+            (rest, result) => {
+                let partition = rest as usize % 3;
+                let delivery = result.unwrap();
+                assert_eq!((delivery.topic(), delivery.partition()), (one.as_str(), partition as i32));
+                assert_eq!(delivery.offset(), Some(next[partition]));
+                next[partition] += 1;
+            }
+        }
+    }
+    assert_eq!(last, 250);
+    assert_eq!(run.cluster.read(&one).await.len() as i64, next.iter().sum::<i64>());
+    let stored = run.cluster.read(&two).await;
+    let values =
+        stored.iter().map(|record| String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap());
+    assert!(values.eq((0..2_000).filter(|n| n % 8 == 7).map(|n: u32| n.to_string())));
     producer.close(&minute()).await.unwrap();
 }
 

@@ -3,38 +3,52 @@
 use kafka_testbed::FakeCluster;
 use rskafka_producer::EngineKind;
 
-use crate::conformance::{CASES, Run};
+use crate::conformance::{CASES, Run, Way};
 
-async fn run(case: &str, engine: EngineKind, brokers: usize) {
+async fn run(case: &str, engine: EngineKind, brokers: usize, way: Way) {
     let (_, body) = CASES.iter().find(|(name, _)| *name == case).unwrap();
     let cluster = FakeCluster::builder().brokers(brokers).start().await.unwrap();
-    body(Run { cluster: &cluster, engine, prefix: "t" }).await;
+    body(Run { cluster: &cluster, engine, prefix: "t", way }).await;
 }
 
 mod messenger_on_one_broker {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::Messenger, 1).await;
+        super::run(case, super::EngineKind::Messenger, 1, super::Way::Single).await;
+    }
+    crate::conformance::each_case!(run);
+}
+
+mod messenger_in_bulk_on_one_broker {
+    async fn run(case: &str) {
+        super::run(case, super::EngineKind::Messenger, 1, super::Way::Bulk).await;
+    }
+    crate::conformance::each_case!(run);
+}
+
+mod messenger_in_bulk_on_three_brokers {
+    async fn run(case: &str) {
+        super::run(case, super::EngineKind::Messenger, 3, super::Way::Bulk).await;
     }
     crate::conformance::each_case!(run);
 }
 
 mod messenger_on_three_brokers {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::Messenger, 3).await;
+        super::run(case, super::EngineKind::Messenger, 3, super::Way::Single).await;
     }
     crate::conformance::each_case!(run);
 }
 
 mod partition_client_on_three_brokers {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::PartitionClient, 3).await;
+        super::run(case, super::EngineKind::PartitionClient, 3, super::Way::Bulk).await;
     }
     crate::conformance::each_case!(run);
 }
 
 mod partition_client_on_one_broker {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::PartitionClient, 1).await;
+        super::run(case, super::EngineKind::PartitionClient, 1, super::Way::Single).await;
     }
     crate::conformance::each_case!(run);
 }

@@ -6,6 +6,7 @@ mod answers_sweep;
 mod bad_input;
 mod breaker;
 mod brief_waits;
+mod bulk;
 mod busy_pool;
 mod callbacks_sweep;
 mod cluster;

@@ -5,7 +5,7 @@ use kafka_testbed::JvmCluster;
 use rskafka_producer::EngineKind;
 
 use crate::cluster::turn;
-use crate::conformance::{CASES, Run};
+use crate::conformance::{CASES, Run, Way};
 
 async fn suite(test: &str, nodes: usize) {
     if !JvmCluster::available_or_skip(test) {
@@ -13,13 +13,15 @@ async fn suite(test: &str, nodes: usize) {
     }
     let _turn = turn(nodes as u32).await;
     let cluster = JvmCluster::builder().nodes(nodes).start().await.unwrap();
-    for (engine, name) in
-        [(EngineKind::Messenger, "messenger"), (EngineKind::PartitionClient, "partition-client")]
-    {
+    for (engine, name, way) in [
+        (EngineKind::Messenger, "messenger", Way::Single),
+        (EngineKind::Messenger, "messenger-bulk", Way::Bulk),
+        (EngineKind::PartitionClient, "partition-client", Way::Single),
+    ] {
         for (case, body) in CASES {
             eprintln!("{nodes} node(s), {name}: {case}");
             let prefix = format!("{name}-{}", case.replace('_', "-"));
-            body(Run { cluster: &cluster, engine, prefix: &prefix }).await;
+            body(Run { cluster: &cluster, engine, prefix: &prefix, way }).await;
         }
     }
 }

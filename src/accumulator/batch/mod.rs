@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::completion::Completion;
-use super::receipt::Receipt;
 use crate::clock::{later, millis, millis_up};
 use crate::error::{Error, Fate};
 use crate::message::Message;
@@ -28,6 +27,24 @@ pub(crate) struct Arrival<'a> {
     pub(crate) now: Instant,
     /// Its context's deadline.
     pub(crate) deadline: Option<Instant>,
+}
+
+/// What became of it: its place in the batch, and the timestamp that it has there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted {
+    pub(crate) index: u32,
+    pub(crate) timestamp: i64,
+}
+
+/// What messages of the same time have in common.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    at: Instant,
+    /// Milliseconds since 1970.
+    wall: i64,
+    /// Milliseconds after the opening of the batch at which their time is over.
+    after: u32,
+    expires: Instant,
 }
 
 /// Place in a partition's order: the batch's ordinal, then its first record.
@@ -49,6 +66,8 @@ pub(crate) struct Batch {
     pub(crate) opened: Instant,
     /// Milliseconds since 1970 at that time.
     opened_wall: i64,
+    /// When the last message came.
+    latest: Option<Moment>,
     /// When the time of the first record is over that is not settled for that reason.
     pub(crate) expires: Instant,
     pub(crate) attempts: u32,
@@ -81,6 +100,7 @@ impl Batch {
             opened: now,
             // Kafka stores no time before 1970, whatever the clock says.
             opened_wall: wall.max(0),
+            latest: None,
             expires: later(now, FAR),
             attempts: 0,
             sequence: None,
@@ -148,34 +168,47 @@ impl Batch {
 
     /// Appends a message, unless the batch would then take more than `most` bytes.
     #[inline]
-    pub(super) fn push(&mut self, arrival: &Arrival<'_>, delivery: Duration, most: usize) -> Option<Receipt> {
+    pub(super) fn push(
+        &mut self,
+        arrival: &Arrival<'_>,
+        delivery: Duration,
+        most: usize,
+    ) -> Option<Accepted> {
         debug_assert!(!self.is_reduced(), "an open batch has lost no record");
-        let stamp = self.stamp(arrival, delivery);
+        let (stamp, expires) = self.stamp(arrival, delivery);
         let index = self.records.len() as u32;
         if !self.records.push(arrival.message, stamp, most) {
             return None;
         }
-        self.expires = self.expires.min(self.at(stamp.expires_after));
+        self.expires = self.expires.min(expires);
         self.footprint += arrival.footprint;
-        Some(Receipt::new(self.completion.clone(), index, stamp.timestamp))
+        Some(Accepted { index, timestamp: stamp.timestamp })
     }
 
     /// The time at which a message came, and the time at which its own is over.
-    ///
-    /// One look at the clock serves both: the time of day is that of the batch's opening plus what has passed.
     #[inline]
-    fn stamp(&self, arrival: &Arrival<'_>, delivery: Duration) -> Stamp {
-        let age = arrival.now.saturating_duration_since(self.opened);
+    fn stamp(&mut self, arrival: &Arrival<'_>, delivery: Duration) -> (Stamp, Instant) {
+        let moment = match self.latest {
+            Some(latest) if latest.at == arrival.now => latest,
+            _ => *self.latest.insert(self.moment(arrival.now, delivery)),
+        };
+        let Moment { wall, after, expires, .. } = moment;
+        let timestamp = arrival.message.timestamp.unwrap_or(wall);
+        let Some(deadline) = arrival.deadline else {
+            return (Stamp { timestamp, expires_after: after }, expires);
+        };
+        let own = millis_up(deadline.saturating_duration_since(self.opened));
+        let expires_after = u64::from(after).min(own) as u32;
+        (Stamp { timestamp, expires_after }, self.at(expires_after))
+    }
+
+    /// One look at the clock serves both: the time of day is that of the batch's opening plus what has passed.
+    fn moment(&self, now: Instant, delivery: Duration) -> Moment {
+        let age = now.saturating_duration_since(self.opened);
         // Rounded up: a message never fails early.
-        let mut after = millis_up(age).saturating_add(millis_up(delivery));
-        if let Some(deadline) = arrival.deadline {
-            after = after.min(millis_up(deadline.saturating_duration_since(self.opened)));
-        }
-        let now = || self.opened_wall.saturating_add(i64::try_from(millis(age)).unwrap_or(i64::MAX));
-        Stamp {
-            timestamp: arrival.message.timestamp.unwrap_or_else(now),
-            expires_after: after.min(u64::from(u32::MAX - 1)) as u32,
-        }
+        let after = millis_up(age).saturating_add(millis_up(delivery)).min(u64::from(u32::MAX - 1)) as u32;
+        let wall = self.opened_wall.saturating_add(i64::try_from(millis(age)).unwrap_or(i64::MAX));
+        Moment { at: now, wall, after, expires: self.at(after) }
     }
 
     fn expiries(&self) -> impl Iterator<Item = Instant> + '_ {

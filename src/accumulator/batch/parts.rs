@@ -123,7 +123,7 @@ mod tests {
             let footprint = message_footprint(&message);
             assert_eq!(buffer.try_take(footprint), Ok(()));
             let arrival = Arrival { message: &message, footprint, now, deadline: None };
-            drop(batch.push(&arrival, delivery, usize::MAX).unwrap());
+            batch.push(&arrival, delivery, usize::MAX).unwrap();
         }
         (batch, buffer)
     }

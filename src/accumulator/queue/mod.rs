@@ -20,10 +20,9 @@ use tokio::time::Instant;
 pub(crate) use self::answers::{lost_track, overtaken};
 use self::failing::because;
 use self::in_flight::InFlight;
-use super::batch::{Arrival, Batch, Order};
+use super::batch::{Accepted, Arrival, Batch, Order};
 use super::budget::Budget;
 use super::completion::Completion;
-use super::receipt::Receipt;
 use super::sequencer::Sequencer;
 use super::waiters::Settlement;
 use crate::clock::{earliest, later};
@@ -83,7 +82,7 @@ pub(crate) struct Load {
 /// What [`Queue::append`] did.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    pub(crate) receipt: Receipt,
+    pub(crate) accepted: Accepted,
     /// The broker's task has to look at the partition again.
     pub(crate) wake: bool,
     /// A batch became full by it.
@@ -140,8 +139,8 @@ impl Queue {
         let had_open = self.open;
         if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
             let expires = last.expires;
-            if let Some(receipt) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
-                return Some(Appended { receipt, wake: last.expires < expires, sealed: false });
+            if let Some(accepted) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
+                return Some(Appended { accepted, wake: last.expires < expires, sealed: false });
             }
             self.room = last.records().room();
         }
@@ -149,10 +148,16 @@ impl Queue {
         let (completion, budget, wall) = open(self.serial);
         let records = budget.records(self.room);
         let mut batch = Batch::open(completion, budget, arrival.now, wall, records);
-        let receipt = batch.push(arrival, policy.delivery, policy.max_batch_bytes)?;
+        let accepted = batch.push(arrival, policy.delivery, policy.max_batch_bytes)?;
         self.waiting.push_back(batch);
         self.open = true;
-        Some(Appended { receipt, wake: true, sealed: had_open })
+        Some(Appended { accepted, wake: true, sealed: had_open })
+    }
+
+    /// What the messages of the newest batch wait for.
+    #[inline]
+    pub(crate) fn newest(&self) -> Option<&Arc<Completion>> {
+        self.waiting.back().map(Batch::completion)
     }
 
     pub(crate) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {

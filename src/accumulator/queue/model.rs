@@ -129,7 +129,8 @@ impl World {
         let appended = self.queue.append(&arrival, &self.policy, |serial| {
             (Completion::new("t".into(), 0, serial, supervisor), budget, 0)
         });
-        let receipt = appended.unwrap().receipt;
+        let accepted = appended.unwrap().accepted;
+        let receipt = Receipt::new(self.queue.newest().unwrap().clone(), accepted);
         assert!(receipt.completion().poll(receipt.index(), &self.waker).is_pending());
         let over = deadline.map_or(self.now + DELIVERY, |at| at.min(self.now + DELIVERY));
         self.entries.push(Entry { receipt, over, outcome: None });
