@@ -1,4 +1,4 @@
-//! A message costs the caller no allocation: batches have memory of their own, and a receipt is a place in one.
+//! A message costs the caller no allocation: batches reuse their memory, and a receipt is a place in one.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

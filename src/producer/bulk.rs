@@ -1,4 +1,4 @@
-//! Many messages in one call: looked up, admitted and appended in runs, each with the outcome of a call of its own.
+//! Many messages in one call: looked up, admitted and appended in runs, each with the outcome of a single call.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -243,7 +243,7 @@ async fn a_call_that_is_dropped_leaves_what_was_accepted() {
     assert_numbers_in_order(&stored, accepted);
 }
 
-/// Awaited by reference, given up, and awaited again; or taken apart.
+/// Awaited by reference, interrupted, and awaited again; or taken apart.
 #[tokio::test(start_paused = true)]
 async fn receipts_can_be_awaited_in_parts() {
     let cluster = FakeCluster::with_topic("t", 3).await.unwrap();

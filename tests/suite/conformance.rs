@@ -22,7 +22,7 @@ pub(crate) struct Run<'a> {
     pub(crate) way: Way,
 }
 
-/// How messages are handed over: each in a call of its own, or through the calls for many.
+/// How messages are handed over: each in a separate call, or through the calls for many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Single,
