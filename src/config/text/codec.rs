@@ -21,7 +21,6 @@ pub(crate) struct Codec<T: 'static> {
     pub(super) print: fn(&T) -> String,
 }
 
-#[cfg(feature = "serde")]
 impl<T> Codec<T> {
     pub(crate) fn read(&self, text: &str) -> Result<T, String> {
         (self.read)(text, Spelling::Ours)

@@ -2,12 +2,12 @@
 
 use super::codec::{
     ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LIST, MECHANISM, OPTIONAL_TEXT,
-    PART, PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, WHEN_OPEN,
+    PART, PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, WHEN_OPEN, choice,
 };
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, jaas};
 use crate::config::tls::Identity;
-use crate::config::{Pem, ProducerConfig, Secret, Source, TlsRoots};
+use crate::config::{Pem, ProducerConfig, Secret, Source, TlsConfig, TlsRoots};
 
 /// A row that reads into a field of the same name.
 macro_rules! field {
@@ -51,316 +51,118 @@ macro_rules! security {
     };
 }
 
+#[rustfmt::skip]
 pub(super) const SETTINGS: &[Setting] = &[
-    field!(
-        brokers,
-        ["bootstrap.servers", "metadata.broker.list"],
-        LIST,
-        "Brokers to start from, each `host:port`; required."
-    ),
+    field!(brokers, ["bootstrap.servers", "metadata.broker.list"], LIST,
+        "Brokers to start from, each `host:port`; required."),
     field!(topic, [], OPTIONAL_TEXT, "Default topic, for messages without one."),
     field!(client_id, ["client.id"], TEXT, "Name of this client in the logs and quotas of the brokers."),
     field!(engine, [], ENGINE, "The implementation of the connection to the brokers."),
     field!(acks, ["acks", "request.required.acks"], ACKS, "Which replicas must have a message."),
-    field!(
-        idempotence,
-        ["enable.idempotence"],
-        IDEMPOTENCE,
-        "Whether retries can neither duplicate nor reorder."
-    ),
-    field!(
-        allow_auto_create_topics,
-        ["allow.auto.create.topics"],
-        SWITCH,
-        "Whether a message may create its topic, where the cluster allows that."
-    ),
-    field!(
-        partitioning,
-        ["partitioner.class", "partitioner"],
-        PARTITIONING,
-        "How a message without a partition gets one."
-    ),
-    field!(
-        batch.max_bytes,
-        ["batch.size"],
-        BYTES,
-        "Bytes at which a batch is full, before compression; at most what fits into a request. A larger message gets its own batch."
-    ),
-    field!(
-        batch.linger,
-        ["linger.ms", "queue.buffering.max.ms"],
-        TIME,
-        "Longest time that a batch waits for more messages while requests are in flight."
-    ),
-    field!(
-        batch.max_request_bytes,
-        ["max.request.size", "message.max.bytes"],
-        BYTES,
-        "Largest produce request, and so, less 1024 bytes, the **largest message**."
-    ),
-    field!(
-        batch.compression,
-        ["compression.type", "compression.codec"],
-        COMPRESSION,
-        "Compression of each batch; needs the feature of its name."
-    ),
-    field!(
-        buffer.max_bytes,
-        ["buffer.memory"],
-        BYTES,
-        "Bytes of accepted messages that are neither stored nor failed, plus 64 bytes for each."
-    ),
-    field!(
-        buffer.max_wait,
-        ["max.block.ms"],
-        TIME,
-        "Longest wait of `send` and `enqueue` for buffer space, or for the metadata of a new topic."
-    ),
-    field!(
-        timeouts.connect,
-        ["socket.connection.setup.timeout.ms"],
-        TIME,
-        "One connection: TCP, TLS and SASL together."
-    ),
+    field!(idempotence, ["enable.idempotence"], IDEMPOTENCE, "Whether retries can neither duplicate nor reorder."),
+    field!(allow_auto_create_topics, ["allow.auto.create.topics"], SWITCH,
+        "Whether a message may create its topic, where the cluster allows that."),
+    field!(partitioning, ["partitioner.class", "partitioner"], PARTITIONING,
+        "How a message without a partition gets one."),
+    field!(batch.max_bytes, ["batch.size"], BYTES,
+        "Bytes at which a batch is full, before compression; at most what fits into a request. A larger message gets its \
+         own batch."),
+    field!(batch.linger, ["linger.ms", "queue.buffering.max.ms"], TIME,
+        "Longest time that a batch waits for more messages while requests are in flight."),
+    field!(batch.max_request_bytes, ["max.request.size", "message.max.bytes"], BYTES,
+        "Largest produce request, and so, less 1024 bytes, the **largest message**."),
+    field!(batch.compression, ["compression.type", "compression.codec"], COMPRESSION,
+        "Compression of each batch; needs the feature of its name."),
+    field!(buffer.max_bytes, ["buffer.memory"], BYTES,
+        "Bytes of accepted messages that are neither stored nor failed, plus 64 bytes for each."),
+    field!(buffer.max_wait, ["max.block.ms"], TIME,
+        "Longest wait of `send` and `enqueue` for buffer space, or for the metadata of a new topic."),
+    field!(timeouts.connect, ["socket.connection.setup.timeout.ms"], TIME,
+        "One connection: TCP, TLS and SASL together."),
     field!(timeouts.request, ["request.timeout.ms"], TIME, "One request, from its first byte to its answer."),
-    field!(
-        timeouts.delivery,
-        ["delivery.timeout.ms", "message.timeout.ms"],
-        TIME,
-        "From the acceptance of a message to its acknowledgement, all retries included."
-    ),
-    field!(
-        timeouts.idle,
-        ["connections.max.idle.ms"],
-        IDLE,
-        "A connection that was idle for this long is replaced before its next use."
-    ),
-    field!(
-        timeouts.metadata_age,
-        ["metadata.max.age.ms"],
-        TIME,
-        "Metadata older than this is refreshed when it is next needed."
-    ),
-    field!(
-        timeouts.metadata_idle,
-        ["metadata.max.idle.ms"],
-        TIME,
-        "A topic that was not used for this long is forgotten until a message needs it again."
-    ),
-    field!(
-        retry.backoff,
-        ["retry.backoff.ms"],
-        TIME,
-        "Delay before the first retry; it grows exponentially, and half of it is random."
-    ),
+    field!(timeouts.delivery, ["delivery.timeout.ms", "message.timeout.ms"], TIME,
+        "From the acceptance of a message to its acknowledgement, all retries included."),
+    field!(timeouts.idle, ["connections.max.idle.ms"], IDLE,
+        "A connection that was idle for this long is replaced before its next use."),
+    field!(timeouts.metadata_age, ["metadata.max.age.ms"], TIME,
+        "Metadata older than this is refreshed when it is next needed."),
+    field!(timeouts.metadata_idle, ["metadata.max.idle.ms"], TIME,
+        "A topic that was not used for this long is forgotten until a message needs it again."),
+    field!(retry.backoff, ["retry.backoff.ms"], TIME,
+        "Delay before the first retry; it grows exponentially, and half of it is random."),
     field!(retry.max_backoff, ["retry.backoff.max.ms"], TIME, "Largest delay before a retry."),
-    field!(
-        retry.max_attempts,
-        ["retries", "message.send.max.retries"],
-        ATTEMPTS,
-        "Most attempts per batch, within `timeouts.delivery`."
-    ),
+    field!(retry.max_attempts, ["retries", "message.send.max.retries"], ATTEMPTS,
+        "Most attempts per batch, within `timeouts.delivery`."),
     field!(circuit_breaker.enabled, [], SWITCH, "Whether requests to a failing broker are suspended."),
     field!(circuit_breaker.consecutive_failures, [], SMALL_COUNT, "Failures in a row that open the breaker."),
-    field!(
-        circuit_breaker.failure_rate,
-        [],
-        PART,
-        "Fraction of failed requests within ten seconds above which it opens."
-    ),
-    field!(
-        circuit_breaker.min_requests,
-        [],
-        SMALL_COUNT,
-        "Minimum number of requests for `circuit_breaker.failure_rate`."
-    ),
-    field!(
-        circuit_breaker.open_for,
-        [],
-        TIME,
-        "How long it stays open at first; twice as long each further time."
-    ),
+    field!(circuit_breaker.failure_rate, [], PART,
+        "Fraction of failed requests within ten seconds above which it opens."),
+    field!(circuit_breaker.min_requests, [], SMALL_COUNT,
+        "Minimum number of requests for `circuit_breaker.failure_rate`."),
+    field!(circuit_breaker.open_for, [], TIME, "How long it stays open at first; twice as long each further time."),
     field!(circuit_breaker.max_open_for, [], TIME, "Longest time that it stays open."),
     field!(circuit_breaker.probes, [], SMALL_COUNT, "Good probes in a row that close it."),
-    field!(
-        circuit_breaker.when_open,
-        [],
-        WHEN_OPEN,
-        "Whether messages wait while it is open, or fail at once."
-    ),
+    field!(circuit_breaker.when_open, [], WHEN_OPEN, "Whether messages wait while it is open, or fail at once."),
     field!(rate_limit.records_per_second, [], RATE, "Records that may leave, retries too."),
     field!(rate_limit.bytes_per_second, [], RATE, "Uncompressed bytes that may leave, retries too."),
-    field!(
-        rate_limit.adaptive,
-        [],
-        SWITCH,
-        "Whether to slow down when a broker throttles; needs one of the rates."
-    ),
-    field!(
-        bulkhead.max_in_flight,
-        ["max.in.flight.requests.per.connection", "max.in.flight"],
-        COUNT,
-        "Requests in flight to one broker; at most 5 with idempotence."
-    ),
+    field!(rate_limit.adaptive, [], SWITCH, "Whether to slow down when a broker throttles; needs one of the rates."),
+    field!(bulkhead.max_in_flight, ["max.in.flight.requests.per.connection", "max.in.flight"], COUNT,
+        "Requests in flight to one broker; at most 5 with idempotence."),
     field!(bulkhead.topic_share, [], PART, "Part of the buffer that one topic may fill."),
     field!(bulkhead.max_connecting, [], COUNT, "Connections under construction at the same time."),
-    field!(
-        telemetry.topic_labels,
-        [],
-        SWITCH,
-        "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."
-    ),
-    security!(
-        protocol,
-        "security.protocol",
-        ["security.protocol"],
-        "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL`",
-        Protocol::parse,
+    field!(telemetry.topic_labels, [], SWITCH,
+        "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."),
+    security!(protocol, "security.protocol", ["security.protocol"],
+        "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL`", Protocol::parse,
         |config| Protocol::of(config).as_str().to_owned(),
         "Whether TLS and SASL are used. Without it they are as soon as a setting of theirs is there. `SASL_PLAINTEXT` \
-         asks for `sasl.allow_plaintext`."
-    ),
-    security!(
-        roots,
-        "tls.roots",
-        [],
-        "`default`, `platform`, `webpki`",
-        roots,
-        |config| tls(config, |tls| match tls.roots {
-            TlsRoots::Default => "default".into(),
-            TlsRoots::Platform => "platform".into(),
-            TlsRoots::Webpki => "webpki".into(),
-            TlsRoots::Pem(_) => String::new(),
-        }),
-        "Trusted root certificates, if no CA is set."
-    ),
-    security!(
-        ca,
-        "tls.ca",
-        ["ssl.truststore.location", "ssl.ca.location"],
-        "file (PEM)",
-        pem_file,
-        |config| tls(config, |tls| match &tls.roots {
-            TlsRoots::Pem(pems) => pems.iter().map(show).collect::<Vec<_>>().join(","),
-            _ => String::new(),
-        }),
-        "The authorities that are trusted; read again for each connection."
-    ),
-    security!(
-        ca_pem,
-        "tls.ca_pem",
-        ["ssl.truststore.certificates", "ssl.ca.pem"],
-        "text (PEM)",
-        pem_text,
-        |_| String::new(),
-        "The same as text."
-    ),
-    security!(
-        identity,
-        "tls.identity",
-        ["ssl.keystore.location"],
-        "file (PEM)",
-        pem_file,
+         asks for `sasl.allow_plaintext`."),
+    security!(roots, "tls.roots", [], "`default`, `platform`, `webpki`", |text| choice(text, &ROOTS),
+        |config| tls(config, shown_roots), "Trusted root certificates, if no CA is set."),
+    security!(ca, "tls.ca", ["ssl.truststore.location", "ssl.ca.location"], "file (PEM)", pem_file,
+        |config| tls(config, shown_authorities), "The authorities that are trusted; read again for each connection."),
+    security!(ca_pem, "tls.ca_pem", ["ssl.truststore.certificates", "ssl.ca.pem"], "text (PEM)", pem_text,
+        |_| String::new(), "The same as text."),
+    security!(identity, "tls.identity", ["ssl.keystore.location"], "file (PEM)", pem_file,
         |config| identity(config, 1, |identity| &identity.key),
-        "Client certificates and their key, not encrypted, in one file (mTLS)."
-    ),
-    security!(
-        certificates,
-        "tls.certificates",
-        ["ssl.certificate.location"],
-        "file (PEM)",
-        pem_file,
-        |config| identity(config, 2, |identity| &identity.certificates),
-        "Client certificates alone."
-    ),
-    security!(
-        certificates_pem,
-        "tls.certificates_pem",
-        ["ssl.keystore.certificate.chain", "ssl.certificate.pem"],
-        "text (PEM)",
-        pem_text,
-        |_| String::new(),
-        "The same as text."
-    ),
-    security!(
-        key,
-        "tls.key",
-        ["ssl.key.location"],
-        "file (PEM)",
-        pem_file,
-        |config| identity(config, 2, |identity| &identity.key),
-        "The key that belongs to them, not encrypted."
-    ),
-    Setting {
-        secret: true,
-        ..security!(
-            key_pem,
-            "tls.key_pem",
-            ["ssl.keystore.key", "ssl.key.pem"],
-            "text (PEM)",
-            pem_text,
-            |_| String::new(),
-            "The same as text."
-        )
-    },
-    security!(
-        server_name,
-        "tls.server_name",
-        [],
-        "text",
-        some_text,
+        "Client certificates and their key, not encrypted, in one file (mTLS)."),
+    security!(certificates, "tls.certificates", ["ssl.certificate.location"], "file (PEM)", pem_file,
+        |config| identity(config, 2, |identity| &identity.certificates), "Client certificates alone."),
+    security!(certificates_pem, "tls.certificates_pem", ["ssl.keystore.certificate.chain", "ssl.certificate.pem"],
+        "text (PEM)", pem_text, |_| String::new(), "The same as text."),
+    security!(key, "tls.key", ["ssl.key.location"], "file (PEM)", pem_file,
+        |config| identity(config, 2, |identity| &identity.key), "The key that belongs to them, not encrypted."),
+    Setting { secret: true, ..security!(key_pem, "tls.key_pem", ["ssl.keystore.key", "ssl.key.pem"], "text (PEM)",
+        pem_text, |_| String::new(), "The same as text.") },
+    security!(server_name, "tls.server_name", [], "text", some_text,
         |config| tls(config, |tls| tls.server_name.clone().unwrap_or_default()),
-        "Name that every broker's certificate has to have, instead of its host."
-    ),
-    security!(
-        mechanism,
-        "sasl.mechanism",
-        ["sasl.mechanism", "sasl.mechanisms"],
-        MECHANISM.unit,
-        |text| (MECHANISM.read)(text, super::Spelling::Ours),
+        "Name that every broker's certificate has to have, instead of its host."),
+    security!(mechanism, "sasl.mechanism", ["sasl.mechanism", "sasl.mechanisms"], MECHANISM.unit,
+        |text| MECHANISM.read(text),
         |config| config.sasl.as_ref().map(|sasl| sasl.mechanism.to_string()).unwrap_or_default(),
-        "How to log in. `OAUTHBEARER` takes its tokens from code: `SaslConfig::oauth_bearer`."
-    ),
+        "How to log in. `OAUTHBEARER` takes its tokens from code: `SaslConfig::oauth_bearer`."),
     security!(username, "sasl.username", ["sasl.username"], "text", some_text, login, "User name."),
-    Setting {
-        secret: true,
-        ..security!(
-            password,
-            "sasl.password",
-            ["sasl.password"],
-            "text",
-            |text: &str| Ok::<_, String>(Secret::from(text)),
-            login,
-            "Password."
-        )
-    },
-    Setting {
-        secret: true,
-        ..security!(
-            jaas,
-            "sasl.jaas.config",
-            ["sasl.jaas.config"],
-            "text (JAAS)",
-            jaas::parse,
-            |_| String::new(),
-            "Both, as Java's `PlainLoginModule` and `ScramLoginModule` take them."
-        )
-    },
-    security!(
-        allow_plaintext,
-        "sasl.allow_plaintext",
-        [],
-        SWITCH.unit,
-        |text| (SWITCH.read)(text, super::Spelling::Ours),
+    Setting { secret: true, ..security!(password, "sasl.password", ["sasl.password"], "text",
+        |text: &str| Ok::<_, String>(Secret::from(text)), login, "Password.") },
+    Setting { secret: true, ..security!(jaas, "sasl.jaas.config", ["sasl.jaas.config"], "text (JAAS)", jaas::parse,
+        |_| String::new(), "Both, as Java's `PlainLoginModule` and `ScramLoginModule` take them.") },
+    security!(allow_plaintext, "sasl.allow_plaintext", [], SWITCH.unit, |text| SWITCH.read(text),
         |config| config.sasl.as_ref().map(|sasl| sasl.allow_plaintext.to_string()).unwrap_or_default(),
-        "Allows `PLAIN` and `OAUTHBEARER` without TLS, where anyone on the network can read the secret."
-    ),
+        "Allows `PLAIN` and `OAUTHBEARER` without TLS, where anyone on the network can read the secret."),
 ];
 
-fn roots(text: &str) -> Result<TlsRoots, String> {
-    let choices =
-        [("default", TlsRoots::Default), ("platform", TlsRoots::Platform), ("webpki", TlsRoots::Webpki)];
-    super::codec::choice(text, &choices)
+const ROOTS: [(&str, TlsRoots); 3] =
+    [("default", TlsRoots::Default), ("platform", TlsRoots::Platform), ("webpki", TlsRoots::Webpki)];
+
+fn shown_roots(tls: &TlsConfig) -> String {
+    ROOTS.iter().find(|(_, roots)| *roots == tls.roots).map_or("", |(name, _)| name).to_owned()
+}
+
+fn shown_authorities(tls: &TlsConfig) -> String {
+    match &tls.roots {
+        TlsRoots::Pem(pems) => pems.iter().map(show).collect::<Vec<_>>().join(","),
+        _ => String::new(),
+    }
 }
 
 fn some_text(text: &str) -> Result<String, String> {
@@ -370,7 +172,7 @@ fn some_text(text: &str) -> Result<String, String> {
     }
 }
 
-fn tls(config: &ProducerConfig, print: impl Fn(&crate::config::TlsConfig) -> String) -> String {
+fn tls(config: &ProducerConfig, print: impl Fn(&TlsConfig) -> String) -> String {
     config.tls.as_ref().map(print).unwrap_or_default()
 }
 
