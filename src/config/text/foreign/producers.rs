@@ -27,6 +27,7 @@ const SOCKETS: &str = "sockets have no delay, keep-alive after a minute, and the
 const TOKENS: &str = "tokens come from SaslConfig::oauth_bearer";
 const VERSIONS: &str = "versions are always negotiated with each broker";
 
+#[rustfmt::skip]
 pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("key.serializer", Ignored(SERIALIZERS)),
     ("value.serializer", Ignored(SERIALIZERS)),
@@ -62,25 +63,15 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("reconnect.backoff.jitter.ms", Ignored(RECONNECT)),
     ("reconnect.backoff.max.ms", Ignored(RECONNECT)),
     ("reconnect.backoff.ms", Ignored(RECONNECT)),
-    (
-        "socket.connection.setup.timeout.max.ms",
-        Ignored("the limit of a connection does not grow: it is socket.connection.setup.timeout.ms"),
-    ),
+    ("socket.connection.setup.timeout.max.ms",
+        Ignored("the limit of a connection does not grow: it is socket.connection.setup.timeout.ms")),
     // Metadata and versions.
-    (
-        "metadata.cluster.check.enable",
-        Usually("true", "another cluster at the same addresses is always noticed"),
-    ),
-    (
-        "metadata.recovery.rebootstrap.trigger.ms",
-        Ignored("the configured brokers are tried as soon as others fail"),
-    ),
+    ("metadata.cluster.check.enable", Usually("true", "another cluster at the same addresses is always noticed")),
+    ("metadata.recovery.rebootstrap.trigger.ms", Ignored("the configured brokers are tried as soon as others fail")),
     ("metadata.recovery.strategy", Usually("rebootstrap", "the configured brokers are always tried, too")),
     ("topic.blacklist", Ignored("only the topics of messages are requested")),
-    (
-        "topic.metadata.propagation.max.ms",
-        Usually("30000", "a topic counts as missing after half a minute of denials"),
-    ),
+    ("topic.metadata.propagation.max.ms",
+        Usually("30000", "a topic counts as missing after half a minute of denials")),
     ("topic.metadata.refresh.fast.cnt", Ignored(METADATA)),
     ("topic.metadata.refresh.fast.interval.ms", Ignored(METADATA)),
     ("topic.metadata.refresh.interval.ms", Ignored(METADATA)),
@@ -92,10 +83,7 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     // Batches and partitions.
     ("batch.num.messages", Ignored(BY_BYTES)),
     ("queue.buffering.max.messages", Ignored(BY_BYTES)),
-    (
-        "queue.buffering.backpressure.threshold",
-        Ignored("requests are sent as soon as a broker can take them"),
-    ),
+    ("queue.buffering.backpressure.threshold", Ignored("requests are sent as soon as a broker can take them")),
     ("buffer.memory.allocation.strategy", Ignored("memory follows the messages that wait")),
     ("message.copy.max.bytes", Ignored("messages are not copied before they are encoded")),
     ("receive.message.max.bytes", Ignored("responses to a producer are small")),
@@ -104,42 +92,27 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("compression.lz4.level", Ignored(FIXED_LEVEL)),
     ("compression.zstd.level", Ignored(FIXED_LEVEL)),
     ("client.rack", Ignored("the rack of a producer does not affect where it sends")),
-    (
-        "partitioner.adaptive.partitioning.enable",
-        Usually("true", "busy partitions always get fewer messages without a key"),
-    ),
-    (
-        "partitioner.availability.timeout.ms",
-        Usually("0", "messages without a key avoid partitions whose messages wait"),
-    ),
-    (
-        "partitioner.ignore.keys",
-        Only("false", "a rule that ignores keys is written in code, as Partitioning::custom"),
-    ),
-    (
-        "partitioner.rack.aware",
-        Only("false", "a rule that considers racks is written in code, as Partitioning::custom"),
-    ),
-    (
-        "sticky.partitioning.linger.ms",
-        Ignored("messages without a key change their partition after 16 KiB, or when a batch is sent"),
-    ),
+    ("partitioner.adaptive.partitioning.enable",
+        Usually("true", "busy partitions always get fewer messages without a key")),
+    ("partitioner.availability.timeout.ms",
+        Usually("0", "messages without a key avoid partitions whose messages wait")),
+    ("partitioner.ignore.keys",
+        Only("false", "a rule that ignores keys is written in code, as Partitioning::custom")),
+    ("partitioner.rack.aware",
+        Only("false", "a rule that considers racks is written in code, as Partitioning::custom")),
+    ("sticky.partitioning.linger.ms",
+        Ignored("messages without a key change their partition after 16 KiB, or when a batch is sent")),
     ("queuing.strategy", Only("fifo", "messages of a partition keep their order: remove it")),
     ("delivery.report.only.error", Ignored(RESULTS)),
     ("produce.offset.report", Ignored(RESULTS)),
-    (
-        "enable.gapless.guarantee",
-        Only("false", "a message that failed does not stop those behind it: remove it, and await each send"),
-    ),
+    ("enable.gapless.guarantee",
+        Only("false", "a message that failed does not stop those behind it: remove it, and await each send")),
     // Transactions.
     ("transactional.id", Refused(NO_TRANSACTIONS)),
     ("transaction.timeout.ms", Ignored("there are no transactions")),
     ("transaction.two.phase.commit.enable", Only("false", NO_TRANSACTIONS)),
     // Code.
-    (
-        "config.providers",
-        Refused("values are used as they are written: replace their placeholders, and remove it"),
-    ),
+    ("config.providers", Refused("values are used as they are written: replace their placeholders, and remove it")),
     ("interceptor.classes", Refused(CODE)),
     ("interceptors", Refused(CODE)),
     ("plugin.library.paths", Refused(CODE)),
@@ -229,41 +202,25 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("sasl.oauthbearer.scope.claim.name", Ignored(TOKENS)),
     ("sasl.oauthbearer.sub.claim.name", Ignored(TOKENS)),
     // TLS.
-    (
-        "enable.ssl.certificate.verification",
-        Only("true", "certificates are always checked: trust the authority of yours by ssl.ca.location"),
-    ),
-    (
-        "ssl.endpoint.identification.algorithm",
-        Only(
-            "https",
-            "a broker's name is always checked: remove it, and where certificates have another name than the host, set \
-             tls.server_name to theirs",
-        ),
-    ),
+    ("enable.ssl.certificate.verification",
+        Only("true", "certificates are always checked: trust the authority of yours by ssl.ca.location")),
+    ("ssl.endpoint.identification.algorithm",
+        Only("https", "a broker's name is always checked: remove it, and where certificates have another name than the \
+            host, set tls.server_name to theirs")),
     ("ssl.ca.certificate.stores", Ignored("the platform's roots are trusted, or those of ssl.ca.location")),
     ("ssl.cipher.suites", Refused(RESTRICT)),
-    (
-        "ssl.crl.location",
-        Refused("revocation lists are not read: remove it, or check them with TlsConfig::client_config"),
-    ),
+    ("ssl.crl.location",
+        Refused("revocation lists are not read: remove it, or check them with TlsConfig::client_config")),
     ("ssl.curves.list", Refused(RESTRICT)),
     ("ssl.enabled.protocols", Judged(tls_versions)),
     ("ssl.engine.factory.class", Refused(CODE)),
     ("ssl.engine.id", Ignored(NO_OPENSSL)),
     ("ssl.engine.location", Refused(NO_OPENSSL)),
-    (
-        "ssl.key.password",
-        Refused(
-            "keys are read from PEM files that are not encrypted: convert by `openssl pkcs8 -in IN -out client.key` and \
-             remove it",
-        ),
-    ),
+    ("ssl.key.password",
+        Refused("keys are read from PEM files that are not encrypted: convert by `openssl pkcs8 -in IN -out client.key` \
+            and remove it")),
     ("ssl.keymanager.algorithm", Ignored(JAVA_TLS)),
-    (
-        "ssl.keystore.password",
-        Refused("keystores are not read, and a PEM file has no such password: remove it"),
-    ),
+    ("ssl.keystore.password", Refused("keystores are not read, and a PEM file has no such password: remove it")),
     ("ssl.keystore.type", Only("PEM", CONVERT)),
     ("ssl.protocol", Judged(tls_context)),
     ("ssl.provider", Ignored(JAVA_TLS)),
