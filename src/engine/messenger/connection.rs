@@ -1,7 +1,6 @@
 //! One connection to one broker: versions known, authenticated, every request within its time.
 
 use std::future::poll_fn;
-use std::io::Cursor;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use rskafka::messenger::RequestError;
-use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersionedType};
 use tokio::time::Instant;
 
 use super::handshake::{Answered, Wanted, shake_hands};
@@ -20,7 +18,7 @@ use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
-use super::wire::{RequestFailed, Wire};
+use super::wire::{Request, RequestFailed, Wire};
 use crate::config::{Address, SaslConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
@@ -157,31 +155,23 @@ impl Connection {
     /// not answer in time is cut: whatever it carries is lost with it.
     ///
     /// Requests are written in the order in which these futures are first polled.
-    pub(super) async fn request<R>(
+    pub(super) async fn request<R: Request>(
         self: &Arc<Self>,
         body: R,
         limit: Duration,
         clock: &WallClock,
-    ) -> Result<R::ResponseBody>
-    where
-        R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
-        R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
-    {
+    ) -> Result<R::ResponseBody> {
         self.request_unless_late(body, limit, clock, || {}).await
     }
 
     /// The same. `late` is called where the answer takes longer than usual.
-    pub(super) async fn request_unless_late<R>(
+    pub(super) async fn request_unless_late<R: Request>(
         self: &Arc<Self>,
         body: R,
         limit: Duration,
         clock: &WallClock,
         late: impl FnOnce() + Send,
-    ) -> Result<R::ResponseBody>
-    where
-        R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
-        R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
-    {
+    ) -> Result<R::ResponseBody> {
         let mut pending = Pending::of(self, clock);
         let started = Instant::now();
         let patience = self.pace.patience().min(limit);
@@ -210,11 +200,7 @@ impl Connection {
         }
     }
 
-    async fn exchange<R>(self: &Arc<Self>, body: R) -> Result<R::ResponseBody>
-    where
-        R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
-        R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
-    {
+    async fn exchange<R: Request>(self: &Arc<Self>, body: R) -> Result<R::ResponseBody> {
         let Some(session) = &self.session else {
             return self.wire.request(body).await.map_err(|error| self.failed(&error));
         };

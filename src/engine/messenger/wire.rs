@@ -30,6 +30,17 @@ pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
+/// A request that we write, and whose answer we read.
+pub(super) trait Request:
+    RequestBody<ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>> + WriteVersionedType<Vec<u8>> + Send
+{
+}
+
+impl<R> Request for R where
+    R: RequestBody<ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>> + WriteVersionedType<Vec<u8>> + Send
+{
+}
+
 /// Requests and answers on one socket, without limits of time.
 pub(super) struct Wire {
     messenger: Messenger<BufStream<Stream<Box<dyn Socket>>>>,
@@ -53,11 +64,7 @@ impl Wire {
     }
 
     /// Requests are encoded and written in the order in which these futures are first polled.
-    pub(super) async fn request<R>(&self, body: R) -> Result<R::ResponseBody, RequestFailed>
-    where
-        R: RequestBody + Send + WriteVersionedType<Vec<u8>>,
-        R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
-    {
+    pub(super) async fn request<R: Request>(&self, body: R) -> Result<R::ResponseBody, RequestFailed> {
         let mut turn = Some(self.turn.lock().await);
         let flushed = self.cut.flushed();
         let mut request = pin!(self.messenger.request(body));
