@@ -12,6 +12,17 @@ macro_rules! setters {
     )*};
 }
 
+/// Public methods that return a part of `self`, each with its type and where it is.
+macro_rules! getters {
+    ($this:ident; $($(#[$doc:meta])* $name:ident: $type:ty => $part:expr;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(&$this) -> $type {
+            $part
+        }
+    )*};
+}
+
 /// A section of settings, from one list: the struct, its defaults and a setter for each field.
 macro_rules! section {
     (

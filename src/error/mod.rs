@@ -138,66 +138,30 @@ impl Error {
         Self::from_broker(UNSUPPORTED_VERSION, None).with_text(text)
     }
 
-    /// The code in the registry.
-    #[must_use]
-    pub fn code(&self) -> ErrorCode {
-        self.repr.code
-    }
-
-    /// The cause, more specific than the code.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        self.repr.kind
-    }
-
-    /// Whether the message may be in the log nevertheless.
-    #[must_use]
-    pub fn fate(&self) -> Fate {
-        self.repr.fate
-    }
-
-    /// The broker's error code, if it returned one.
-    #[must_use]
-    pub fn broker_error(&self) -> Option<BrokerError> {
-        self.repr.broker_error
-    }
-
-    /// The broker (`host:port`) that the error is about, if any.
-    #[must_use]
-    pub fn broker(&self) -> Option<&str> {
-        self.repr.broker.as_deref()
-    }
-
-    /// How many times the message was sent before it failed; 0 if it was never sent.
-    #[must_use]
-    pub fn attempts(&self) -> u32 {
-        self.repr.attempts
-    }
-
-    /// When a retry may succeed, if that is known.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.repr.retry_after
-    }
-
-    /// The topic that the error is about.
-    #[must_use]
-    pub fn topic(&self) -> Option<&str> {
-        self.repr.topic.as_deref()
-    }
-
-    /// The partition that the error is about.
-    #[must_use]
-    pub fn partition(&self) -> Option<i32> {
-        self.repr.partition
-    }
-
-    /// What the message or the call waited for when its time ended; `None` if the error is not about a wait.
-    ///
-    /// The failure behind it, if there was one, is the [`source`](std::error::Error::source).
-    #[must_use]
-    pub fn wait_reason(&self) -> Option<&WaitReason> {
-        self.repr.wait.as_deref()
+    getters! {
+        self;
+        /// The code in the registry.
+        code: ErrorCode => self.repr.code;
+        /// The cause, more specific than the code.
+        kind: ErrorKind => self.repr.kind;
+        /// Whether the message may be in the log nevertheless.
+        fate: Fate => self.repr.fate;
+        /// The broker's error code, if it returned one.
+        broker_error: Option<BrokerError> => self.repr.broker_error;
+        /// The broker (`host:port`) that the error is about, if any.
+        broker: Option<&str> => self.repr.broker.as_deref();
+        /// How many times the message was sent before it failed; 0 if it was never sent.
+        attempts: u32 => self.repr.attempts;
+        /// When a retry may succeed, if that is known.
+        retry_after: Option<Duration> => self.repr.retry_after;
+        /// The topic that the error is about.
+        topic: Option<&str> => self.repr.topic.as_deref();
+        /// The partition that the error is about.
+        partition: Option<i32> => self.repr.partition;
+        /// What the message or the call waited for when its time ended; `None` if the error is not about a wait.
+        ///
+        /// The failure behind it, if there was one, is the [`source`](std::error::Error::source).
+        wait_reason: Option<&WaitReason> => self.repr.wait.as_deref();
     }
 
     /// The message that failed, unchanged; `None` if the error is not about a message.
