@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acks, Address, EngineKind, Idempotence, ProducerConfig};
+use super::{Acks, Address, Idempotence, ProducerConfig};
 use crate::config::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::topic_name;
@@ -149,41 +149,31 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     if config.idempotence == Idempotence::On && config.acks == Acks::Leader {
         problems.push("idempotence (enable.idempotence) needs acks(Acks::All)".into());
     }
-    let name = match config.engine {
-        EngineKind::Messenger => "Messenger",
-        #[cfg(feature = "partition-client")]
-        EngineKind::PartitionClient => "PartitionClient",
-    };
     let able = Capabilities::of(config.engine);
-    let mut refuse = |what: &str| {
-        problems.push(format!("{what} is not possible with the {name} engine; use EngineKind::Messenger"));
-    };
-    if config.idempotence == Idempotence::On && !able.idempotence {
-        refuse("idempotence (enable.idempotence)");
-    }
-    if config.acks == Acks::Leader && !able.acks_leader {
-        refuse("acks(Acks::Leader)");
-    }
-    if config.allow_auto_create_topics && !able.auto_create {
-        refuse("allow_auto_create_topics (allow.auto.create.topics)");
-    }
-    if config.telemetry.propagator.is_some() && !able.ordered_headers {
-        refuse("telemetry.propagator");
-    }
-    if !able.compresses(config.batch.compression) {
-        refuse(&format!("batch.compression (compression.type) {}", config.batch.compression));
+    let codec = format!("batch.compression (compression.type) {}", config.batch.compression);
+    for (what, refused) in [
+        ("idempotence (enable.idempotence)", config.idempotence == Idempotence::On && !able.idempotence),
+        ("acks(Acks::Leader)", config.acks == Acks::Leader && !able.acks_leader),
+        (
+            "allow_auto_create_topics (allow.auto.create.topics)",
+            config.allow_auto_create_topics && !able.auto_create,
+        ),
+        ("telemetry.propagator", config.telemetry.propagator.is_some() && !able.ordered_headers),
+        (&codec, !able.compresses(config.batch.compression)),
+        ("tls", config.tls.is_some() && !able.tls),
+    ] {
+        if refused {
+            problems.push(format!(
+                "{what} is not possible with the {:?} engine; use EngineKind::Messenger",
+                config.engine
+            ));
+        }
     }
 }
 
 fn security(config: &ProducerConfig, problems: &mut Vec<String>) {
-    if let Some(tls) = &config.tls {
-        if Capabilities::of(config.engine).tls {
-            tls.validate(problems);
-        } else {
-            problems.push(
-                "tls is not possible with the PartitionClient engine; use EngineKind::Messenger".into(),
-            );
-        }
+    if let Some(tls) = config.tls.as_ref().filter(|_| Capabilities::of(config.engine).tls) {
+        tls.validate(problems);
     }
     if let Some(sasl) = &config.sasl {
         sasl.validate(config.tls.is_some(), problems);
@@ -193,6 +183,8 @@ fn security(config: &ProducerConfig, problems: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "partition-client")]
+    use crate::config::EngineKind;
     use crate::config::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TimeoutConfig};
     use crate::error::ErrorCode;
 
