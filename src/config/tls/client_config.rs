@@ -158,13 +158,12 @@ fn add_platform(_: &mut RootCertStore) -> Result<()> {
 
 fn certificates(pem: &[u8], setting: &str) -> Result<Vec<CertificateDer<'static>>> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match read {
-        Ok(found) if found.is_empty() => {
-            Err(invalid(format!("{setting}: {}", no_pem(&pem::Error::NoItemsFound, "certificate"))))
-        }
-        Ok(found) => Ok(found),
-        Err(error) => Err(invalid(format!("{setting}: {}", no_pem(&error, "certificate")))),
-    }
+    let error = match read {
+        Ok(found) if !found.is_empty() => return Ok(found),
+        Ok(_) => pem::Error::NoItemsFound,
+        Err(error) => error,
+    };
+    Err(invalid(format!("{setting}: {}", no_pem(&error, "certificate"))))
 }
 
 fn no_pem(error: &pem::Error, what: &str) -> String {

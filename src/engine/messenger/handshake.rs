@@ -207,19 +207,15 @@ impl Handshake<'_> {
 }
 
 async fn ask_wanted(wire: &Wire, wanted: Wanted<'_>) -> Answered {
-    let (metadata, producer_id) = join(metadata(wire, wanted), producer_id(wire, wanted)).await;
+    let metadata = async { wire.request(wanted.metadata?).await.ok() };
+    let producer_id = async {
+        match wanted.producer_id {
+            true => wire.request(InitProducerIdRequest).await.ok(),
+            false => None,
+        }
+    };
+    let (metadata, producer_id) = join(metadata, producer_id).await;
     Answered { metadata, producer_id }
-}
-
-async fn metadata(wire: &Wire, wanted: Wanted<'_>) -> Option<MetadataResponse> {
-    wire.request(wanted.metadata?).await.ok()
-}
-
-async fn producer_id(wire: &Wire, wanted: Wanted<'_>) -> Option<InitProducerIdResponse> {
-    if !wanted.producer_id {
-        return None;
-    }
-    wire.request(InitProducerIdRequest).await.ok()
 }
 
 async fn open(address: &Address, listener: &Listener, settings: &Settings) -> Result<Box<dyn Socket>> {
@@ -302,14 +298,11 @@ fn first_exchange_failed(address: &Address, listener: &Listener, failed: &Reques
         }
     };
     let error = Error::new(kind, text).with_broker(address.to_string());
-    let error = match not_kafka {
+    match not_kafka {
         // It says so itself, and no broker has answered yet that could be on its way back.
         Some(NotKafka::Tls) if !listener.is_trusted() => error.lasting(),
-        _ => error,
-    };
-    match kind {
         // The text has said it all.
-        ErrorKind::Protocol => error,
-        _ => error.with_io_cause(failed.cause()),
+        Some(_) => error,
+        None => error.with_io_cause(failed.cause()),
     }
 }

@@ -44,17 +44,12 @@ impl Tls {
         log: &Log,
     ) -> Result<TlsStream<TcpStream>, TlsFailure> {
         let config = self.client_config(log).map_err(TlsFailure::Known)?;
-        let name = self.config.server_name.as_deref().unwrap_or(&address.host).to_owned();
-        let name = ServerName::try_from(name).map_err(|_| {
-            TlsFailure::Known(Error::new(
-                ErrorKind::InvalidConfig,
-                format!(
-                    "{:?} is not a valid TLS server name (tls.server_name)",
-                    self.config.server_name.as_deref().unwrap_or(&address.host)
-                ),
-            ))
+        let name = self.config.server_name.as_deref().unwrap_or(&address.host);
+        let server = ServerName::try_from(name.to_owned()).map_err(|_| {
+            let text = format!("{name:?} is not a valid TLS server name (tls.server_name)");
+            TlsFailure::Known(Error::new(ErrorKind::InvalidConfig, text))
         })?;
-        let connecting = TlsConnector::from(config).connect(name, socket);
+        let connecting = TlsConnector::from(config).connect(server, socket);
         connecting.await.map_err(|error| match known(&error) {
             Some(known) => TlsFailure::Known(explain(address, known)),
             None => TlsFailure::Gone(error),
