@@ -156,6 +156,11 @@ impl Context {
         self.tokens.iter().any(CancellationToken::is_cancelled)
     }
 
+    /// The same, with a limit where it has none.
+    pub(crate) fn within(&self, limit: Duration) -> Self {
+        if self.deadline.is_some() { self.clone() } else { self.with_timeout(limit) }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

@@ -91,10 +91,7 @@ impl Core {
 
     /// Reaches a broker and learns the default topic, trying again until `ctx` ends.
     async fn reach(self: &Arc<Self>, ctx: &Context) -> Result<()> {
-        let ctx = match ctx.remaining() {
-            Some(_) => ctx.clone(),
-            None => ctx.with_timeout(self.config.timeouts.connect.saturating_mul(2)),
-        };
+        let ctx = ctx.within(self.config.timeouts.connect.saturating_mul(2));
         let mut last = None;
         let connecting = Flight::default();
         let work = async {

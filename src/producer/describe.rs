@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Producer;
+use super::accept::closed;
 use crate::context::Context;
 use crate::core::Core;
 use crate::engine::ClusterMetadata;
@@ -133,12 +134,9 @@ impl Producer {
 impl Core {
     async fn describe(self: &Arc<Self>, ctx: &Context, topic: Option<&Arc<str>>) -> Result<ClusterMetadata> {
         if !self.life.is_open() {
-            return Err(Error::new(ErrorKind::Closed, "the producer is closed"));
+            return Err(closed());
         }
-        let ctx = match ctx.remaining() {
-            Some(_) => ctx.clone(),
-            None => ctx.with_timeout(self.config.buffer.max_wait),
-        };
+        let ctx = ctx.within(self.config.buffer.max_wait);
         let mut last = None;
         self.supervisor.ready()?;
         let work = self.metadata.describe(self, topic, &mut last);

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::Producer;
+use super::accept::closed;
 use super::connect::at_startup;
 use crate::context::Context;
 use crate::core::Core;
@@ -82,8 +83,7 @@ impl Producer {
 impl Core {
     async fn health(self: &Arc<Self>, ctx: &Context) -> Result<()> {
         if !self.life.is_open() {
-            return Err(Error::new(ErrorKind::Closed, "the producer is closed")
-                .with_code(ErrorCode::BrokersUnavailable));
+            return Err(closed().with_code(ErrorCode::BrokersUnavailable));
         }
         let now = Instant::now();
         if let Some(error) = self.all_circuits_open(now) {
@@ -92,10 +92,7 @@ impl Core {
         if self.evidence.age(now).is_some_and(|age| age < RECENT) && self.is_moving(now) {
             return Ok(());
         }
-        let ctx = match ctx.remaining() {
-            Some(_) => ctx.clone(),
-            None => ctx.with_timeout(PROBE_LIMIT),
-        };
+        let ctx = ctx.within(PROBE_LIMIT);
         self.supervisor.ready().map_err(at_startup)?;
         match self.supervisor.bound(&ctx, self.probe_once()).await {
             Ok(result) => result,
