@@ -16,8 +16,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Metadata {
-    /// Asks the cluster, again for as long as somebody waits and it may help; `last` holds why it had to. Creates nothing,
-    /// and a topic that was not in use still is not.
+    /// Asks the cluster, again while a caller waits and it may help; `last` holds the reason for the latest retry.
+    /// Creates nothing, and a topic that was not in use still is not.
     ///
     /// # Cancel safety
     ///

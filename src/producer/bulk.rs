@@ -64,7 +64,7 @@ impl Producer {
         ctx: &Context,
         messages: impl IntoIterator<Item = Message>,
     ) -> Vec<Result<Delivery>> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let core = self.core();
         let mut intake = Intake::new(core, ctx, true);
         // The messages are kept to be handed back should the context end while they are in flight.
@@ -289,7 +289,7 @@ impl<'a> Intake<'a> {
         }
         receipts.resize_with(routes.len(), || None);
         let deadline = self.ctx.deadline();
-        // A clock of the user's is read before a queue is locked.
+        // A custom clock is read before a queue is locked.
         let wall = core.custom_wall_millis();
         let now = Instant::now();
         let (mut accepted, mut bytes) = (0, 0);

@@ -18,8 +18,8 @@ use crate::topic_name;
 pub struct PartitionInfo {
     /// Index, counted from 0.
     pub partition: i32,
-    /// The broker that leads it; `None` while nobody does, and with the `PartitionClient` engine, which is not informed of
-    /// leaders.
+    /// The broker that leads it; `None` while there is none, and with the `PartitionClient` engine, which is not
+    /// informed of leaders.
     pub leader: Option<BrokerInfo>,
 }
 
@@ -38,14 +38,14 @@ pub struct BrokerInfo {
 impl Producer {
     /// Returns the partitions of a topic by index, with the leader of each. Their number is the length of the list.
     ///
-    /// The cluster is asked on each call, in one round trip; the topic is not created, and does not count as used. Without
-    /// a deadline in `ctx`, it takes at most `buffer.max_wait` (Kafka: `max.block.ms`).
+    /// The cluster is asked on each call, in one round trip; the topic is not created, and does not count as used.
+    /// Without a deadline in `ctx`, it takes at most `buffer.max_wait` (Kafka: `max.block.ms`).
     ///
     /// # Errors
     ///
-    /// `UnknownTopic` if the topic does not exist, `InvalidTopic` if it cannot, `Authorization` if it may not be described;
-    /// `DeadlineExceeded` or `Cancelled` with the last failure as its cause when `ctx` ends first; `Closed` after
-    /// [`close`](Self::close).
+    /// `UnknownTopic` if the topic does not exist, `InvalidTopic` if it cannot, `Authorization` if it may not be
+    /// described; `DeadlineExceeded` or `Cancelled` with the last failure as its cause when `ctx` ends first; `Closed`
+    /// after [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -110,8 +110,9 @@ impl Producer {
 
     /// Returns the most bytes that a message takes on the wire, alone in a batch and before compression.
     ///
-    /// A message is accepted if this is at most `batch.max_request_bytes` (Kafka: `max.request.size`) less 1,024. In a batch
-    /// with others it takes less. Headers that a [propagator](crate::TelemetryConfig::propagator) adds are not included.
+    /// A message is accepted if this is at most `batch.max_request_bytes` (Kafka: `max.request.size`) less 1,024. In a
+    /// batch with others it takes less. Headers that a [propagator](crate::TelemetryConfig::propagator) adds are not
+    /// included.
     ///
     /// # Examples
     ///

@@ -113,9 +113,9 @@ impl Partition {
         queue.newest().map(|batch| (Receipt::new(batch.clone(), appended.accepted), appended))
     }
 
-    /// Appends messages in their order, under one lock, until one is not taken any more. `accept` gets the receipt of each, and
-    /// must not run code of the user's. Returns whether the broker task has to look at the partition, and whether a batch became
-    /// full.
+    /// Appends messages in their order, under one lock, until one is not taken any more. `accept` gets the receipt of
+    /// each, and must not run user code. Returns whether the broker task has to look at the partition, and whether a
+    /// batch became full.
     pub(crate) fn append_all<'a>(
         &self,
         arrivals: impl Iterator<Item = Arrival<'a>>,

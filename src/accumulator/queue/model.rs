@@ -233,7 +233,7 @@ impl World {
         });
     }
 
-    /// Some of what is on its way is stored, and some arrives later; nobody knows.
+    /// Some of what is on its way is stored, and some arrives later, unknown to the queue.
     fn break_connection(&mut self) {
         self.known = None;
         let mut reached = self.random.usize(..=self.wire.len());

@@ -81,7 +81,7 @@ pub(super) const IDLE: Codec<Duration> = Codec {
 
 const NEVER: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Suffixes of sizes; `M` or `kB` alone are left out, as nobody knows whether they are 1000 or 1024.
+/// Suffixes of sizes; `M` or `kB` alone are left out, since they may mean 1000 or 1024.
 const SIZES: [(&str, usize); 6] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// What a setting under one name means under Kafka's.
-pub(in crate::config::text) enum Meaning<'a> {
+pub(crate) enum Meaning<'a> {
     /// This setting.
     Setting(Cow<'a, str>, Cow<'a, str>),
     /// Nothing to a producer, for the reason.
@@ -48,7 +48,7 @@ const NAMES: [(&str, &str); 26] = [
 const OTHERS: [&str; 7] =
     ["admin.", "consumer.", "jaas.enabled", "listener.", "retry.", "streams.", "template."];
 
-pub(in crate::config::text) fn meaning<'a>(name: &'a str, value: &'a str) -> Meaning<'a> {
+pub(crate) fn meaning<'a>(name: &'a str, value: &'a str) -> Meaning<'a> {
     let Some(name) = name.strip_prefix(PREFIX) else {
         return kilobytes(name, value);
     };
