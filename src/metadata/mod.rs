@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::time::Instant;
 
 pub(crate) use topic::{Partitions, Topic, TopicSettings};
@@ -30,11 +30,12 @@ use crate::sender::{Broker, Partition};
 use crate::supervisor::Flight;
 
 /// A request for one topic, shared by all callers that need it.
+type Topics = HashMap<Arc<str>, Arc<Topic>, RandomState>;
 type Resolving = Flight<Result<Arc<Topic>>>;
 
 pub(crate) struct Metadata {
     /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,
+    topics: RwLock<Topics>,
     /// Held while metadata is taken over: two at a time would make a partition twice.
     learning: Mutex<()>,
     /// Partitions of topics that are gone, until their batches in flight are answered.
@@ -72,6 +73,12 @@ impl Metadata {
 
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
         self.topics.read().get(name).cloned()
+    }
+
+    /// Lends the topics, without taking a share in one.
+    #[inline]
+    pub(crate) fn lend(&self) -> RwLockReadGuard<'_, Topics> {
+        self.topics.read()
     }
 
     /// Looks at a topic without taking a share in it.

@@ -41,12 +41,16 @@ impl Core {
                 "the message names no topic and the producer has no default topic: set one of them",
             ));
         };
-        if self.calls_out {
+        let (lent, owned);
+        let found = if self.calls_out {
             // The user's code may call the producer, or block: no lock is held meanwhile.
-            let found = self.metadata.topic(name);
-            return self.offer_to(found.as_ref(), name, message, deadline, waited);
-        }
-        self.metadata.with_topic(name, |found| self.offer_to(found, name, message, deadline, waited))
+            owned = self.metadata.topic(name);
+            owned.as_ref()
+        } else {
+            lent = self.metadata.lend();
+            lent.get(name)
+        };
+        self.offer_to(found, name, message, deadline, waited)
     }
 
     #[inline]
@@ -192,18 +196,14 @@ impl Core {
     ) -> Result<&'a Arc<Partition>> {
         let Partitions { all, count, led } = &topic.partitions;
         let count = *count;
-        let unknown = |text| Error::new(ErrorKind::UnknownPartition, text);
-        if count == 0 {
-            return Err(unknown(format!("topic {:?} has no partitions", topic.name())));
-        }
         if let Some(partition) = message.partition {
             let index = usize::try_from(partition).ok().filter(|index| *index < count);
-            return index.and_then(|index| all.get(index)).ok_or_else(|| {
-                unknown(format!(
-                    "topic {:?} has no partition {partition}: it has {count}, counted from 0",
-                    topic.name()
-                ))
-            });
+            return index
+                .and_then(|index| all.get(index))
+                .ok_or_else(|| no_partition(topic, partition.into(), false));
+        }
+        if count == 0 {
+            return Err(no_partition(topic, 0, false));
         }
         let input = PartitionInput {
             topic: topic.name(),
@@ -215,13 +215,22 @@ impl Core {
             all.get(index as usize).map_or(0, |partition| partition.queue(|queue| queue.queued_bytes()))
         })?;
         let index = Some(chosen as usize).filter(|index| *index < count);
-        index.and_then(|index| all.get(index)).ok_or_else(|| {
-            unknown(format!(
-                "the partitioner chose partition {chosen} of topic {:?}, which has {count}",
-                topic.name()
-            ))
-        })
+        index.and_then(|index| all.get(index)).ok_or_else(|| no_partition(topic, chosen.into(), true))
     }
+}
+
+/// The error of a message for a partition that its topic does not have.
+#[cold]
+fn no_partition(topic: &Topic, partition: i64, chosen: bool) -> Error {
+    let (name, count) = (topic.name(), topic.partitions.count);
+    let text = match (count, chosen) {
+        (0, _) => format!("topic {name:?} has no partitions"),
+        (_, true) => {
+            format!("the partitioner chose partition {partition} of topic {name:?}, which has {count}")
+        }
+        (_, false) => format!("topic {name:?} has no partition {partition}: it has {count}, counted from 0"),
+    };
+    Error::new(ErrorKind::UnknownPartition, text)
 }
 
 pub(super) fn closed() -> Error {

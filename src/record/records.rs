@@ -71,17 +71,21 @@ impl Default for Front {
 }
 
 impl Front {
-    /// More than the head of a record, missing parts, and the numbers that follow, at their longest.
-    const MOST: usize = 48;
+    /// The head of a record, a missing key and a length, at their longest (27) and room for one more.
+    const MOST: usize = 37;
 
     #[inline]
     fn varint(&mut self, value: i64) {
         self.len = varint::put(&mut self.bytes, self.len, value);
     }
 
+    /// Moves the numbers to the end of `out`.
     #[inline]
-    fn take(&mut self) -> &[u8] {
-        &self.bytes[..std::mem::take(&mut self.len)]
+    fn flush(&mut self, out: &mut Vec<u8>) {
+        let end = out.len() + std::mem::take(&mut self.len);
+        // A copy of a fixed size needs no call.
+        out.extend_from_slice(&self.bytes);
+        out.truncate(end);
     }
 }
 
@@ -229,7 +233,7 @@ impl Records {
             self.append(&mut front, header.name.as_bytes());
             self.nullable(&mut front, header.value.as_ref());
         }
-        self.append(&mut front, &[]);
+        front.flush(&mut self.bytes);
         let given = Given {
             topic: message.topic.is_some(),
             partition: message.partition.is_some(),
@@ -269,7 +273,7 @@ impl Records {
         };
         front.varint(part.len() as i64);
         if part.len() > LARGE {
-            self.append(front, &[]);
+            front.flush(&mut self.bytes);
             self.large.push((self.bytes.len(), part.clone()));
             self.large_bytes += part.len();
         } else {
@@ -280,8 +284,7 @@ impl Records {
     /// Appends what is in front of `part`, and `part`.
     #[inline]
     fn append(&mut self, front: &mut Front, part: &[u8]) {
-        self.bytes.reserve(Front::MOST + part.len());
-        self.bytes.extend_from_slice(front.take());
+        front.flush(&mut self.bytes);
         self.bytes.extend_from_slice(part);
     }
 
@@ -352,7 +355,7 @@ impl Records {
             let large = &reader.large[..reader.large.partition_point(|(at, _)| *at <= end)];
             let large_bytes: usize = large.iter().map(|(_, part)| part.len()).sum();
             if let Some(mut front) = picked.head(timestamp, contents.len() + large_bytes, usize::MAX) {
-                picked.append(&mut front, &[]);
+                front.flush(&mut picked.bytes);
             }
             let (start, moved) = (end - contents.len(), picked.bytes.len());
             picked.large.extend(large.iter().map(|(at, part)| (at - start + moved, part.clone())));

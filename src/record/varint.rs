@@ -17,6 +17,7 @@ pub(crate) fn put<const N: usize>(out: &mut [u8; N], at: usize, value: i64) -> u
     put_long(out, at, zigzag)
 }
 
+#[cold]
 fn put_long(out: &mut [u8], mut at: usize, mut zigzag: u64) -> usize {
     while zigzag >= 0x80 {
         out[at] = zigzag as u8 | 0x80;

@@ -44,7 +44,6 @@ struct Moment {
     wall: i64,
     /// Milliseconds after the opening of the batch at which their time is over.
     after: u32,
-    expires: Instant,
 }
 
 /// Place in a partition's order: the batch's ordinal, then its first record.
@@ -69,7 +68,9 @@ pub(crate) struct Batch {
     /// When the last message came.
     latest: Option<Moment>,
     /// When the time of the first record is over that is not settled for that reason.
-    pub(crate) expires: Instant,
+    expires: Instant,
+    /// The same in milliseconds after the opening, where records may still be added.
+    soonest: u32,
     pub(crate) attempts: u32,
     pub(crate) sequence: Option<Sequence>,
     /// Place in the partition's order; given when the batch is first sent.
@@ -102,6 +103,7 @@ impl Batch {
             opened_wall: wall.max(0),
             latest: None,
             expires: later(now, FAR),
+            soonest: u32::MAX,
             attempts: 0,
             sequence: None,
             ordinal: 0,
@@ -175,40 +177,42 @@ impl Batch {
         most: usize,
     ) -> Option<Accepted> {
         debug_assert!(!self.is_reduced(), "an open batch has lost no record");
-        let (stamp, expires) = self.stamp(arrival, delivery);
+        let stamp = self.stamp(arrival, delivery);
         let index = self.records.len() as u32;
         if !self.records.push(arrival.message, stamp, most) {
             return None;
         }
-        self.expires = self.expires.min(expires);
+        // Most come later than the first, and none of those is over before it.
+        if stamp.expires_after < self.soonest {
+            self.soonest = stamp.expires_after;
+            self.expires = self.expires.min(self.at(stamp.expires_after));
+        }
         self.footprint += arrival.footprint;
         Some(Accepted { index, timestamp: stamp.timestamp })
     }
 
     /// The time at which a message came, and the time at which its own is over.
     #[inline]
-    fn stamp(&mut self, arrival: &Arrival<'_>, delivery: Duration) -> (Stamp, Instant) {
-        let moment = match self.latest {
+    fn stamp(&mut self, arrival: &Arrival<'_>, delivery: Duration) -> Stamp {
+        let Moment { wall, after, .. } = match self.latest {
             Some(latest) if latest.at == arrival.now => latest,
             _ => *self.latest.insert(self.moment(arrival.now, delivery)),
         };
-        let Moment { wall, after, expires, .. } = moment;
-        let timestamp = arrival.message.timestamp.unwrap_or(wall);
-        let Some(deadline) = arrival.deadline else {
-            return (Stamp { timestamp, expires_after: after }, expires);
+        let expires_after = match arrival.deadline {
+            None => after,
+            Some(at) => u64::from(after).min(millis_up(at.saturating_duration_since(self.opened))) as u32,
         };
-        let own = millis_up(deadline.saturating_duration_since(self.opened));
-        let expires_after = u64::from(after).min(own) as u32;
-        (Stamp { timestamp, expires_after }, self.at(expires_after))
+        Stamp { timestamp: arrival.message.timestamp.unwrap_or(wall), expires_after }
     }
 
     /// One look at the clock serves both: the time of day is that of the batch's opening plus what has passed.
+    #[inline]
     fn moment(&self, now: Instant, delivery: Duration) -> Moment {
         let age = now.saturating_duration_since(self.opened);
         // Rounded up: a message never fails early.
         let after = millis_up(age).saturating_add(millis_up(delivery)).min(u64::from(u32::MAX - 1)) as u32;
         let wall = self.opened_wall.saturating_add(i64::try_from(millis(age)).unwrap_or(i64::MAX));
-        Moment { at: now, wall, after, expires: self.at(after) }
+        Moment { at: now, wall, after }
     }
 
     fn expiries(&self) -> impl Iterator<Item = Instant> + '_ {
@@ -234,8 +238,17 @@ impl Batch {
     pub(super) fn reckon_expiry(&mut self, now: Instant) {
         if self.expires <= now {
             // A batch whose messages have all been settled is over: it must not be retried forever.
-            self.expires = self.next_expiry(now).unwrap_or(now);
+            self.set_expiry(self.next_expiry(now).unwrap_or(now));
         }
+    }
+
+    fn set_expiry(&mut self, at: Instant) {
+        self.expires = at;
+        self.soonest = u32::MAX;
+    }
+
+    pub(crate) fn expires(&self) -> Instant {
+        self.expires
     }
 
     fn first_expiry(&self) -> Instant {

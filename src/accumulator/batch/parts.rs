@@ -30,7 +30,7 @@ impl Batch {
         copy.indices = Some(positions.iter().map(|position| self.index_at(*position)).collect());
         (copy.attempts, copy.ordinal) = (self.attempts, self.ordinal);
         (copy.fate, copy.last) = (self.fate, self.last.clone());
-        copy.expires = copy.first_expiry();
+        copy.set_expiry(copy.first_expiry());
         self.completion.add_piece();
         copy
     }
@@ -65,7 +65,7 @@ impl Batch {
         let records = self.records.pick(kept());
         self.indices = Some(kept().map(|position| self.index_at(position)).collect());
         self.records = records;
-        self.expires = self.first_expiry();
+        self.set_expiry(self.first_expiry());
     }
 
     /// Two halves of a batch that the broker found too large; `Err` if it has one record.
@@ -161,7 +161,7 @@ mod tests {
     fn a_clock_before_1970_and_a_time_without_end_are_no_trouble() {
         let (mut batch, _buffer) = batch(i64::MIN, Duration::MAX, 1);
         assert_eq!(batch.records().base(), 0, "a time that Kafka cannot store");
-        assert!(batch.expires > Instant::now() + Duration::from_secs(86_400));
+        assert!(batch.expires() > Instant::now() + Duration::from_secs(86_400));
         let log = Log::ambient();
         let mut settlement = Settlement::new(&log);
         batch.replace().fail(Error::new(ErrorKind::Cancelled, "over"), &mut settlement);

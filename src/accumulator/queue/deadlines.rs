@@ -19,7 +19,7 @@ impl Queue {
         }
         self.trim(settlement);
         for mut batch in std::mem::take(&mut self.resend) {
-            if batch.expires > now {
+            if batch.expires() > now {
                 self.resend.push_back(batch);
                 continue;
             }
@@ -50,7 +50,7 @@ impl Queue {
     /// When [`expire`](Self::expire) has to be called, if that is sooner than was last said. What is in flight comes back by
     /// itself before its time is over, as a rule.
     pub(crate) fn alarm(&mut self) -> Option<Instant> {
-        let waits = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires).min();
+        let waits = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires()).min();
         let in_flight = self.in_flight.iter().filter_map(|flight| flight.alarm).min();
         let next = earliest(waits, in_flight)?;
         if self.alarm.is_some_and(|alarm| alarm <= next) {
@@ -62,7 +62,7 @@ impl Queue {
 
     /// Whether something should have been expired by `then`.
     pub(crate) fn is_overdue(&self, then: Instant) -> bool {
-        self.waiting.iter().chain(&self.resend).any(|batch| batch.expires <= then)
+        self.waiting.iter().chain(&self.resend).any(|batch| batch.expires() <= then)
             || self.in_flight.iter().any(|flight| flight.expires.is_some_and(|at| at <= then))
     }
 
@@ -74,7 +74,7 @@ impl Queue {
 
 /// Takes out and settles the records of a batch whose time is over, before it is sent; whether that is all of them.
 fn expire_unsent(batch: &mut Batch, now: Instant, error: &Error, settlement: &mut Settlement<'_>) -> bool {
-    if batch.expires > now {
+    if batch.expires() > now {
         return false;
     }
     batch.take_out_called_off();

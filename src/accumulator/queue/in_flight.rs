@@ -26,7 +26,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(batch: Arc<Batch>, now: Instant, policy: &Policy) -> Self {
-        let expires = batch.expires;
+        let expires = batch.expires();
         let limit = later(now, policy.longest_attempt);
         Self {
             alarm: Some(expires).filter(|at| *at < limit),

@@ -138,9 +138,9 @@ impl Queue {
         }
         let had_open = self.open;
         if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
-            let expires = last.expires;
+            let expires = last.expires();
             if let Some(accepted) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
-                return Some(Appended { accepted, wake: last.expires < expires, sealed: false });
+                return Some(Appended { accepted, wake: last.expires() < expires, sealed: false });
             }
             self.room = last.records().room();
         }
