@@ -65,7 +65,7 @@ impl Settling<'_> {
         self.core.log.batch_failed(&batch.describe(error.clone()), batch.len());
         partition.settle(|queue, settlement| {
             if is_fenced(error) {
-                queue.fenced();
+                queue.fenced(batch.in_doubt);
             }
             queue.failed(batch, error, settlement);
         })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_testbed::{Api, FakeCluster, Fault, RequestSeen, StoredRecord};
+use kafka_testbed::{Api, FakeCluster, Fault, RequestSeen, StoredBatch, StoredRecord};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -34,6 +34,7 @@ const HAPPENINGS: [&str; 14] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Life {
     pub(crate) records: Vec<StoredRecord>,
+    pub(crate) batches: Vec<StoredBatch>,
     /// Its broker forgot what it knew of its producers, and may store copies, or what follows nothing.
     pub(crate) forgot: bool,
 }
@@ -92,7 +93,9 @@ impl World {
 
     fn present(&self, topic: usize, partition: i32) -> Life {
         let forgot = self.forgot.lock().get(&(topic, partition)).copied().unwrap_or_default();
-        Life { records: self.cluster.records(TOPICS[topic], partition), forgot }
+        let (records, batches) =
+            (self.cluster.records(TOPICS[topic], partition), self.cluster.batches(TOPICS[topic], partition));
+        Life { records, batches, forgot }
     }
 
     pub(crate) fn partitions(&self) -> i32 {

@@ -140,6 +140,28 @@ async fn a_late_copy_of_an_abandoned_message_never_lands_behind_newer_ones() {
     }
 }
 
+/// A broker refused the epoch of a message that was sent again, wrongly, and the first copy was still on its way: under a new
+/// producer id that copy was stored behind newer messages.
+#[tokio::test(start_paused = true)]
+async fn a_late_copy_of_a_message_that_was_refused_when_it_was_sent_again_never_lands_behind_newer_ones() {
+    for code in [59, 47, 90, 45] {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let producer = one_message_per_batch(&cluster).await;
+        let late = Duration::from_secs(6);
+        cluster.inject(Rule::on(Api::Produce).times(1), Fault::Delay(late));
+        let lost = producer.enqueue(&minute(), Message::new("lost")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(code));
+        let lost = lost.await.unwrap_err();
+        assert_eq!((lost.kind(), lost.fate()), (ErrorKind::SequenceLost, Fate::PossiblyPersisted), "{code}");
+        producer.send(&minute(), Message::new("newer")).await.unwrap();
+        tokio::time::sleep(2 * late).await;
+        let found = log(&cluster);
+        let newer = found.iter().position(|value| value == "newer").unwrap();
+        assert!(found.iter().skip(newer).all(|value| value != "lost"), "after {code}: {found:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_sent_to_a_topic_that_is_gone_is_fenced_once_the_topic_is_back() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();

@@ -52,8 +52,8 @@ impl Queue {
         batch
     }
 
-    /// Also behind a batch in doubt, which stays.
-    fn fail_overtaken(&mut self, settlement: &mut Settlement<'_>) {
+    /// Also behind a batch in doubt, which stays where the broker can still tell whether it has it.
+    pub(super) fn fail_overtaken(&mut self, settlement: &mut Settlement<'_>) {
         if self.resend.iter().any(|batch| self.is_overtaken(batch)) {
             for batch in std::mem::take(&mut self.resend) {
                 self.put_back(batch, settlement);
@@ -62,7 +62,7 @@ impl Queue {
     }
 
     fn is_overtaken(&self, batch: &Batch) -> bool {
-        !batch.in_doubt && Some(batch.order()) < self.newest_stored
+        (!batch.in_doubt || self.lost_track) && Some(batch.order()) < self.newest_stored
     }
 
     /// Another cluster answers, where the present producer id may belong to another producer: what may be stored in the

@@ -275,8 +275,12 @@ impl Queue {
         self.sequencer.current()
     }
 
-    /// The broker has a higher epoch for the present producer id.
-    pub(crate) fn fenced(&mut self) {
+    /// The broker has a higher epoch for the present producer id, or says so. `in_doubt`: an earlier attempt of the batch that
+    /// it refused may still be on its way.
+    pub(crate) fn fenced(&mut self, in_doubt: bool) {
+        if in_doubt {
+            self.sequencer.left_in_doubt();
+        }
         self.sequencer.fenced();
     }
 
@@ -288,6 +292,7 @@ impl Queue {
         self.sequencer.broken();
         // What is not written yet is called back.
         self.muted = true;
+        self.fail_overtaken(settlement);
         self.after_answer(settlement);
     }
 
