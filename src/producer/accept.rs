@@ -88,8 +88,13 @@ impl Core {
                 }
             },
         };
-        let partition =
-            self.route(topic, message, footprint).map_err(|error| error.with_topic(topic.name().clone()))?;
+        let partition = self.route(topic, message, footprint).map_err(|error| {
+            if error.kind() == ErrorKind::UnknownPartition {
+                // It may have been added since.
+                self.metadata.refresh_soon(self);
+            }
+            error.with_topic(topic.name().clone())
+        })?;
         match self.append(partition, message, footprint, deadline)? {
             Some(accepted) => {
                 held.keep();

@@ -166,3 +166,24 @@ async fn a_send_that_is_called_off_ends_and_withdraws_no_other_message_of_a_topi
     assert_eq!(ended.unwrap_err().fate(), Fate::PossiblyPersisted);
     second.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_was_added_is_used_within_a_second_of_the_first_message_for_it() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let producer = producer(&cluster).await;
+    let message = || Message::new("v").partition(1);
+    cluster.grow_topic("t", 2);
+    let early = producer.send(&background(), message()).await.unwrap_err();
+    assert_eq!(early.kind(), ErrorKind::UnknownPartition);
+    sleep(SECOND).await;
+    assert_eq!(producer.send(&background(), message()).await.unwrap().partition(), 1);
+    // Whoever goes on and on makes no storm of questions.
+    let before = cluster.requests(Api::Metadata);
+    for _ in 0..1_000 {
+        _ = producer.try_enqueue(Message::new("v").partition(7)).unwrap_err();
+        sleep(SECOND / 100).await;
+    }
+    let asked = cluster.requests(Api::Metadata) - before;
+    assert!(asked <= 40, "{asked} in ten seconds");
+    producer.close(&background()).await.unwrap();
+}
