@@ -177,7 +177,7 @@ async fn a_partition_that_was_added_is_used_within_a_second_of_the_first_message
     assert_eq!(early.kind(), ErrorKind::UnknownPartition);
     sleep(SECOND).await;
     assert_eq!(producer.send(&background(), message()).await.unwrap().partition(), 1);
-    // Whoever goes on and on makes no storm of questions.
+    // A caller that keeps trying causes no storm of requests.
     let before = cluster.requests(Api::Metadata);
     for _ in 0..1_000 {
         _ = producer.try_enqueue(Message::new("v").partition(7)).unwrap_err();

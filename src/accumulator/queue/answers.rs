@@ -52,7 +52,7 @@ impl Queue {
         batch
     }
 
-    /// Also behind a batch in doubt, which stays where the broker can still tell whether it has it.
+    /// Also behind a batch in doubt, which stays where the broker still recognizes it.
     pub(super) fn fail_overtaken(&mut self, settlement: &mut Settlement<'_>) {
         if self.resend.iter().any(|batch| self.is_overtaken(batch)) {
             for batch in std::mem::take(&mut self.resend) {
