@@ -129,7 +129,7 @@ async fn schedule(seed: u64, watch: Arc<Watch>) -> Counts {
 }
 
 async fn connect(settings: &Settings, world: &World, random: &mut fastrand::Rng) -> Producer {
-    let config = settings.config(world.cluster.bootstrap());
+    let config = settings.config(world.cluster.bootstrap()).client_id(&world.client);
     if random.bool() {
         let started = Instant::now();
         let connected = Producer::connect(&Context::timeout(3 * SECOND), config.clone()).await;

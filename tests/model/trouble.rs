@@ -42,6 +42,8 @@ pub(crate) struct Life {
 /// The cluster, and what is no longer in it.
 pub(crate) struct World {
     pub(crate) cluster: FakeCluster,
+    /// The client id that it serves.
+    pub(crate) client: String,
     settings: Settings,
     over: Mutex<HashMap<(usize, i32), Vec<Life>>>,
     forgot: Mutex<HashMap<(usize, i32), bool>>,
@@ -53,7 +55,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(settings: &Settings, seed: u64, watch: Arc<Watch>) -> Arc<Self> {
-        let mut builder = FakeCluster::builder().brokers(settings.brokers as usize);
+        // Producers that were left over from other schedules are strangers here.
+        let client = format!("model-{seed}");
+        let mut builder = FakeCluster::builder().brokers(settings.brokers as usize).only_client(&client);
         for topic in TOPICS {
             builder = builder.topic(topic, settings.partitions);
         }
@@ -74,6 +78,7 @@ impl World {
         });
         Arc::new(Self {
             cluster,
+            client,
             settings: settings.clone(),
             over: Mutex::default(),
             forgot: Mutex::default(),

@@ -18,6 +18,7 @@ use super::{Api, FakeCluster};
 pub struct FakeClusterBuilder {
     brokers: usize,
     first_node_id: i32,
+    only_client: Option<String>,
     port: u16,
     topics: Vec<(String, i32)>,
     auto_create: bool,
@@ -33,6 +34,7 @@ impl Default for FakeClusterBuilder {
         Self {
             brokers: 1,
             first_node_id: 0,
+            only_client: None,
             port: 0,
             topics: Vec::new(),
             auto_create: false,
@@ -57,6 +59,14 @@ impl FakeClusterBuilder {
     #[must_use]
     pub fn first_node_id(mut self, id: i32) -> Self {
         self.first_node_id = id;
+        self
+    }
+
+    /// Serves clients with this id only, and closes the connections of others. Default: all. Where many clusters come and go, a
+    /// client that was left over from another one may otherwise come in at a port that is used again.
+    #[must_use]
+    pub fn only_client(mut self, id: impl Into<String>) -> Self {
+        self.only_client = Some(id.into());
         self
     }
 
@@ -127,6 +137,7 @@ impl FakeClusterBuilder {
         let shared = Shared::new(State {
             cluster_id: Some(new_cluster_id()),
             first_node_id: self.first_node_id,
+            only_client: self.only_client,
             auto_create: self.auto_create,
             default_partitions: self.default_partitions,
             max_message_bytes: self.max_message_bytes,

@@ -102,7 +102,11 @@ async fn answer(
         api::versions(shared, node, 35).encode(&mut out, 0).map_err(io::Error::other)?;
         return Ok(Reply::Bytes(sized(out)));
     }
-    RequestHeader::decode(&mut body, api.request_header_version(version)).map_err(io::Error::other)?;
+    let asked =
+        RequestHeader::decode(&mut body, api.request_header_version(version)).map_err(io::Error::other)?;
+    if !shared.lock().serves(asked.client_id.as_deref()) {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     ResponseHeader::default()
         .with_correlation_id(correlation)
         .encode(&mut out, api.response_header_version(version))

@@ -27,6 +27,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) cluster_id: Option<String>,
+    /// The only client id that is served, if one is set.
+    pub(super) only_client: Option<String>,
     /// Brokers are numbered from here in what they report.
     pub(super) first_node_id: i32,
     pub(super) topics: BTreeMap<String, Topic>,
@@ -101,6 +103,10 @@ impl Shared {
 }
 
 impl State {
+    pub(super) fn serves(&self, client: Option<&str>) -> bool {
+        self.only_client.is_none() || self.only_client.as_deref() == client
+    }
+
     pub(super) fn create_topic(&mut self, name: &str, partitions: i32) -> bool {
         if self.topics.contains_key(name) {
             return false;
