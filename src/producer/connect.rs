@@ -30,7 +30,7 @@ impl Producer {
     pub fn new(config: ProducerConfig) -> Result<Self> {
         config.validate()?;
         let core = Core::new(config);
-        core.report_unused();
+        core.report_settings();
         Ok(Self { shared: Arc::new(Shared { core }) })
     }
 
@@ -78,14 +78,17 @@ impl Producer {
 }
 
 impl Core {
-    /// Reports what was configured and has no effect.
-    fn report_unused(&self) {
+    /// Reports what was configured and has no effect, or a dangerous one.
+    fn report_settings(&self) {
         let unused = &self.config.unused;
         for (reason, settings) in &unused.settings {
             self.log.config_ignored(settings, reason);
         }
         if !unused.variables.is_empty() {
             self.log.config_unused_variables(&unused.variables);
+        }
+        if self.config.tls.as_ref().is_some_and(|tls| tls.any_hostname) {
+            self.log.hostname_unverified();
         }
     }
 

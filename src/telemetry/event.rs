@@ -52,6 +52,7 @@ events! {
     TASKS_MOVED = INFO "tasks.moved" "the producer's tasks moved to another tokio runtime, since theirs ended or was not driven";
     TASK_PANICKED = ERROR "task.panicked" "a task of the producer panicked";
     THROTTLED = WARN "throttled" "a broker throttles this producer";
+    TLS_HOSTNAME_UNVERIFIED = WARN "tls.hostname_unverified" "brokers' certificates are accepted for any host name";
     #[cfg(feature = "tls")]
     TLS_RELOAD_FAILED = WARN "tls.reload_failed" "keeping the previously loaded TLS certificates";
 }

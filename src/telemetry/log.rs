@@ -197,6 +197,10 @@ impl Log {
         emit!(self, CONFIG_UNUSED_VARIABLES, variables);
     }
 
+    pub(crate) fn hostname_unverified(&self) {
+        emit!(self, TLS_HOSTNAME_UNVERIFIED);
+    }
+
     pub(crate) fn connection_opened(&self, broker: &str, took: Duration) {
         let duration_ms = fractional_millis(took);
         emit!(self, CONNECTION_OPENED, broker, duration_ms);

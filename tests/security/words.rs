@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{limit, providers};
 
-fn server(certificate: &str, key: &str) -> Arc<ServerConfig> {
+pub(crate) fn server(certificate: &str, key: &str) -> Arc<ServerConfig> {
     let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
     let (_, provider) = providers().remove(0);
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
@@ -26,11 +26,11 @@ fn server(certificate: &str, key: &str) -> Arc<ServerConfig> {
     Arc::new(builder.with_no_client_auth().with_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
 }
 
-fn tls() -> TlsConfig {
+pub(crate) fn tls() -> TlsConfig {
     TlsConfig::default().provider(providers().remove(0).1)
 }
 
-fn one_line(error: &Error) -> String {
+pub(crate) fn one_line(error: &Error) -> String {
     let text = format!("{error:?}");
     eprintln!("{text}");
     text
@@ -75,7 +75,7 @@ async fn a_peer_that_accepts_and_closes_is_tried_until_the_broker_behind_it_is_t
     connecting.await.unwrap().unwrap();
 }
 
-fn openssl(dir: &Path, arguments: &str) {
+pub(crate) fn openssl(dir: &Path, arguments: &str) {
     let run = Command::new("openssl").args(arguments.split(' ')).current_dir(dir).output().unwrap();
     assert!(run.status.success(), "{arguments}: {}", String::from_utf8_lossy(&run.stderr));
 }
@@ -123,18 +123,21 @@ async fn certificates_and_keys_of_openssl_that_cannot_be_used_are_explained_with
         FakeCluster::builder().tls(server(&read("fine.pem"), &read("fine.key"))).start().await.unwrap();
     let fine = tls().ca(Pem::text(read("fine.pem"))).server_name("localhost");
     Producer::connect(&limit(), ProducerConfig::new(cluster.bootstrap()).tls(fine)).await.unwrap();
-    for name in ["proc.key", "pkcs8.key"] {
+    for (name, password, words) in [
+        ("proc.key", "s3cret", &["openssl pkey -in", "openssl pkcs8 -topk8"][..]),
+        ("pkcs8.key", "", &["openssl pkey -in", "tls.key_password"]),
+        #[cfg(feature = "tls-encrypted-keys")]
+        ("pkcs8.key", "hunter2", &["cannot be decrypted", "tls.key_password (ssl.key.password)"]),
+    ] {
         let tls = tls()
             .ca(Pem::text(read("self.pem")))
-            .identity(Pem::file(dir.join("self.pem")), Pem::file(dir.join(name)));
+            .identity(Pem::file(dir.join("self.pem")), Pem::file(dir.join(name)))
+            .key_password(password);
         let config = ProducerConfig::new(cluster.bootstrap()).tls(tls);
         let error = Producer::connect(&Context::timeout(Duration::from_secs(2)), config).await.unwrap_err();
         let text = one_line(&error);
-        assert!(
-            text.contains("encrypted") && text.contains("openssl pkey -in") && text.contains("tls.key"),
-            "{text}"
-        );
-        assert!(!text.contains("damaged") && !text.contains("s3cret"), "{text}");
+        assert!(words.iter().all(|word| text.contains(word)) && text.contains("tls.key ("), "{text}");
+        assert!(!text.contains("damaged") && !text.contains("s3cret") && !text.contains("hunter2"), "{text}");
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }

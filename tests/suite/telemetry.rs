@@ -17,7 +17,8 @@ use crate::logging::Lines;
 use crate::support::{SECOND, ctx};
 
 /// Events of what this test cannot cause: a codec that fails, and files that TLS needs.
-const RARE: [&str; 4] = ["compression.failed", "task.panicked", "tasks.moved", "tls.reload_failed"];
+const RARE: [&str; 5] =
+    ["compression.failed", "task.panicked", "tasks.moved", "tls.hostname_unverified", "tls.reload_failed"];
 const DOCS: &str = include_str!("../../src/docs/telemetry.md");
 
 async fn producer(cluster: &FakeCluster, lines: &Lines) -> Producer {

@@ -200,6 +200,19 @@ pub(crate) const COMPRESSION: Codec<Compression> = Codec {
     print: Compression::to_string,
 };
 
+/// Java checks no name where the algorithm is empty, and librdkafka where it is `none`.
+pub(super) const VERIFY_HOSTNAME: Codec<bool> = Codec {
+    unit: SWITCH.unit,
+    read: |text, spelling| match spelling {
+        Spelling::Ours => (SWITCH.read)(text, spelling),
+        Spelling::Kafka => match text {
+            "" => Ok(false),
+            _ => choice(text, &[("https", true), ("none", false)]),
+        },
+    },
+    print: bool::to_string,
+};
+
 pub(crate) const WHEN_OPEN: Codec<OpenCircuit> = Codec {
     unit: "`wait`, `fail_fast`",
     read: |text, _| choice(text, &[("wait", OpenCircuit::Wait), ("fail_fast", OpenCircuit::FailFast)]),

@@ -47,6 +47,11 @@ pub(super) struct Security {
     pub(super) key: Option<Pem>,
     pub(super) key_pem: Option<Pem>,
     pub(super) identity: Option<Pem>,
+    pub(super) key_password: Option<Secret>,
+    pub(super) crl: Option<Pem>,
+    pub(super) verify_hostname: Option<bool>,
+    /// It was set under our name. Java's may be there without TLS.
+    pub(super) verifies_by_our_name: bool,
     pub(super) server_name: Option<String>,
     pub(super) mechanism: Option<SaslMechanism>,
     pub(super) username: Option<String>,
@@ -92,8 +97,12 @@ impl Security {
             &self.key,
             &self.key_pem,
             &self.identity,
+            &self.crl,
         ];
-        self.roots.is_some() || self.server_name.is_some() || pems.iter().any(|pem| pem.is_some())
+        let named = self.roots.is_some() || self.server_name.is_some() || self.verifies_by_our_name;
+        named
+            || self.key_password.as_ref().is_some_and(|password| !password.is_empty())
+            || pems.iter().any(|pem| pem.is_some())
     }
 
     fn has_sasl(&self) -> bool {
@@ -133,6 +142,15 @@ impl Security {
                  belong to it"
                     .into(),
             ),
+        }
+        if let Some(password) = self.key_password {
+            tls = tls.key_password(password);
+        }
+        if let Some(list) = self.crl {
+            tls = tls.crl(list);
+        }
+        if let Some(verify) = self.verify_hostname {
+            tls = tls.verify_hostname(verify);
         }
         match self.server_name {
             Some(name) => tls.server_name(name),
@@ -215,7 +233,7 @@ pub(super) fn pem_file(path: &str) -> Result<Pem, String> {
 }
 
 /// How to get PEM out of a keystore of Java's.
-pub(super) const CONVERT: &str = "convert a truststore by `keytool -list -rfc -keystore IN > ca.pem`, a keystore by \
+pub(super) const CONVERT: &str = "remove a truststore that is a copy of Java's own, convert another by `keytool -list -rfc -keystore IN > ca.pem`, a keystore by \
                                   `keytool -importkeystore -srckeystore IN -destkeystore OUT.p12 -deststoretype PKCS12` \
                                   and `openssl pkcs12 -in OUT.p12 -nodes -out client.pem`";
 

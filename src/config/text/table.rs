@@ -2,10 +2,10 @@
 
 use super::codec::{
     ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LIST, MECHANISM, OPTIONAL_TEXT,
-    PART, PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, WHEN_OPEN, choice,
+    PART, PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, VERIFY_HOSTNAME, WHEN_OPEN, choice,
 };
 use super::security::{Protocol, pem_file, pem_text};
-use super::{Setting, jaas};
+use super::{Setting, Spelling, jaas};
 use crate::config::tls::Identity;
 use crate::config::{Pem, ProducerConfig, Secret, Source, TlsConfig, TlsRoots};
 
@@ -125,15 +125,35 @@ pub(super) const SETTINGS: &[Setting] = &[
         |_| String::new(), "The same as text."),
     security!(identity, "tls.identity", ["ssl.keystore.location"], "file (PEM)", pem_file,
         |config| identity(config, 1, |identity| &identity.key),
-        "Client certificates and their key, not encrypted, in one file (mTLS)."),
+        "Client certificates and their key in one file (mTLS)."),
     security!(certificates, "tls.certificates", ["ssl.certificate.location"], "file (PEM)", pem_file,
         |config| identity(config, 2, |identity| &identity.certificates), "Client certificates alone."),
     security!(certificates_pem, "tls.certificates_pem", ["ssl.keystore.certificate.chain", "ssl.certificate.pem"],
         "text (PEM)", pem_text, |_| String::new(), "The same as text."),
     security!(key, "tls.key", ["ssl.key.location"], "file (PEM)", pem_file,
-        |config| identity(config, 2, |identity| &identity.key), "The key that belongs to them, not encrypted."),
+        |config| identity(config, 2, |identity| &identity.key), "The key that belongs to them."),
     Setting { secret: true, ..security!(key_pem, "tls.key_pem", ["ssl.keystore.key", "ssl.key.pem"], "text (PEM)",
         pem_text, |_| String::new(), "The same as text.") },
+    Setting { secret: true, ..security!(key_password, "tls.key_password", ["ssl.key.password"], "text",
+        |text: &str| Ok::<_, String>(Secret::from(text)),
+        |config| tls(config, |tls| tls.key_password.as_ref().map_or("", |_| "***").to_owned()),
+        "Password of an encrypted key (PKCS#8); needs the feature `tls-encrypted-keys`.") },
+    security!(crl, "tls.crl", ["ssl.crl.location"], "file (PEM)", pem_file,
+        |config| tls(config, |tls| tls.revocations.iter().map(show).collect::<Vec<_>>().join(",")),
+        "Revocation list of the authority that issued the brokers' certificates."),
+    Setting {
+        name: "tls.verify_hostname",
+        kafka: &["ssl.endpoint.identification.algorithm"],
+        unit: "`true`, `false` (Kafka: `https`, empty)",
+        effect: "Whether a broker's certificate has to be for its host. `false` is dangerous, and logged as a warning.",
+        secret: false,
+        set: |draft, text, spelling| {
+            draft.security.verify_hostname = Some((VERIFY_HOSTNAME.read)(text, spelling)?);
+            draft.security.verifies_by_our_name |= spelling == Spelling::Ours;
+            Ok(())
+        },
+        get: |config| tls(config, |tls| (!tls.any_hostname).to_string()),
+    },
     security!(server_name, "tls.server_name", [], "text", some_text,
         |config| tls(config, |tls| tls.server_name.clone().unwrap_or_default()),
         "Name that every broker's certificate has to have, instead of its host."),

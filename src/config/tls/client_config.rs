@@ -1,28 +1,33 @@
 //! From settings and files to rustls's configuration.
 
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
-use zeroize::Zeroizing;
+use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::any_name::AnyName;
+use super::key::private_key;
+use super::pem::{Bytes, invalid, no_pem, read};
 use super::provider::provider;
 use super::{Pem, TlsConfig, TlsRoots};
-use crate::error::{Error, ErrorKind, Result, printable};
+use crate::error::Result;
 
 /// What the settings and their files hold at the moment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Material {
     authorities: Vec<Bytes>,
     identity: Option<(Bytes, Bytes)>,
+    revocations: Vec<Bytes>,
 }
-
-type Bytes = Zeroizing<Vec<u8>>;
 
 /// Each setting by our name, which is the environment's too (`KAFKA_TLS_CA`), and by Kafka's.
 const AUTHORITIES: &str = "tls.ca (ssl.truststore.location)";
 const AUTHORITIES_PEM: &str = "tls.ca_pem (ssl.truststore.certificates)";
 const CERTIFICATES: &str = "tls.certificates (ssl.keystore.certificate.chain)";
 const KEY: &str = "tls.key (ssl.keystore.key)";
+const REVOCATIONS: &str = "tls.crl (ssl.crl.location)";
 const IDENTITY: &str = "tls.identity (ssl.keystore.location)";
 
 impl Material {
@@ -44,22 +49,10 @@ impl Material {
             }
             None => None,
         };
-        Ok(Self { authorities, identity })
+        let revocations =
+            config.revocations.iter().map(|pem| read(pem, REVOCATIONS)).collect::<Result<_>>()?;
+        Ok(Self { authorities, identity, revocations })
     }
-}
-
-fn read(pem: &Pem, setting: &str) -> Result<Bytes> {
-    match pem {
-        Pem::Text(text) => Ok(Zeroizing::new(text.expose().as_bytes().to_vec())),
-        Pem::File(path) => std::fs::read(path).map(Zeroizing::new).map_err(|error| {
-            let path = printable(&path.display().to_string());
-            invalid(format!("{setting}: {path} cannot be read: {error}"))
-        }),
-    }
-}
-
-fn invalid(text: String) -> Error {
-    Error::new(ErrorKind::InvalidConfig, text)
 }
 
 /// Whether a configuration can be built, as far as that shows without reading files.
@@ -79,32 +72,47 @@ pub(super) fn check(config: &TlsConfig) -> Result<(), String> {
     Ok(())
 }
 
-/// In the first line of an encrypted key ("ENCRYPTED PRIVATE KEY"), or its second ("Proc-Type: 4,ENCRYPTED").
-const ENCRYPTED: &[u8] = b"ENCRYPTED";
-
 pub(crate) fn build(config: &TlsConfig, material: &Material) -> Result<ClientConfig> {
     let provider = provider(config).map_err(invalid)?;
+    let roots = Arc::new(roots(&config.roots, material)?);
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+        .with_crls(revocation_lists(material)?)
+        .only_check_end_entity_revocation()
+        .enforce_revocation_expiration()
+        .build()
+        .map_err(|error| invalid(format!("{REVOCATIONS}, or the trusted roots, cannot be used: {error}")))?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| invalid(format!("tls: the crypto provider cannot be used: {error}")))?
-        .with_root_certificates(roots(&config.roots, material)?);
+        .map_err(|error| invalid(format!("tls: the crypto provider cannot be used: {error}")))?;
+    let builder = match config.any_hostname {
+        true => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(verifier))),
+        false => builder.with_webpki_verifier(verifier),
+    };
     let Some((chain, key)) = &material.identity else {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(chain, CERTIFICATES)?;
-    let key = match key.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
-        true => Err(invalid(format!(
-            "{KEY}: the private key is encrypted, which is not supported: decrypt it with `openssl pkey -in KEY.pem \
-             -out DECRYPTED.pem`"
-        ))),
-        false => PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| invalid(format!("{KEY}: {}", no_pem(&error, "private key")))),
-    }?;
+    let key = private_key(key, config.key_password.as_ref(), KEY)?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
         invalid(format!(
             "tls.certificates and tls.key (ssl.keystore): key and certificate do not match: {error}"
         ))
     })
+}
+
+fn revocation_lists(material: &Material) -> Result<Vec<CertificateRevocationListDer<'static>>> {
+    let mut lists = Vec::new();
+    for pem in &material.revocations {
+        let read: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
+        let found =
+            read.map_err(|error| invalid(format!("{REVOCATIONS}: {}", no_pem(&error, "revocation list"))))?;
+        if found.is_empty() {
+            let text = no_pem(&pem::Error::NoItemsFound, "revocation list");
+            return Err(invalid(format!("{REVOCATIONS}: {text}")));
+        }
+        lists.extend(found);
+    }
+    Ok(lists)
 }
 
 fn roots(roots: &TlsRoots, material: &Material) -> Result<RootCertStore> {
@@ -164,15 +172,4 @@ fn certificates(pem: &[u8], setting: &str) -> Result<Vec<CertificateDer<'static>
         Err(error) => error,
     };
     Err(invalid(format!("{setting}: {}", no_pem(&error, "certificate"))))
-}
-
-fn no_pem(error: &pem::Error, what: &str) -> String {
-    match error {
-        pem::Error::NoItemsFound => {
-            format!(
-                "there is no {what} in PEM format (\"-----BEGIN …\", not encrypted; JKS and PKCS#12 are not read)"
-            )
-        }
-        _ => format!("the {what} in PEM format is damaged"),
-    }
 }

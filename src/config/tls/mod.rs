@@ -1,7 +1,13 @@
 //! TLS: trusted authorities, and the producer's certificate.
 
 #[cfg(feature = "tls")]
+mod any_name;
+#[cfg(feature = "tls")]
 pub(crate) mod client_config;
+#[cfg(feature = "tls")]
+mod key;
+#[cfg(feature = "tls")]
+mod pem;
 #[cfg(feature = "tls")]
 mod provider;
 
@@ -28,7 +34,10 @@ use super::Secret;
 pub struct TlsConfig {
     pub(crate) roots: TlsRoots,
     pub(crate) identity: Option<Identity>,
+    pub(crate) key_password: Option<Secret>,
+    pub(crate) revocations: Vec<Pem>,
     pub(crate) server_name: Option<String>,
+    pub(crate) any_hostname: bool,
     #[cfg(feature = "tls")]
     pub(crate) provider: Option<Arc<rustls::crypto::CryptoProvider>>,
     #[cfg(feature = "tls")]
@@ -110,11 +119,67 @@ impl TlsConfig {
         self
     }
 
-    /// Sets the certificate chain that is presented to brokers that request one, and its key as PKCS#8, PKCS#1 or SEC1, not
-    /// encrypted (Kafka: `ssl.keystore.location`, type PEM).
+    /// Sets the certificate chain that is presented to brokers that request one, and its key as PKCS#8, PKCS#1 or SEC1
+    /// (Kafka: `ssl.keystore.location`, type PEM). A key that is encrypted needs [`key_password`](Self::key_password).
     #[must_use]
     pub fn identity(mut self, certificates: Pem, key: Pem) -> Self {
         self.identity = Some(Identity { certificates, key });
+        self
+    }
+
+    /// Sets the password of a key that is encrypted as PKCS#8 ("BEGIN ENCRYPTED PRIVATE KEY"), with AES and PBKDF2 or
+    /// scrypt (Kafka: `ssl.key.password`). Needs the feature `tls-encrypted-keys`; not used for other keys. A line break at
+    /// its end is not part of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{Pem, TlsConfig};
+    ///
+    /// # fn password() -> String { String::new() }
+    /// let tls = TlsConfig::default()
+    ///     .identity(Pem::file("/etc/kafka/client.pem"), Pem::file("/etc/kafka/client.key"))
+    ///     .key_password(password());
+    /// ```
+    #[must_use]
+    pub fn key_password(mut self, password: impl Into<Secret>) -> Self {
+        self.key_password = Some(password.into());
+        self
+    }
+
+    /// Refuses brokers whose certificates this list revokes; may be called several times (librdkafka: `ssl.crl.location`).
+    /// Every broker's certificate then needs a list of its issuer that has not expired; intermediate certificates are not
+    /// checked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{Pem, TlsConfig};
+    ///
+    /// let tls = TlsConfig::default().ca(Pem::file("/etc/kafka/ca.pem")).crl(Pem::file("/etc/kafka/ca.crl"));
+    /// ```
+    #[must_use]
+    pub fn crl(mut self, list: Pem) -> Self {
+        self.revocations.push(list);
+        self
+    }
+
+    /// Sets whether a broker's certificate has to be for the name by which it is reached. Default true.
+    ///
+    /// With `false`, anyone with any certificate of a trusted authority can pose as a broker; a warning is logged, as the
+    /// event `tls.hostname_unverified`. The authority is still checked. If certificates have one name that is not the host,
+    /// [`server_name`](Self::server_name) is safer. Kafka: `ssl.endpoint.identification.algorithm`, empty for `false`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rskafka_producer::{Pem, TlsConfig};
+    ///
+    /// let tls = TlsConfig::default().ca(Pem::file("/etc/kafka/ca.pem")).verify_hostname(false);
+    /// ```
+    #[must_use]
+    pub fn verify_hostname(mut self, verify: bool) -> Self {
+        self.any_hostname = !verify;
         self
     }
 
@@ -189,6 +254,9 @@ impl TlsConfig {
 debug_as!(tls: TlsConfig {
     roots: tls.roots,
     identity: tls.identity.as_ref().map(|i| &i.certificates),
+    key_password: tls.key_password,
+    crl: tls.revocations,
     server_name: tls.server_name,
+    verify_hostname: !tls.any_hostname,
     ..
 });

@@ -136,6 +136,17 @@ fn of_certificate(address: &Address, problem: &CertificateError) -> String {
         NotValidYet | NotValidYetContext { .. } => {
             format!("the certificate of {address} is not valid yet: is a clock wrong? ({problem})")
         }
+        Revoked => format!(
+            "the certificate of {address} was revoked by its authority (tls.crl): give the broker a new one"
+        ),
+        UnknownRevocationStatus => format!(
+            "nothing says whether the certificate of {address} was revoked: tls.crl (ssl.crl.location) needs a list of its \
+             issuer"
+        ),
+        ExpiredRevocationList | ExpiredRevocationListContext { .. } => format!(
+            "the revocation list for the certificate of {address} has expired: renew the file of tls.crl \
+             (ssl.crl.location)"
+        ),
         Other(other) => of_unusable_certificate(address, &other.to_string()),
         _ => format!("the certificate of {address} cannot be accepted: {problem}"),
     }

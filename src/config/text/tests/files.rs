@@ -103,11 +103,10 @@ fn what_cannot_be_is_refused_with_what_to_do() {
         ("transactional.id", "t", "there are no transactions"),
         ("partitioner", "murmur2", "murmur2_random"),
         ("partitioner.class", "com.example.Mine", "Partitioning::custom"),
-        ("ssl.endpoint.identification.algorithm", "", "tls.server_name"),
+        ("ssl.endpoint.identification.algorithm", "http", "expected one of https, none"),
         ("ssl.truststore.type", "JKS", "keytool"),
         ("ssl.truststore.location", "/etc/kafka/client.truststore.jks", "keytool"),
         ("ssl.keystore.location", "/etc/kafka/client.p12", "openssl pkcs12"),
-        ("ssl.key.password", "hunter2", "openssl pkcs8"),
         ("security.protocol", "TLS", "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
         ("security.protocol", "SASL_SSL", "sasl.mechanism is missing"),
         ("sasl.mechanism", "GSSAPI", "Kerberos"),
@@ -180,6 +179,24 @@ fn security_is_what_was_requested_and_never_less() {
     let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required username=a password=b;";
     let problem = problem([("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", scram)]);
     assert!(problem.contains("not one for PLAIN"), "{problem}");
+}
+
+#[test]
+fn a_host_name_is_checked_unless_an_empty_algorithm_says_otherwise() {
+    let any = |pairs: &[(&'static str, &'static str)]| {
+        let config = read(pairs.iter().copied()).unwrap();
+        config.tls.map(|tls| tls.any_hostname)
+    };
+    const NAME: &str = "ssl.endpoint.identification.algorithm";
+    for (algorithm, unchecked) in [("", true), ("none", true), ("https", false), ("HTTPS", false)] {
+        assert_eq!(any(&[("security.protocol", "SSL"), (NAME, algorithm)]), Some(unchecked), "{algorithm:?}");
+    }
+    assert_eq!(any(&[("security.protocol", "PLAINTEXT"), (NAME, "")]), None, "without TLS there is none");
+    assert_eq!(any(&[(NAME, "")]), None);
+    // In the environment an empty variable is not set.
+    let vars = [("KAFKA_SECURITY_PROTOCOL", "SSL"), ("KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM", "")];
+    let (config, _) = ProducerConfig::default().with_vars("KAFKA_", vars).unwrap();
+    assert!(!config.tls.unwrap().any_hostname);
 }
 
 #[test]
