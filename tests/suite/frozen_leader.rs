@@ -298,7 +298,7 @@ async fn a_real_leader_that_is_frozen_or_killed_costs_its_election_and_little_mo
     cluster.create_topic("t", 3, &[]).await.unwrap();
     let producer = Producer::connect(&minute(), ProducerConfig::new(cluster.bootstrap())).await.unwrap();
     let mut sent = 0;
-    for what in ["frozen", "killed"] {
+    for (what, more) in [("frozen", SECOND), ("killed", SECOND / 2)] {
         let mut tries = Tries::new();
         loop {
             let stop = AtomicBool::new(false);
@@ -332,7 +332,7 @@ async fn a_real_leader_that_is_frozen_or_killed_costs_its_election_and_little_mo
                 }
                 sleep(SECOND).await;
                 stop.store(true, Ordering::Relaxed);
-                (led.len(), election, slowness.allows(SECOND))
+                (led.len(), election, slowness.allows(more))
             };
             let ((longest, rounds), (others, election, more)) = tokio::join!(feed(&producer, &stop), trouble);
             sent += 3 * rounds + others;
