@@ -60,7 +60,18 @@ async fn main() -> Result<(), Error> {
 
 async fn until_interrupted(bootstrap: &[String]) -> Result<(), Error> {
     println!("listening on {} (loopback only; end with Ctrl-C)", bootstrap.join(","));
-    Ok(tokio::signal::ctrl_c().await?)
+    // A real broker's files are removed on the way out, also where a script ends this by `kill`.
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => ended?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
 }
 
 /// Prints each record as it is stored.
