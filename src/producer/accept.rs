@@ -88,13 +88,7 @@ impl Core {
                 }
             },
         };
-        let partition = self.route(topic, message, footprint).map_err(|error| {
-            if error.kind() == ErrorKind::UnknownPartition {
-                // It may have been added since.
-                self.metadata.refresh_soon(self);
-            }
-            error.with_topic(topic.name().clone())
-        })?;
+        let partition = self.route(topic, message, footprint)?;
         match self.append(partition, message, footprint, deadline)? {
             Some(accepted) => {
                 held.keep();
@@ -114,9 +108,6 @@ impl Core {
         footprint: usize,
         deadline: Option<Instant>,
     ) -> Result<Option<Offer>> {
-        if self.config.circuit_breaker.when_open == OpenCircuit::FailFast {
-            self.check_circuit(partition)?;
-        }
         let arrival = Arrival { message, footprint, now: Instant::now(), deadline };
         // A custom clock is read before the queue is locked.
         let wall = self.custom_wall_millis();
@@ -135,7 +126,7 @@ impl Core {
         Ok(Some(Offer::Accepted(receipt)))
     }
 
-    pub(super) fn check_circuit(&self, partition: &Partition) -> Result<()> {
+    fn check_circuit(&self, partition: &Partition) -> Result<()> {
         let broker = partition.broker();
         let now = Instant::now();
         let Some(node) = broker.node() else {
@@ -192,8 +183,29 @@ impl Core {
         Ok(())
     }
 
+    /// The partition of a message, if it may be sent there now.
     #[inline]
     pub(super) fn route<'a>(
+        self: &Arc<Self>,
+        topic: &'a Topic,
+        message: &Message,
+        footprint: usize,
+    ) -> Result<&'a Arc<Partition>> {
+        let partition = self.choose(topic, message, footprint).map_err(|error| {
+            if error.kind() == ErrorKind::UnknownPartition {
+                // It may have been added since.
+                self.metadata.refresh_soon(self);
+            }
+            error.with_topic(topic.name().clone())
+        })?;
+        if self.config.circuit_breaker.when_open == OpenCircuit::FailFast {
+            self.check_circuit(partition)?;
+        }
+        Ok(partition)
+    }
+
+    #[inline]
+    fn choose<'a>(
         &self,
         topic: &'a Topic,
         message: &Message,

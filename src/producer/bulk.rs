@@ -10,11 +10,10 @@ use super::Producer;
 use super::accept::Offer;
 use super::send::{as_deadline, not_sent};
 use crate::accumulator::{Arrival, Delivery, Receipt, Receipts};
-use crate::config::OpenCircuit;
 use crate::context::Context;
 use crate::core::Core;
-use crate::error::Result;
 use crate::error::callback::let_go;
+use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::record::message_footprint;
 use crate::telemetry::Operation;
@@ -160,6 +159,8 @@ struct Run {
     /// Partition in the upper half, place in the run in the lower: sorted, each partition's messages are in order.
     routes: Vec<u64>,
     receipts: Vec<Option<Receipt>>,
+    /// Why the next message was refused, if that is known.
+    refused: Option<Error>,
 }
 
 impl<'a> Intake<'a> {
@@ -214,13 +215,16 @@ impl<'a> Intake<'a> {
             let ended = self.ctx.ended().filter(|_| self.sends);
             let offered = if ended.is_some() { 0 } else { self.offer(&messages[from..]) };
             // What is out of the ordinary is done as if it came alone.
-            let to = messages.len().min(from + offered.max(1));
+            let odd = usize::from(offered == 0 || self.run.refused.is_some());
+            let to = messages.len().min(from + offered + odd);
             for (place, message) in messages[from..to].iter_mut().enumerate() {
                 let accepted = self.run.receipts.get_mut(place).and_then(Option::take);
-                let result = match (accepted, ended) {
-                    (Some(receipt), _) => Ok(receipt),
-                    (None, Some(ended)) => Err(not_sent(ended)),
-                    (None, None) => self.take_one(message).await,
+                let refused = if place == offered { self.run.refused.take() } else { None };
+                let result = match (accepted, refused, ended) {
+                    (Some(receipt), ..) => Ok(receipt),
+                    (None, Some(error), _) => Err(error),
+                    (None, None, Some(ended)) => Err(not_sent(ended)),
+                    (None, None, None) => self.take_one(message).await,
                 };
                 self.receipts.push(result.map_err(|error| error.with_message(std::mem::take(message))));
             }
@@ -246,7 +250,7 @@ impl<'a> Intake<'a> {
     /// were offered; those without a receipt, and the next one, are to be offered alone.
     fn offer(&mut self, messages: &[Message]) -> usize {
         let core = self.core;
-        let Run { footprints, routes, receipts } = &mut self.run;
+        let Run { footprints, routes, receipts, refused } = &mut self.run;
         let name_of = |message: &'_ Message| message.topic.clone().or_else(|| core.default_topic.clone());
         receipts.clear();
         footprints.clear();
@@ -275,14 +279,13 @@ impl<'a> Intake<'a> {
             }
         };
         for (place, (message, footprint)) in messages.iter().zip(footprints.iter()).enumerate() {
-            let Ok(partition) = core.route(&topic, message, *footprint) else {
-                break;
-            };
-            let fails_fast = core.config.circuit_breaker.when_open == OpenCircuit::FailFast;
-            if fails_fast && core.check_circuit(partition).is_err() {
-                break;
+            match core.route(&topic, message, *footprint) {
+                Ok(partition) => routes.push((partition.index() as u64) << 32 | place as u64),
+                Err(error) => {
+                    *refused = Some(error);
+                    break;
+                }
             }
-            routes.push((partition.index() as u64) << 32 | place as u64);
         }
         if !routes.is_sorted() {
             routes.sort_unstable();

@@ -1,6 +1,8 @@
 //! Many messages in one call have the outcomes of as many calls.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use kafka_testbed::{Api, FakeCluster, Fault, Rule, StoredRecord};
@@ -202,9 +204,9 @@ async fn an_ended_context_and_a_closed_producer_reject_each_message() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_traced_fails_alone() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
-    let calls = std::sync::atomic::AtomicU32::new(0);
+    let calls = AtomicU32::new(0);
     let propagator = move |headers: &mut TraceHeaders| {
-        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let call = calls.fetch_add(1, Ordering::Relaxed);
         assert!(call % 100 != 50, "no trace");
         headers.set("trace", call.to_string());
     };
@@ -262,4 +264,31 @@ async fn receipts_can_be_awaited_in_parts() {
         receipt.unwrap().await.unwrap();
     }
     producer.close(&minute()).await.unwrap();
+}
+
+#[derive(Debug, Default)]
+struct Counting(Arc<AtomicU32>);
+
+impl Partitioner for Counting {
+    fn partition(&self, _: &PartitionInput<'_>) -> Option<u32> {
+        let call = self.0.fetch_add(1, Ordering::Relaxed);
+        Some(if call % 50 == 49 { 9 } else { call % 3 })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partitioner_is_called_once_for_each_message_also_where_it_answers_nonsense() {
+    let cluster = FakeCluster::with_topic("t", 3).await.unwrap();
+    let calls = Arc::default();
+    let partitioning = Partitioning::custom(Counting(Arc::clone(&calls)));
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").partitioning(partitioning);
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    let results = producer.send_all(&minute(), numbered(0..300)).await;
+    for (n, result) in results.iter().enumerate() {
+        match n % 50 {
+            49 => assert_eq!(result.as_ref().unwrap_err().kind(), ErrorKind::UnknownPartition),
+            _ => assert_eq!(result.as_ref().unwrap().partition() as usize, n % 3),
+        }
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 300);
 }
