@@ -48,7 +48,8 @@ pub use health::{
 pub use message::{Header, Message};
 pub use partitioner::{PartitionInput, Partitioner, Partitioning};
 pub use producer::{
-    BrokerInfo, BrokerWait, Explanation, Liveness, PartitionInfo, PartitionWait, Producer, TopicWait,
+    BrokerInfo, BrokerWait, Explanation, Liveness, PartitionInfo, PartitionWait, Producer, ProducerSink,
+    TopicWait,
 };
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
 pub use telemetry::{BrokerStats, Distribution, Propagator, Stats, TopicStats, TraceHeaders};

@@ -7,6 +7,8 @@ mod send;
 
 mod bulk;
 
+mod sink;
+
 mod flush;
 
 mod close;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 pub use self::describe::{BrokerInfo, PartitionInfo};
 pub use self::explain::{BrokerWait, Explanation, PartitionWait, TopicWait};
 pub use self::health::Liveness;
+pub use self::sink::ProducerSink;
 use crate::core::{Core, TaskState};
 use crate::telemetry::Stats;
 

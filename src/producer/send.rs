@@ -213,9 +213,15 @@ impl Core {
     /// Lets the sender run where it shares this thread; batches are full seldom enough.
     #[inline]
     pub(super) async fn let_sender_run(&self) {
-        if self.batch_full.load(Ordering::Relaxed) && self.batch_full.swap(false, Ordering::Relaxed) {
+        if self.sender_should_run() {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Whether a batch became full since a caller last made way for the sender.
+    #[inline]
+    pub(super) fn sender_should_run(&self) -> bool {
+        self.batch_full.load(Ordering::Relaxed) && self.batch_full.swap(false, Ordering::Relaxed)
     }
 
     /// Gives the message the headers of the current trace, where that is wanted.

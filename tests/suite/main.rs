@@ -46,6 +46,7 @@ mod runtimes;
 mod schedules;
 mod sequences;
 mod settings_sweep;
+mod sink;
 mod support;
 mod telemetry;
 mod topics_in_use;
