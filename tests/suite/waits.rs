@@ -9,7 +9,7 @@ use rskafka_producer::{
     WaitReason,
 };
 
-use crate::support::{SECOND, ctx};
+use crate::support::{SECOND, becomes_true, ctx};
 
 fn message() -> Message {
     Message::new("v").to("t").partition(0)
@@ -202,6 +202,9 @@ async fn a_message_for_a_broker_that_cannot_be_reached_says_so_with_the_cause() 
     let broker = cluster.address(0).to_string();
     cluster.stop(0).await;
     let receipt = waiting(&producer).await;
+    // A paused clock runs ahead of the socket, which has to be refused first.
+    let refused = || receipt.waiting_for().is_some_and(|wait| wait.to_string().contains("refused"));
+    becomes_true(refused, "the broker refuses").await;
     let mut seen = false;
     for _ in 0..50 {
         let wait = after(SECOND / 10, &producer, &receipt).await;
