@@ -1,6 +1,5 @@
 //! The receipts of messages that were handed over together.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -108,11 +107,4 @@ impl IntoIterator for Receipts {
     }
 }
 
-impl fmt::Debug for Receipts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipts")
-            .field("messages", &self.len())
-            .field("rejected", &self.rejected().count())
-            .finish_non_exhaustive()
-    }
-}
+debug_as!(receipts: Receipts { messages: receipts.len(), rejected: receipts.rejected().count(), .. });

@@ -77,9 +77,7 @@ impl Owner for Core {
     }
 
     fn wait_of(&self, topic: &str, partition: i32) -> Option<Wait> {
-        let current = self
-            .metadata
-            .with_topic(topic, |topic| topic?.partitions.all.get(usize::try_from(partition).ok()?).cloned());
+        let current = self.metadata.partition(topic, partition);
         // One of a topic that is gone may still have something in flight.
         let former = || {
             let is_it = |p: &Arc<Partition>| (&**p.topic(), p.index()) == (topic, partition);

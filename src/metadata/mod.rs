@@ -29,8 +29,10 @@ use crate::resilience::{Breaker, BreakerState, CircuitBreakerConfig};
 use crate::sender::{Broker, Partition};
 use crate::supervisor::Flight;
 
-/// A request for one topic, shared by all callers that need it.
+/// The topics in use, by name.
 type Topics = HashMap<Arc<str>, Arc<Topic>, RandomState>;
+
+/// A request for one topic, shared by all callers that need it.
 type Resolving = Flight<Result<Arc<Topic>>>;
 
 pub(crate) struct Metadata {
@@ -81,10 +83,8 @@ impl Metadata {
         self.topics.read()
     }
 
-    /// Looks at a topic without taking a share in it.
-    #[inline]
-    pub(crate) fn with_topic<T>(&self, name: &str, look: impl FnOnce(Option<&Arc<Topic>>) -> T) -> T {
-        look(self.topics.read().get(name))
+    pub(crate) fn partition(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+        self.lend().get(topic)?.partitions.all.get(usize::try_from(partition).ok()?).cloned()
     }
 
     pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {

@@ -35,7 +35,7 @@ impl Core {
         waited: Option<Held<'_>>,
     ) -> Result<Offer> {
         self.supervisor.ready()?;
-        let Some(name) = message.topic.as_ref().or(self.default_topic.as_ref()) else {
+        let Some(name) = self.topic_of(message) else {
             return Err(Error::new(
                 ErrorKind::NoTopic,
                 "the message names no topic and the producer has no default topic: set one of them",
@@ -51,6 +51,12 @@ impl Core {
             lent.get(name)
         };
         self.offer_to(found, name, message, deadline, waited)
+    }
+
+    /// The topic that a message names, or the default one.
+    #[inline]
+    pub(super) fn topic_of<'a>(&'a self, message: &'a Message) -> Option<&'a Arc<str>> {
+        message.topic.as_ref().or(self.default_topic.as_ref())
     }
 
     #[inline]

@@ -251,17 +251,17 @@ impl<'a> Intake<'a> {
     fn offer(&mut self, messages: &[Message]) -> usize {
         let core = self.core;
         let Run { footprints, routes, receipts, refused } = &mut self.run;
-        let name_of = |message: &'_ Message| message.topic.clone().or_else(|| core.default_topic.clone());
         receipts.clear();
         footprints.clear();
         routes.clear();
-        let topic = messages.first().and_then(name_of).and_then(|name| core.metadata.topic(&name));
+        let first = messages.first().and_then(|message| core.topic_of(message));
+        let topic = first.and_then(|name| core.metadata.topic(name));
         let (Ok(()), Some(topic)) = (core.supervisor.ready(), topic) else {
             return 0;
         };
         let is_ours = |message: &Message| {
-            let name = message.topic.as_ref().or(core.default_topic.as_ref());
-            name.is_some_and(|name| Arc::ptr_eq(name, topic.name()) || **name == **topic.name())
+            core.topic_of(message)
+                .is_some_and(|name| Arc::ptr_eq(name, topic.name()) || **name == **topic.name())
         };
         for message in messages.iter().take_while(|message| is_ours(message)) {
             let footprint = message_footprint(message);

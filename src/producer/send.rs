@@ -140,22 +140,7 @@ impl Producer {
         if let Err(error) = core.trace(&mut message) {
             return Err(error.with_message(message));
         }
-        match core.offer(&message, ctx.deadline(), None) {
-            Ok(Offer::Accepted(receipt)) => {
-                let_go(message);
-                Ok(receipt)
-            }
-            Ok(waiting) => {
-                match core.enqueue_slowly(ctx, &message, waiting, core.config.buffer.max_wait).await {
-                    Ok(receipt) => {
-                        let_go(message);
-                        Ok(receipt)
-                    }
-                    Err(error) => Err(error.with_message(message)),
-                }
-            }
-            Err(error) => Err(error.with_message(message)),
-        }
+        handed_over(core.accept(ctx, &message).await, message)
     }
 
     /// Hands over a message if that is possible without waiting.
@@ -233,16 +218,20 @@ impl Core {
         }
     }
 
+    /// Offers a message, and waits for what it lacks.
+    #[inline]
+    async fn accept(self: &Arc<Self>, ctx: &Context, message: &Message) -> Result<Receipt> {
+        match self.offer(message, ctx.deadline(), None)? {
+            Offer::Accepted(receipt) => Ok(receipt),
+            waiting => self.enqueue_slowly(ctx, message, waiting, self.config.buffer.max_wait).await,
+        }
+    }
+
     async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
         if let Some(ended) = ctx.ended() {
             return Err(not_sent(ended).with_message(message));
         }
-        let accepted = match self.offer(&message, ctx.deadline(), None) {
-            Ok(Offer::Accepted(receipt)) => Ok(receipt),
-            Ok(waiting) => self.enqueue_slowly(ctx, &message, waiting, self.config.buffer.max_wait).await,
-            Err(error) => Err(error),
-        };
-        let mut receipt = match accepted {
+        let mut receipt = match self.accept(ctx, &message).await {
             Ok(receipt) => receipt,
             Err(error) => return Err(error.with_message(message)),
         };
@@ -285,9 +274,7 @@ impl Core {
         mut receipt: Receipt,
         message: Message,
     ) -> Result<Delivery> {
-        let partition = self.metadata.with_topic(receipt.topic(), |topic| {
-            topic?.partitions.all.get(receipt.partition() as usize).cloned()
-        });
+        let partition = self.metadata.partition(receipt.topic(), receipt.partition());
         let now = Instant::now();
         let last = partition.as_ref().and_then(|p| p.queue(|queue| queue.last_error(receipt.completion())));
         let error = ended_error(ended).with_cause(last);
@@ -318,6 +305,18 @@ impl Core {
                     .with_message(message))
             }
         }
+    }
+}
+
+/// Drops a message that was accepted; hands back one that was not.
+#[inline]
+pub(super) fn handed_over(accepted: Result<Receipt>, message: Message) -> Result<Receipt> {
+    match accepted {
+        Ok(receipt) => {
+            let_go(message);
+            Ok(receipt)
+        }
+        Err(error) => Err(error.with_message(message)),
     }
 }
 

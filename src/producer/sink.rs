@@ -1,7 +1,6 @@
 //! A producer as the end of a stream.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll, ready};
@@ -10,9 +9,9 @@ use futures_sink::Sink;
 
 use super::Producer;
 use super::accept::Offer;
+use super::send::handed_over;
 use crate::accumulator::Receipt;
 use crate::context::Context;
-use crate::error::callback::let_go;
 use crate::error::{Error, Result};
 use crate::message::Message;
 
@@ -89,35 +88,25 @@ impl Sink<Message> for ProducerSink {
             return Poll::Pending;
         }
         ready!(self.poll_accepted(task))?;
+        // What is not settled yet holds up no message.
         match self.poll_settled(task) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // What is not settled yet holds up no message.
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
+            Poll::Ready(settled) => Poll::Ready(settled),
+            Poll::Pending => Poll::Ready(Ok(())),
         }
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<()> {
+    fn start_send(mut self: Pin<&mut Self>, mut message: Message) -> Result<()> {
         self.flushing = false;
         let core = self.producer.core().clone();
-        let mut message = message;
         if let Err(error) = core.trace(&mut message) {
             return Err(error.with_message(message));
         }
         match core.offer(&message, None, None) {
-            Ok(Offer::Accepted(receipt)) => {
-                let_go(message);
-                self.accepted.push_back(receipt);
-            }
+            Ok(Offer::Accepted(receipt)) => self.accepted.push_back(handed_over(Ok(receipt), message)?),
             Ok(waiting) => {
                 self.accepting = Some(Box::pin(async move {
-                    let limit = core.config.buffer.max_wait;
-                    match core.enqueue_slowly(&Context::background(), &message, waiting, limit).await {
-                        Ok(receipt) => {
-                            let_go(message);
-                            Ok(receipt)
-                        }
-                        Err(error) => Err(error.with_message(message)),
-                    }
+                    let (ctx, limit) = (Context::background(), core.config.buffer.max_wait);
+                    handed_over(core.enqueue_slowly(&ctx, &message, waiting, limit).await, message)
                 }));
             }
             Err(error) => return Err(error.with_message(message)),
@@ -141,8 +130,4 @@ impl Sink<Message> for ProducerSink {
     }
 }
 
-impl fmt::Debug for ProducerSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProducerSink").field("unsettled", &self.accepted.len()).finish_non_exhaustive()
-    }
-}
+debug_as!(sink: ProducerSink { unsettled: sink.accepted.len(), .. });
