@@ -20,7 +20,7 @@ pub(crate) struct Capabilities {
 impl Capabilities {
     pub(crate) fn of(kind: EngineKind) -> Self {
         match kind {
-            EngineKind::Messenger => Self {
+            EngineKind::Native => Self {
                 idempotence: true,
                 acks_leader: true,
                 ordered_headers: true,

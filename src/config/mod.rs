@@ -53,9 +53,9 @@ pub enum Acks {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// Own sockets under rskafka's `Messenger`, one connection per broker. The default.
+    /// Our own sockets, one connection per broker. The default.
     #[default]
-    Messenger,
+    Native,
     /// rskafka's stable `PartitionClient`, one connection per partition. It cannot be idempotent, cannot
     /// compress beyond what rskafka offers, and **stores a batch again when the broker throttles it**; it is
     /// kept as the baseline. Feature `partition-client`.
@@ -294,7 +294,7 @@ impl ProducerConfig {
         match self.idempotence {
             Idempotence::On => true,
             Idempotence::Off => false,
-            Idempotence::WherePossible => self.acks == Acks::All && self.engine == EngineKind::Messenger,
+            Idempotence::WherePossible => self.acks == Acks::All && self.engine == EngineKind::Native,
         }
     }
 

@@ -181,7 +181,7 @@ section! {
 #[non_exhaustive]
 pub struct TelemetryConfig {
     /// Adds the headers of the current trace to each message that has none. Default none; requires
-    /// [`EngineKind::Messenger`](crate::EngineKind::Messenger).
+    /// [`EngineKind::Native`](crate::EngineKind::Native).
     pub propagator: Option<Propagator>,
     /// Whether the metrics of messages have the label `topic`, which makes each topic a separate series. Default off; has
     /// no effect without the feature `metrics`.

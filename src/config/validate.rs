@@ -164,7 +164,7 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     ] {
         if refused {
             problems.push(format!(
-                "{what} is not possible with the {:?} engine; use EngineKind::Messenger",
+                "{what} is not possible with the {:?} engine; use EngineKind::Native",
                 config.engine
             ));
         }

@@ -23,7 +23,7 @@ use self::pacing::Pacing;
 pub use self::tasks::TaskState;
 use crate::accumulator::{Buffer, Policy, Queue, Settlement};
 use crate::config::{EngineKind, ProducerConfig, WallClock};
-use crate::engine::{CONNECTING, Engine, MessengerEngine, Observer};
+use crate::engine::{CONNECTING, Engine, NativeEngine, Observer};
 use crate::error::{Error, ErrorKind};
 use crate::message::unix_millis;
 use crate::metadata::{Metadata, TopicSettings};
@@ -67,7 +67,7 @@ impl Core {
         let stats = Arc::new(Counters::new(meters));
         let observer = Observer { log: log.clone(), counters: stats.clone() };
         let engine: Arc<dyn Engine> = match config.engine {
-            EngineKind::Messenger => Arc::new(MessengerEngine::new(&config, clock.clone(), observer)),
+            EngineKind::Native => Arc::new(NativeEngine::new(&config, clock.clone(), observer)),
             #[cfg(feature = "partition-client")]
             EngineKind::PartitionClient => Arc::new(crate::engine::PartitionClientEngine::new(&config)),
         };
@@ -242,7 +242,7 @@ impl Core {
 
 /// Whether batches are encoded beside the task that sends.
 fn encodes_aside(config: &ProducerConfig) -> bool {
-    config.batch.compression.is_slow() && config.engine == EngineKind::Messenger
+    config.batch.compression.is_slow() && config.engine == EngineKind::Native
 }
 
 /// Time after which an attempt of the engine has ended in any case.

@@ -5,7 +5,7 @@
 //! order, limits and deadlines are the sender's.
 
 mod link;
-mod messenger;
+mod native;
 #[cfg(feature = "partition-client")]
 mod partition_client;
 mod race;
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 pub(crate) use link::Link;
-pub(crate) use messenger::{MessengerEngine, Observer};
+pub(crate) use native::{NativeEngine, Observer};
 #[cfg(feature = "partition-client")]
 pub(crate) use partition_client::PartitionClientEngine;
 

@@ -182,7 +182,7 @@ impl Core {
                 return Err(Error::new(
                     ErrorKind::InvalidMessage,
                     "the PartitionClient engine stores headers sorted by name, each once and not null; these are \
-                     not: use EngineKind::Messenger",
+                     not: use EngineKind::Native",
                 ));
             }
         }

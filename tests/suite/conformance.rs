@@ -85,8 +85,8 @@ impl Run<'_> {
         Tested { producer: Producer::connect(&minute(), config).await.unwrap(), way: self.way }
     }
 
-    fn by_messenger(&self) -> bool {
-        self.engine == EngineKind::Messenger
+    fn is_native(&self) -> bool {
+        self.engine == EngineKind::Native
     }
 }
 
@@ -165,7 +165,7 @@ async fn contents_survive_unchanged(run: Run<'_>) {
         Message::new("dated").timestamp(UNIX_EPOCH + Duration::from_millis(now_ms() - 5_000)),
         Message::new("headers").header("a", "1").header("b", ""),
     ];
-    if run.by_messenger() {
+    if run.is_native() {
         messages.push(
             Message::new("more headers").header("z", "1").header("a", "2").header("z", "3").null_header("ä"),
         );
@@ -380,7 +380,7 @@ async fn an_explicit_partition_is_obeyed_and_checked(run: Run<'_>) {
 }
 
 async fn a_broker_that_sets_the_time_is_believed(run: Run<'_>) {
-    if !run.by_messenger() {
+    if !run.is_native() {
         // rskafka does not expose the broker's time.
         return;
     }
@@ -395,7 +395,7 @@ async fn a_broker_that_sets_the_time_is_believed(run: Run<'_>) {
 }
 
 async fn a_compacted_topic_refuses_only_messages_without_a_key(run: Run<'_>) {
-    if !run.by_messenger() {
+    if !run.is_native() {
         // rskafka asks in a version whose answer does not name the bad records: the whole batch fails.
         return;
     }
@@ -443,9 +443,9 @@ async fn a_topic_and_its_cluster_are_described(run: Run<'_>) {
     let partitions = producer.partitions(&minute(), &topic).await.unwrap();
     assert_eq!(partitions.iter().map(|found| found.partition).collect::<Vec<_>>(), [0, 1, 2]);
     let cluster = producer.cluster_id(&minute()).await.unwrap();
-    assert_eq!(cluster.is_some(), run.by_messenger());
+    assert_eq!(cluster.is_some(), run.is_native());
     for found in &partitions {
-        assert_eq!(found.leader.is_some(), run.by_messenger(), "{found:?}");
+        assert_eq!(found.leader.is_some(), run.is_native(), "{found:?}");
         let bootstrap = run.cluster.bootstrap();
         assert!(found.leader.as_ref().is_none_or(|leader| bootstrap.contains(&leader.address)), "{found:?}");
     }

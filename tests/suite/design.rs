@@ -68,7 +68,7 @@ fn the_questions_of_newcomers_have_an_answer() {
         ("batch retried", "sender/retry.rs"),
         ("throttling", "sender/throttle.rs"),
         ("deadline end a message", "accumulator/queue/deadlines.rs"),
-        ("wire format of Produce", "engine/messenger/api/produce.rs"),
+        ("wire format of Produce", "engine/native/api/produce.rs"),
         ("circuit breaker open", "resilience/breaker.rs"),
         ("topic abandoned", "metadata/abandoned.rs"),
     ] {

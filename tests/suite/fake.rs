@@ -11,30 +11,30 @@ async fn run(case: &str, engine: EngineKind, brokers: usize, way: Way) {
     body(Run { cluster: &cluster, engine, prefix: "t", way }).await;
 }
 
-mod messenger_on_one_broker {
+mod native_on_one_broker {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::Messenger, 1, super::Way::Single).await;
+        super::run(case, super::EngineKind::Native, 1, super::Way::Single).await;
     }
     crate::conformance::each_case!(run);
 }
 
-mod messenger_in_bulk_on_one_broker {
+mod native_in_bulk_on_one_broker {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::Messenger, 1, super::Way::Bulk).await;
+        super::run(case, super::EngineKind::Native, 1, super::Way::Bulk).await;
     }
     crate::conformance::each_case!(run);
 }
 
-mod messenger_in_bulk_on_three_brokers {
+mod native_in_bulk_on_three_brokers {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::Messenger, 3, super::Way::Bulk).await;
+        super::run(case, super::EngineKind::Native, 3, super::Way::Bulk).await;
     }
     crate::conformance::each_case!(run);
 }
 
-mod messenger_on_three_brokers {
+mod native_on_three_brokers {
     async fn run(case: &str) {
-        super::run(case, super::EngineKind::Messenger, 3, super::Way::Single).await;
+        super::run(case, super::EngineKind::Native, 3, super::Way::Single).await;
     }
     crate::conformance::each_case!(run);
 }

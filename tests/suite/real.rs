@@ -14,8 +14,8 @@ async fn suite(test: &str, nodes: usize) {
     let _turn = turn(nodes as u32).await;
     let cluster = JvmCluster::builder().nodes(nodes).start().await.unwrap();
     for (engine, name, way) in [
-        (EngineKind::Messenger, "messenger", Way::Single),
-        (EngineKind::Messenger, "messenger-bulk", Way::Bulk),
+        (EngineKind::Native, "native", Way::Single),
+        (EngineKind::Native, "native-bulk", Way::Bulk),
         (EngineKind::PartitionClient, "partition-client", Way::Single),
     ] {
         for (case, body) in CASES {

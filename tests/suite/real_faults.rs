@@ -40,7 +40,7 @@ async fn under_a_quota_everything_is_stored_once_and_the_pace_is_kept() {
     if !JvmCluster::available_or_skip("under_a_quota_everything_is_stored_once_and_the_pace_is_kept") {
         return;
     }
-    let (stored, took) = quota(EngineKind::Messenger, 200, Duration::from_secs(120)).await;
+    let (stored, took) = quota(EngineKind::Native, 200, Duration::from_secs(120)).await;
     eprintln!("200 records of 10 kB under 100 kB/s: {stored} stored in {took:?}");
     assert_eq!(stored, 200);
     assert!(took > Duration::from_secs(4), "the broker's throttle time was not obeyed: {took:?}");

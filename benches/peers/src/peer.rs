@@ -52,9 +52,9 @@ pub fn all(libs: &Path, quick: bool, only: Option<&str>) -> Result<Vec<Peer>, Er
     };
     let ours = |engine: &str| -> Result<Vec<String>, Error> { Ok(vec![bin("ours")?, engine.into()]) };
     add("floor", vec![bin("floor")?], false, &[], false);
-    add("ours, idempotent", ours("messenger")?, true, ALL, true);
+    add("ours, idempotent", ours("native")?, true, ALL, true);
     add(OURS_RING, ours("ring")?, true, ALL, true);
-    add(OURS_PLAIN, ours("messenger")?, false, ALL, true);
+    add(OURS_PLAIN, ours("native")?, false, ALL, true);
     add("ours, PartitionClient", ours("partition-client")?, false, &["gzip", "snappy"], false);
     add("rskafka BatchProducer", vec![bin("batchproducer")?], false, ALL, true);
     add("librdkafka, callbacks", vec![bin("rdkafka")?, "threaded".into()], true, NO_ZSTD, true);

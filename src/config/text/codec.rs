@@ -178,17 +178,17 @@ pub(crate) const IDEMPOTENCE: Codec<Idempotence> = Codec {
 };
 
 pub(crate) const ENGINE: Codec<EngineKind> = Codec {
-    unit: "`messenger`, `partition_client`",
+    unit: "`native`, `partition_client`",
     read: |text, _| match text {
-        "messenger" => Ok(EngineKind::Messenger),
+        "native" => Ok(EngineKind::Native),
         #[cfg(feature = "partition-client")]
         "partition_client" => Ok(EngineKind::PartitionClient),
         #[cfg(not(feature = "partition-client"))]
         "partition_client" => Err("needs the feature partition-client of rskafka-producer".into()),
-        _ => Err("expected one of messenger, partition_client".into()),
+        _ => Err("expected one of native, partition_client".into()),
     },
     print: |engine| match engine {
-        EngineKind::Messenger => "messenger".into(),
+        EngineKind::Native => "native".into(),
         #[cfg(feature = "partition-client")]
         EngineKind::PartitionClient => "partition_client".into(),
     },

@@ -42,7 +42,7 @@ macro_rules! choices {
 choices! {
     Acks: ACKS, "acks", "all" => Acks::All;
     Compression: COMPRESSION, "compression.type", "lz4" => Compression::Lz4;
-    EngineKind: ENGINE, "engine", "messenger" => EngineKind::Messenger;
+    EngineKind: ENGINE, "engine", "native" => EngineKind::Native;
     Idempotence: IDEMPOTENCE, "enable.idempotence", "true" => Idempotence::On;
     OpenCircuit: WHEN_OPEN, "circuit_breaker.when_open", "fail_fast" => OpenCircuit::FailFast;
     Partitioning: PARTITIONING, "partitioning", "round_robin" => Partitioning::RoundRobin;
@@ -72,7 +72,7 @@ mod tests {
             ("GSSAPI".parse::<SaslMechanism>().unwrap_err(), "Kerberos"),
             ("x".parse::<Partitioning>().unwrap_err(), "round_robin"),
             ("x".parse::<Idempotence>().unwrap_err(), "where_possible"),
-            ("x".parse::<EngineKind>().unwrap_err(), "messenger"),
+            ("x".parse::<EngineKind>().unwrap_err(), "native"),
             ("x".parse::<OpenCircuit>().unwrap_err(), "fail_fast"),
         ] {
             assert!(problem.to_string().contains(expected), "{problem}");

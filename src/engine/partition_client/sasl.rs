@@ -19,7 +19,7 @@ pub(super) async fn credentials(address: &Address, sasl: &SaslConfig) -> Result<
                 let token = async move {
                     let token = token_for(&broker, tokens.as_ref()).await?;
                     if !token.extensions.is_empty() {
-                        return Err("token extensions need EngineKind::Messenger".into());
+                        return Err("token extensions need EngineKind::Native".into());
                     }
                     Ok(token.value.expose().to_owned())
                 };

@@ -1,4 +1,4 @@
-//! rskafka-producer; the first word is the engine: `messenger`, with another cryptography `ring`, or
+//! rskafka-producer; the first word is the engine: `native`, with another cryptography `ring`, or
 //! `partition-client`.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ async fn main() {
     let word = std::env::args().nth(1);
     let engine = match word.as_deref() {
         Some("partition-client") => EngineKind::PartitionClient,
-        _ => EngineKind::Messenger,
+        _ => EngineKind::Native,
     };
     let args = Args::parse(1);
     let codec =

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::MessengerEngine;
+use super::NativeEngine;
 use super::api::{Broker, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse};
 use super::connection::Connection;
 use super::handshake::Wanted;
@@ -45,7 +45,7 @@ pub(super) enum FirstId {
 type Question<'a, T> =
     dyn Fn(Arc<Connection>, Option<MetadataResponse>) -> BoxFuture<'a, Result<T>> + Send + Sync + 'a;
 
-impl MessengerEngine {
+impl NativeEngine {
     /// Asks any broker about these topics, and takes over what it says of the brokers.
     pub(super) async fn tell_metadata(&self, topics: &[Arc<str>], ask: Ask) -> Result<MetadataResponse> {
         let question = |connection: Arc<Connection>, answered| -> BoxFuture<'_, _> {

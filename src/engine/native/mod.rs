@@ -51,7 +51,7 @@ use crate::record::ProducerId;
 /// Longest wait for an answer that carries no records.
 const SMALL_REQUEST: Duration = Duration::from_secs(10);
 
-pub(crate) struct MessengerEngine {
+pub(crate) struct NativeEngine {
     brokers: Brokers,
     acks: i16,
     request_timeout: Duration,
@@ -61,7 +61,7 @@ pub(crate) struct MessengerEngine {
     rotation: Mutex<Rotation>,
 }
 
-impl MessengerEngine {
+impl NativeEngine {
     pub(crate) fn new(config: &ProducerConfig, clock: WallClock, observer: Observer) -> Self {
         let settings = Settings {
             client_id: config.client_id.as_str().into(),
@@ -191,7 +191,7 @@ impl MessengerEngine {
 }
 
 #[async_trait]
-impl Engine for MessengerEngine {
+impl Engine for NativeEngine {
     async fn connect(&self) -> Result<()> {
         // A listener that wants a login lets one ask for versions without; but not for metadata.
         self.tell_metadata(&[], Ask::Refresh).await.map(drop)

@@ -154,7 +154,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::engine::messenger::api::{Malformed, Reader, Writer, request_body, version};
+    use crate::engine::native::api::{Malformed, Reader, Writer, request_body, version};
 
     const SIZE: usize = 4 << 10;
 

@@ -31,7 +31,7 @@ macro_rules! request_body {
             use rskafka_messages::{
                 ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
             };
-            use $crate::engine::messenger::api::{Reader, Writer, version};
+            use $crate::engine::native::api::{Reader, Writer, version};
 
             const FLEXIBLE: ApiVersion = version($flexible);
 
