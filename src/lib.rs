@@ -35,9 +35,10 @@ pub use compression::Compression;
 #[cfg_attr(docsrs, doc(cfg(feature = "text-config")))]
 pub use config::Setting;
 pub use config::{
-    Acks, BatchConfig, BufferConfig, BulkheadConfig, Credentials, CredentialsProvider, EngineKind,
-    Idempotence, IntoBrokers, Pem, ProducerConfig, ProviderError, RetryConfig, SaslConfig, SaslMechanism,
-    Secret, TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots, Token, TokenProvider,
+    Acks, BatchConfig, BufferConfig, BulkheadConfig, ByteStream, ConnectError, Connector, Credentials,
+    CredentialsProvider, EngineKind, Idempotence, IntoBrokers, Pem, ProducerConfig, ProviderError,
+    RetryConfig, SaslConfig, SaslMechanism, Secret, TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots,
+    Token, TokenProvider,
 };
 pub use context::Context;
 pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result, Wait, WaitReason};

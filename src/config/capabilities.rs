@@ -14,6 +14,7 @@ pub(crate) struct Capabilities {
     pub(crate) auto_create: bool,
     /// Without C, that is.
     pub(crate) tls: bool,
+    pub(crate) connector: bool,
     compression: fn(Compression) -> bool,
 }
 
@@ -26,6 +27,7 @@ impl Capabilities {
                 ordered_headers: true,
                 auto_create: true,
                 tls: true,
+                connector: true,
                 compression: |_| true,
             },
             #[cfg(feature = "partition-client")]
@@ -35,6 +37,7 @@ impl Capabilities {
                 ordered_headers: false,
                 auto_create: false,
                 tls: false,
+                connector: false,
                 compression: |codec| {
                     matches!(codec, Compression::None | Compression::Gzip | Compression::Snappy)
                 },

@@ -3,6 +3,7 @@
 mod address;
 mod brokers;
 mod capabilities;
+mod connector;
 mod sasl;
 mod secret;
 mod sections;
@@ -13,12 +14,15 @@ mod unused;
 mod validate;
 mod wall_clock;
 
+use std::sync::Arc;
+
 use tokio::runtime::Handle;
 use tracing::Dispatch;
 
 pub(crate) use address::Address;
 pub use brokers::IntoBrokers;
 pub(crate) use capabilities::Capabilities;
+pub use connector::{ByteStream, ConnectError, Connector};
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
@@ -127,6 +131,8 @@ pub struct ProducerConfig {
     /// The runtime of the producer's tasks. By default the one on which it is first used; when that shuts down or is not
     /// driven, another one from which the producer is used. If set, the tasks stay on it, and fail when it shuts down.
     pub runtime: Option<Handle>,
+    /// Opens the byte streams to the brokers. By default TCP.
+    pub connector: Option<Arc<dyn Connector>>,
     pub(crate) clock: WallClock,
     pub(crate) unused: Unused,
 }
@@ -173,6 +179,7 @@ impl Default for ProducerConfig {
             bulkhead: BulkheadConfig::default(),
             telemetry: TelemetryConfig::default(),
             runtime: None,
+            connector: None,
             clock: WallClock::default(),
             unused: Unused::default(),
         }
@@ -206,6 +213,14 @@ impl ProducerConfig {
     #[must_use]
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
+        self
+    }
+
+    /// Sets how byte streams to the brokers are opened, in place of TCP. TLS runs on top of them. Requires
+    /// [`EngineKind::Native`]. See [`Connector`] for an example.
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connector + 'static) -> Self {
+        self.connector = Some(Arc::new(connector));
         self
     }
 

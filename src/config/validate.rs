@@ -161,6 +161,7 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
         ("telemetry.propagator", config.telemetry.propagator.is_some() && !able.ordered_headers),
         (&codec, !able.compresses(config.batch.compression)),
         ("tls", config.tls.is_some() && !able.tls),
+        ("connector", config.connector.is_some() && !able.connector),
     ] {
         if refused {
             problems.push(format!(

@@ -12,6 +12,7 @@ mod callbacks_sweep;
 mod cluster;
 mod configuration;
 mod conformance;
+mod connector;
 mod deadlines;
 mod delivery;
 mod describe;

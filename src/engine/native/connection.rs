@@ -19,7 +19,7 @@ use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
 use super::wire::{Request, RequestFailed, Wire};
-use crate::config::{Address, SaslConfig, WallClock};
+use crate::config::{Address, Connector, SaslConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
 /// What every connection needs to know.
@@ -31,6 +31,8 @@ pub(super) struct Settings {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<super::tls::Tls>,
     pub(super) sasl: Option<SaslConfig>,
+    /// Opens streams in place of TCP.
+    pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) needs: Needs,
     pub(super) observer: Observer,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use crate::config::Address;
+use crate::config::{Address, ConnectError};
 use crate::engine::race::{HEAD_START, race};
 
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -15,26 +15,20 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Connects to the first address of the name that answers.
 ///
 /// Has no time limit itself. Dropping the future abandons all attempts.
-pub(super) async fn dial(address: &Address) -> Result<TcpStream, DialError> {
+pub(super) async fn dial(address: &Address) -> Result<TcpStream, ConnectError> {
     // A literal is not looked up: that would cost a thread, and a paused clock would not wait for it.
     if let Ok(ip) = address.host.parse::<IpAddr>() {
-        return open(SocketAddr::new(ip, address.port)).await.map_err(DialError::Connect);
+        return open(SocketAddr::new(ip, address.port)).await.map_err(ConnectError::Connect);
     }
     let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
-    let found: Vec<_> = found.map_err(DialError::Name)?.collect();
+    let found: Vec<_> = found.map_err(ConnectError::Resolve)?.collect();
     if found.is_empty() {
-        return Err(DialError::Name(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+        return Err(ConnectError::Resolve(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no address",
+        )));
     }
-    reach(found).await.map_err(DialError::Connect)
-}
-
-/// Why there is no socket.
-#[derive(Debug)]
-pub(super) enum DialError {
-    /// The name was not resolved.
-    Name(io::Error),
-    /// None of its addresses could be reached.
-    Connect(io::Error),
+    reach(found).await.map_err(ConnectError::Connect)
 }
 
 /// The first of the addresses that answers, or why the last one did not.

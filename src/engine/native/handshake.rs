@@ -10,14 +10,14 @@ use std::pin::pin;
 
 use futures_util::future::{Either, join, select};
 use rskafka::protocol::api_key::ApiKey;
-use tokio::net::TcpStream;
 
 use super::api::{
     ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
     MetadataResponse, UNSUPPORTED_VERSION, version,
 };
 use super::connection::{Settings, unreachable};
-use super::dial::{DialError, dial};
+use super::custom;
+use super::dial::dial;
 use super::listener::Listener;
 use super::sasl::Login;
 use super::stream::NotKafka;
@@ -25,7 +25,7 @@ use super::versions::{Versions, assumed, assumption_holds};
 #[cfg(feature = "tls")]
 use super::wire::plain;
 use super::wire::{RequestFailed, Socket, Wire};
-use crate::config::Address;
+use crate::config::{Address, ConnectError};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a first use needs.
@@ -219,26 +219,40 @@ async fn ask_wanted(wire: &Wire, wanted: Wanted<'_>) -> Answered {
 }
 
 async fn open(address: &Address, listener: &Listener, settings: &Settings) -> Result<Box<dyn Socket>> {
-    let socket = dial(address).await.map_err(|error| not_dialled(address, error))?;
-    encrypt(address, listener, settings, socket).await
+    let not_connected = |error| not_connected(address, error);
+    match &settings.connector {
+        None => {
+            let socket = dial(address).await.map_err(not_connected)?;
+            encrypt(address, listener, settings, socket).await
+        }
+        Some(connector) => {
+            let stream = custom::open(&**connector, address).await.map_err(not_connected)?;
+            encrypt(address, listener, settings, stream).await
+        }
+    }
 }
 
 /// A name that is not known here is the commonest trouble of all: the cluster advertises one that only it can resolve.
-fn not_dialled(address: &Address, error: DialError) -> Error {
+fn not_connected(address: &Address, error: ConnectError) -> Error {
     match error {
-        DialError::Name(error) => unreachable(
+        ConnectError::Resolve(error) => unreachable(
             address,
             &format!(
                 "its host name cannot be resolved ({error}); it is in bootstrap.servers, or the broker's \
                  advertised.listeners names a host that is unknown here"
             ),
         ),
-        DialError::Connect(error) => unreachable(address, &error.to_string()),
+        ConnectError::Connect(error) => unreachable(address, &error.to_string()),
     }
 }
 
 #[cfg(not(feature = "tls"))]
-async fn encrypt(_: &Address, _: &Listener, _: &Settings, socket: TcpStream) -> Result<Box<dyn Socket>> {
+async fn encrypt(
+    _: &Address,
+    _: &Listener,
+    _: &Settings,
+    socket: impl Socket + 'static,
+) -> Result<Box<dyn Socket>> {
     Ok(Box::new(socket))
 }
 
@@ -247,7 +261,7 @@ async fn encrypt(
     address: &Address,
     _: &Listener,
     settings: &Settings,
-    socket: TcpStream,
+    socket: impl Socket + 'static,
 ) -> Result<Box<dyn Socket>> {
     use super::tls::TlsFailure;
 

@@ -3,6 +3,7 @@
 mod api;
 mod brokers;
 mod connection;
+mod custom;
 mod dial;
 mod handshake;
 mod identity;
@@ -71,6 +72,7 @@ impl NativeEngine {
             #[cfg(feature = "tls")]
             tls: config.tls.clone().map(tls::Tls::new),
             sasl: config.sasl.clone(),
+            connector: config.connector.clone(),
             needs: Needs::of(config),
             observer,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error as TlsError};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -37,12 +37,12 @@ impl Tls {
     }
 
     /// Has no time limit itself.
-    pub(crate) async fn connect(
+    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         address: &Address,
-        socket: TcpStream,
+        socket: S,
         log: &Log,
-    ) -> Result<TlsStream<TcpStream>, TlsFailure> {
+    ) -> Result<TlsStream<S>, TlsFailure> {
         let config = self.client_config(log).map_err(TlsFailure::Known)?;
         let name = self.config.server_name.as_deref().unwrap_or(&address.host);
         let server = ServerName::try_from(name.to_owned()).map_err(|_| {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
@@ -11,10 +12,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kafka_testbed::{Mechanism, PASSWORD, Sasl, USER, unsecured_token};
 use rskafka_producer::{
-    Context, Credentials, CredentialsProvider, Delivery, Error, Health, HealthRegistry, Message,
-    PartitionInput, Partitioner, Partitioning, Producer, ProducerConfig, ProviderError, SaslConfig,
-    SaslMechanism, TelemetryConfig, Token,
+    ByteStream, ConnectError, Connector, Context, Credentials, CredentialsProvider, Delivery, Error, Health,
+    HealthRegistry, Message, PartitionInput, Partitioner, Partitioning, Producer, ProducerConfig,
+    ProviderError, SaslConfig, SaslMechanism, TelemetryConfig, Token,
 };
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 
@@ -154,6 +157,19 @@ pub(super) const CALLBACKS: &[Callback] = &[
         ..SENDS
     },
     Callback {
+        name: "connector",
+        install: |config, trap| config.connector(Dialler { connects: Some(trap.clone()), streams: None }),
+        provoke: reconnects,
+        holds_task: true,
+        ..SENDS
+    },
+    Callback {
+        name: "stream of a connector",
+        install: |config, trap| config.connector(Dialler { connects: None, streams: Some(trap.clone()) }),
+        holds_task: true,
+        ..SENDS
+    },
+    Callback {
         name: "health check",
         provoke: |_, _, trap| {
             Box::pin(async move {
@@ -225,6 +241,67 @@ impl CredentialsProvider for Provider {
     async fn credentials(&self, _: &str) -> Result<Credentials, ProviderError> {
         self.0.spring_waiting().await;
         Ok(Credentials::new(USER, PASSWORD))
+    }
+}
+
+/// Opens sockets; it springs one trap as it does, and another one in each call of a stream.
+struct Dialler {
+    connects: Option<Arc<Trap>>,
+    streams: Option<Arc<Trap>>,
+}
+
+#[async_trait]
+impl Connector for Dialler {
+    async fn connect(&self, host: &str, port: u16) -> Result<Box<dyn ByteStream>, ConnectError> {
+        self.connects.iter().for_each(|trap| trap.spring());
+        let socket = TcpStream::connect((host, port)).await?;
+        Ok(Box::new(Wire { socket, trap: self.streams.clone() }))
+    }
+}
+
+struct Wire {
+    socket: TcpStream,
+    trap: Option<Arc<Trap>>,
+}
+
+impl Wire {
+    fn socket(&mut self) -> Pin<&mut TcpStream> {
+        self.trap.iter().for_each(|trap| trap.spring());
+        Pin::new(&mut self.socket)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.trap.iter().for_each(|trap| trap.spring());
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.socket().poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.socket().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.socket().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.socket().poll_shutdown(cx)
     }
 }
 
