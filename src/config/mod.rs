@@ -4,6 +4,7 @@ mod address;
 mod brokers;
 mod capabilities;
 mod connector;
+mod random;
 mod sasl;
 mod secret;
 mod sections;
@@ -23,6 +24,7 @@ pub(crate) use address::Address;
 pub use brokers::IntoBrokers;
 pub(crate) use capabilities::Capabilities;
 pub use connector::{ByteStream, ConnectError, Connector};
+pub(crate) use random::RandomSource;
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
@@ -134,6 +136,7 @@ pub struct ProducerConfig {
     /// Opens the byte streams to the brokers. By default TCP.
     pub connector: Option<Arc<dyn Connector>>,
     pub(crate) clock: WallClock,
+    pub(crate) random: RandomSource,
     pub(crate) unused: Unused,
 }
 
@@ -181,6 +184,7 @@ impl Default for ProducerConfig {
             runtime: None,
             connector: None,
             clock: WallClock::default(),
+            random: RandomSource::default(),
             unused: Unused::default(),
         }
     }
@@ -257,6 +261,17 @@ impl ProducerConfig {
     #[must_use]
     pub fn wall_clock(mut self, now: impl Fn() -> std::time::SystemTime + Send + Sync + 'static) -> Self {
         self.clock = WallClock::new(now);
+        self
+    }
+
+    /// Sets the seed of all that is random, such as the delays before retries and the partitions of messages without a key,
+    /// so that a simulation repeats: with the same seed, the same calls and the same brokers, on one thread and a paused
+    /// clock, a producer does the same. By default each producer differs, which spreads load.
+    ///
+    /// Logins stay random. Batches that take long to compress (gzip, zstd) are encoded on other threads.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.random = RandomSource::seeded(seed);
         self
     }
 

@@ -1,8 +1,9 @@
 //! The life of a producer: open, draining, failing what is left, closed. It never goes back.
 
-use tokio::sync::watch;
+use std::future::Future;
 
 use crate::error::Result;
+use crate::supervisor::Watched;
 
 /// How far closing has come.
 #[derive(Clone, Debug, Default)]
@@ -21,33 +22,32 @@ pub(crate) enum State {
 /// See the [module](self). All waiters for a state are woken when it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
-    state: watch::Sender<State>,
+    state: Watched<State>,
 }
 
 impl Lifecycle {
     pub(crate) fn is_open(&self) -> bool {
-        matches!(*self.state.borrow(), State::Open)
+        self.state.look(|state| matches!(state, State::Open))
     }
 
     /// Whether nothing is sent any more.
     pub(crate) fn is_stopped(&self) -> bool {
-        matches!(*self.state.borrow(), State::Failing { .. } | State::Closed(_))
+        self.state.look(|state| matches!(state, State::Failing { .. } | State::Closed(_)))
     }
 
     /// The outcome of `close`, once there is one.
     pub(crate) fn outcome(&self) -> Option<Result<()>> {
-        outcome_of(&self.state.borrow())
+        self.state.look(outcome_of)
     }
 
-    /// Sees each change from now on.
-    pub(crate) fn watch(&self) -> Watched {
-        Watched { state: self.state.subscribe() }
+    /// Resolves at the next change after this call.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> {
+        self.state.changed()
     }
 
     /// Resolves when nothing is accepted any more.
     pub(crate) async fn not_open(&self) {
-        // The sender lives as long as this does.
-        _ = self.state.subscribe().wait_for(|state| !matches!(state, State::Open)).await;
+        self.state.when(|state| (!matches!(state, State::Open)).then_some(())).await;
     }
 
     /// Accepts nothing from here on. Returns whether this call was the first.
@@ -80,11 +80,11 @@ impl Lifecycle {
     /// first, which is returned; or the outcome, where there is one.
     pub(crate) fn fail(&self, failed: u64) -> Result<u64, Result<()>> {
         self.change(|state| matches!(state, State::Open | State::Draining { .. }), State::Failing { failed });
-        match &*self.state.borrow() {
+        self.state.look(|state| match state {
             State::Failing { failed } => Ok(*failed),
             State::Closed(outcome) => Err(outcome.clone()),
             State::Open | State::Draining { .. } => Ok(failed),
-        }
+        })
     }
 
     /// The end, with this outcome unless there is one. Returns the outcome that holds.
@@ -95,7 +95,7 @@ impl Lifecycle {
 
     /// Goes on to `next` where the state allows it. Returns whether it did.
     fn change(&self, allows: impl FnOnce(&State) -> bool, mut next: State) -> bool {
-        let changed = self.state.send_if_modified(|state| {
+        let changed = self.state.change(|state| {
             let allowed = allows(state);
             if allowed {
                 std::mem::swap(state, &mut next);
@@ -115,24 +115,6 @@ fn outcome_of(state: &State) -> Option<Result<()>> {
     }
 }
 
-/// A view of the state that misses no change.
-pub(crate) struct Watched {
-    state: watch::Receiver<State>,
-}
-
-impl Watched {
-    /// The outcome of `close`, once there is one. A change after this call ends [`changed`](Self::changed).
-    pub(crate) fn outcome(&mut self) -> Option<Result<()>> {
-        outcome_of(&self.state.borrow_and_update())
-    }
-
-    /// Resolves at the next change.
-    pub(crate) async fn changed(&mut self) {
-        // The sender lives as long as the watchers.
-        _ = self.state.changed().await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,9 +122,9 @@ mod tests {
 
     /// One call, by its name, and whether it changes something.
     fn calls(life: &Lifecycle) -> [(&'static str, bool); 5] {
-        let before = |life: &Lifecycle| format!("{:?}", *life.state.borrow());
+        let before = |life: &Lifecycle| life.state.look(|state| format!("{state:?}"));
         let changes = |call: &dyn Fn(&Lifecycle)| {
-            let copy = Lifecycle { state: watch::Sender::new(life.state.borrow().clone()) };
+            let copy = Lifecycle { state: Watched::new(life.state.look(Clone::clone)) };
             let was = before(&copy);
             call(&copy);
             was != before(&copy)

@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::unix_millis;
 use crate::metadata::{Metadata, TopicSettings};
 use crate::partitioner::Partitioning;
-use crate::resilience::{BreakerState, Change};
+use crate::resilience::{Breaker, BreakerState, Change};
 use crate::sender::{Broker, Brokers, Partition, SharedProducerId, waiting};
 use crate::supervisor::Supervisor;
 use crate::telemetry::{Counters, Log, Meters};
@@ -82,6 +82,7 @@ impl Core {
             metadata_age: config.timeouts.metadata_age,
             metadata_idle: config.timeouts.metadata_idle,
             batch_bytes: config.batch.full_at(),
+            random: config.random,
         };
         let core = Arc::new(Self {
             policy: Policy {
@@ -95,8 +96,11 @@ impl Core {
                 encodes_aside: encodes_aside(&config),
             },
             buffer,
-            metadata: Metadata::new(topics, config.circuit_breaker.clone()),
-            brokers: Brokers::new(config.circuit_breaker.clone()),
+            metadata: Metadata::new(
+                topics,
+                Breaker::new(config.circuit_breaker.clone(), config.random.generator("cluster")),
+            ),
+            brokers: Brokers::new(config.circuit_breaker.clone(), config.random),
             producer_id: SharedProducerId::default(),
             stats,
             log,

@@ -26,7 +26,7 @@ impl Pacing {
             max_backoff: config.retry.max_backoff,
             budget: Mutex::new(RetryBudget::new(now)),
             limiter: RateLimiter::new(&config.rate_limit, now).map(Mutex::new),
-            random: Mutex::new(fastrand::Rng::new()),
+            random: Mutex::new(config.random.generator("pacing")),
         }
     }
 

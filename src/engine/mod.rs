@@ -124,7 +124,7 @@ pub(crate) struct ClusterMetadata {
 pub(crate) type Late<'a> = &'a (dyn Fn(Stage) -> Box<dyn Send> + Send + Sync);
 
 /// How far an attempt has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// Nothing has left.
     Connecting,

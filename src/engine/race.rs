@@ -28,6 +28,7 @@ where
         running.extend(waiting.next());
         let next = if_any(waiting.peek().map(|_| tokio::time::sleep(head_start)));
         tokio::select! {
+            biased;
             ended = running.next() => match ended {
                 Some(Ok(success)) => return Ok(success),
                 Some(Err(failure)) => failures.push(failure),

@@ -12,7 +12,7 @@ mod topic;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::time::Instant;
 
@@ -25,12 +25,12 @@ use crate::accumulator::Queue;
 use crate::core::Core;
 use crate::engine::{ClusterMetadata, Leadership, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::resilience::{Breaker, BreakerState, CircuitBreakerConfig};
+use crate::resilience::{Breaker, BreakerState};
 use crate::sender::{Broker, Partition};
 use crate::supervisor::Flight;
 
 /// The topics in use, by name.
-type Topics = HashMap<Arc<str>, Arc<Topic>, RandomState>;
+type Topics = HashMap<Arc<str>, Arc<Topic>, FixedState>;
 
 /// A request for one topic, shared by all callers that need it.
 type Resolving = Flight<Result<Arc<Topic>>>;
@@ -57,10 +57,10 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn new(settings: TopicSettings, breaker: CircuitBreakerConfig) -> Self {
+    pub(crate) fn new(settings: TopicSettings, breaker: Breaker) -> Self {
         Self {
-            breaker: Mutex::new(Breaker::new(breaker)),
-            topics: RwLock::default(),
+            breaker: Mutex::new(breaker),
+            topics: RwLock::new(HashMap::with_hasher(settings.random.hasher())),
             learning: Mutex::default(),
             leaving: Mutex::default(),
             overdue: Overdue::default(),

@@ -5,7 +5,7 @@
 //! another one, the attempt is abandoned, and its batches are sent to the new leader under the sequences that they
 //! have. While the same broker leads, it is merely slow, and nothing is done.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) struct Overdue {
 struct State {
     running: bool,
     last: u64,
-    attempts: HashMap<u64, Attempt>,
+    attempts: BTreeMap<u64, Attempt>,
 }
 
 /// An attempt that takes much longer than usual.
@@ -82,7 +82,7 @@ impl Overdue {
         loop {
             // Another task may have learned of it.
             self.abandon_replaced(core);
-            let topics: HashSet<_> = {
+            let topics: BTreeSet<_> = {
                 let state = self.state.lock();
                 let partitions = state.attempts.values().flat_map(|attempt| &attempt.partitions);
                 partitions.map(|partition| partition.topic().clone()).collect()
@@ -106,7 +106,7 @@ impl Overdue {
 
     /// Abandons the attempts to brokers that no longer lead what they carry.
     fn abandon_replaced(&self, core: &Arc<Core>) {
-        let replaced: HashSet<_> = {
+        let replaced: BTreeSet<_> = {
             let state = self.state.lock();
             let replaced = state.attempts.values().filter(|attempt| attempt.is_replaced());
             replaced.map(|attempt| (attempt.node, attempt.stage)).collect()

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::history::History;
 use crate::accumulator::{Budget, Buffer, Queue};
+use crate::config::RandomSource;
 use crate::core::Core;
 use crate::engine::Leadership;
 use crate::partitioner::{Chooser, Partitioning};
@@ -25,6 +26,7 @@ pub(crate) struct TopicSettings {
     /// A topic that is unused for this long is forgotten.
     pub(crate) metadata_idle: Duration,
     pub(crate) batch_bytes: usize,
+    pub(crate) random: RandomSource,
 }
 
 /// As metadata described it last; what is known anew is a new one.
@@ -50,7 +52,11 @@ pub(crate) struct Partitions {
 impl Topic {
     pub(super) fn new(name: Arc<str>, settings: &TopicSettings) -> Self {
         Self {
-            chooser: Arc::new(Chooser::new(&settings.partitioning, settings.batch_bytes)),
+            chooser: Arc::new(Chooser::new(
+                &settings.partitioning,
+                settings.batch_bytes,
+                settings.random.generator(&name),
+            )),
             name,
             budget: Budget::new(settings.buffer.clone(), settings.share),
             partitions: Partitions::default(),

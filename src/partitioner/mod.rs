@@ -83,10 +83,10 @@ pub(crate) struct Chooser {
 }
 
 impl Chooser {
-    pub(crate) fn new(rule: &Partitioning, batch_bytes: usize) -> Self {
+    pub(crate) fn new(rule: &Partitioning, batch_bytes: usize, random: fastrand::Rng) -> Self {
         Self {
             rule: rule.clone(),
-            sticky: Sticky::new(batch_bytes, fastrand::u64(..)),
+            sticky: Sticky::new(batch_bytes, random),
             round_robin: RoundRobin::default(),
         }
     }

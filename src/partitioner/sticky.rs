@@ -26,11 +26,11 @@ const STEP: u32 = 16 << 10;
 const NOWHERE: u32 = u32::MAX;
 
 impl Sticky {
-    pub(super) fn new(batch_bytes: usize, seed: u64) -> Self {
+    pub(super) fn new(batch_bytes: usize, random: fastrand::Rng) -> Self {
         Self {
             state: AtomicU64::new(pack(NOWHERE, 0)),
             run: u32::try_from(batch_bytes).unwrap_or(u32::MAX).clamp(1, 1 << 30),
-            random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            random: Mutex::new(random),
         }
     }
 
@@ -88,7 +88,7 @@ mod tests {
     fn it_stays_until_a_batch_is_full_and_then_spreads_evenly() {
         let (n, run) = (7, 1_000);
         let all: Vec<u32> = (0..n).collect();
-        let sticky = Sticky::new(run, 42);
+        let sticky = Sticky::new(run, fastrand::Rng::with_seed(42));
         let mut bytes = vec![0usize; n as usize];
         let (mut switches, mut last) = (0, NOWHERE);
         for _ in 0..70_000 {
@@ -106,7 +106,7 @@ mod tests {
     /// How many of a thousand messages of 100 bytes stay with the partition of the one before, with so much waiting.
     fn stay(waiting: usize) -> usize {
         let all: Vec<u32> = (0..4).collect();
-        let sticky = Sticky::new(1_000_000, 42);
+        let sticky = Sticky::new(1_000_000, fastrand::Rng::with_seed(42));
         let chosen: Vec<_> = (0..1_000).map(|_| sticky.choose(4, &all, 100, |_| waiting)).collect();
         chosen.windows(2).filter(|pair| pair[0] == pair[1]).count()
     }
@@ -120,19 +120,19 @@ mod tests {
 
     #[test]
     fn a_partition_without_a_leader_is_left_at_once() {
-        let sticky = Sticky::new(1_000_000, 1);
+        let sticky = Sticky::new(1_000_000, fastrand::Rng::with_seed(1));
         assert_eq!(sticky.choose(3, &[1], 10, |_| 0), 1);
         assert_eq!(sticky.choose(3, &[2], 10, |_| 0), 2);
     }
 
     #[test]
     fn without_any_leader_a_partition_is_chosen_all_the_same() {
-        assert!(Sticky::new(1_000, 1).choose(3, &[], 10, |_| 0) < 3);
+        assert!(Sticky::new(1_000, fastrand::Rng::with_seed(1)).choose(3, &[], 10, |_| 0) < 3);
     }
 
     #[test]
     fn the_less_loaded_partition_gets_more() {
-        let sticky = Sticky::new(1, 7);
+        let sticky = Sticky::new(1, fastrand::Rng::with_seed(7));
         let chosen = (0..10_000).filter(|_| sticky.choose(2, &[0, 1], 1, |p| p as usize) == 0).count();
         assert!(chosen > 7_000, "{chosen}");
     }

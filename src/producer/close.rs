@@ -95,16 +95,16 @@ impl Core {
 
     /// The outcome of draining, which is begun again where its task ended with its runtime.
     async fn drained(self: &Arc<Self>) -> Result<()> {
-        let mut life = self.life.watch();
         loop {
-            if let Some(outcome) = life.outcome() {
+            let changed = self.life.changed();
+            if let Some(outcome) = self.life.outcome() {
                 return outcome;
             }
             let Ok(_attending) = self.supervisor.wait_here() else {
                 return self.close_now(Ended::Deadline).await;
             };
             self.start_draining();
-            life.changed().await;
+            changed.await;
         }
     }
 

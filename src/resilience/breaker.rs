@@ -163,7 +163,7 @@ struct Opened {
 }
 
 impl Breaker {
-    pub(crate) fn new(config: CircuitBreakerConfig) -> Self {
+    pub(crate) fn new(config: CircuitBreakerConfig, random: fastrand::Rng) -> Self {
         Self {
             config,
             start: Instant::now(),
@@ -172,7 +172,7 @@ impl Breaker {
             failed: None,
             open: None,
             closed: None,
-            random: fastrand::Rng::new(),
+            random,
         }
     }
 

@@ -1,23 +1,25 @@
 //! Every broker there is.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use super::Broker;
+use crate::config::RandomSource;
 use crate::engine::NodeId;
 use crate::resilience::{Breaker, CircuitBreakerConfig};
 
 /// Brokers by where they lead. They are few, and are kept as long as the producer.
 pub(crate) struct Brokers {
-    brokers: RwLock<HashMap<Option<NodeId>, Arc<Broker>>>,
+    brokers: RwLock<BTreeMap<Option<NodeId>, Arc<Broker>>>,
     breaker: CircuitBreakerConfig,
+    random: RandomSource,
 }
 
 impl Brokers {
-    pub(crate) fn new(breaker: CircuitBreakerConfig) -> Self {
-        Self { brokers: RwLock::default(), breaker }
+    pub(crate) fn new(breaker: CircuitBreakerConfig, random: RandomSource) -> Self {
+        Self { brokers: RwLock::default(), breaker, random }
     }
 
     /// The broker to this node, or to nowhere.
@@ -26,9 +28,8 @@ impl Brokers {
             return broker.clone();
         }
         let mut brokers = self.brokers.write();
-        let broker =
-            brokers.entry(node).or_insert_with(|| Broker::new(node, Breaker::new(self.breaker.clone())));
-        broker.clone()
+        let new = || Broker::new(node, Breaker::new(self.breaker.clone(), self.random.generator(node)));
+        brokers.entry(node).or_insert_with(new).clone()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Broker>> {

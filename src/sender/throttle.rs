@@ -75,7 +75,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn broken(now: Instant) -> Breaker {
-        let mut breaker = Breaker::new(CircuitBreakerConfig::default());
+        let mut breaker = Breaker::new(CircuitBreakerConfig::default(), fastrand::Rng::new());
         for _ in 0..CircuitBreakerConfig::default().consecutive_failures {
             // Only requests that were begun after the last failure count.
             _ = breaker.on_failure(now + Duration::from_nanos(1), now);
@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn the_longest_known_delay_counts_and_a_probe_waits_for_no_token() {
-        let (now, mut sound) = (Instant::now(), Breaker::new(CircuitBreakerConfig::default()));
+        let (now, mut sound) =
+            (Instant::now(), Breaker::new(CircuitBreakerConfig::default(), fastrand::Rng::new()));
         let mut open = broken(now);
         let wait = open.retry_after(now).unwrap();
         let then = now + wait;
@@ -115,7 +116,8 @@ mod tests {
 
     #[test]
     fn no_delay_reaches_beyond_the_clock() {
-        let (now, mut breaker) = (Instant::now(), Breaker::new(CircuitBreakerConfig::default()));
+        let (now, mut breaker) =
+            (Instant::now(), Breaker::new(CircuitBreakerConfig::default(), fastrand::Rng::new()));
         assert!(matches!(decide(None, Duration::MAX, &mut breaker, now), MaySend::Until(at) if at > now));
     }
 }

@@ -5,10 +5,10 @@ use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Supervisor;
+use super::watched::Watched;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often work is begun again whose task ended without an outcome.
@@ -16,28 +16,42 @@ const TRIES: u32 = 4;
 
 /// See the [module](self).
 pub(crate) struct Flight<T> {
-    current: Mutex<Weak<watch::Sender<State<T>>>>,
+    current: Mutex<Weak<Watched<Work<T>>>>,
 }
 
-struct State<T> {
+struct Work<T> {
     begun: Instant,
     last: Option<Error>,
     outcome: Option<T>,
+    /// Its task is gone.
+    ended: bool,
+    callers: usize,
 }
 
 /// Work in progress: it reports what has gone wrong so far, for others to inspect.
-pub(crate) struct Progress<T>(Arc<watch::Sender<State<T>>>);
+pub(crate) struct Progress<T>(Arc<Watched<Work<T>>>);
 
 impl<T> Progress<T> {
     /// Why there is no outcome yet.
     pub(crate) fn failed(&self, error: Option<Error>) {
-        self.0.send_modify(|state| state.last = error);
+        let mut former = error;
+        self.0.change(|work| {
+            std::mem::swap(&mut work.last, &mut former);
+            true
+        });
+        // The former one is dropped without the lock: it may hold a user's error.
+        drop(former);
     }
 
     /// When it was begun, and what has gone wrong so far; `None` once there is an outcome.
     pub(crate) fn unfinished(&self) -> Option<(Instant, Option<Error>)> {
-        let state = self.0.borrow();
-        state.outcome.is_none().then(|| (state.begun, state.last.clone()))
+        self.0.look(|work| work.is_under_way().then(|| (work.begun, work.last.clone())))
+    }
+}
+
+impl<T> Work<T> {
+    fn is_under_way(&self) -> bool {
+        self.outcome.is_none() && !self.ended
     }
 }
 
@@ -60,18 +74,16 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     {
         for _ in 0..TRIES {
             let _attending = supervisor.wait_here()?;
-            let mut state = self.board(supervisor, name, &begin);
-            loop {
-                {
-                    let state = state.borrow_and_update();
-                    last.clone_from(&state.last);
-                    if let Some(outcome) = &state.outcome {
-                        return Ok(outcome.clone());
-                    }
+            let caller = self.board(supervisor, name, &begin);
+            let ended = caller.0.when(|work| {
+                last.clone_from(&work.last);
+                match &work.outcome {
+                    Some(outcome) => Some(Some(outcome.clone())),
+                    None => work.ended.then_some(None),
                 }
-                if state.changed().await.is_err() {
-                    break;
-                }
+            });
+            if let Some(outcome) = ended.await {
+                return Ok(outcome);
             }
             if supervisor.is_stopped() {
                 return Err(Error::new(ErrorKind::Closed, "the producer is closed"));
@@ -81,7 +93,8 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     }
 
     pub(crate) fn under_way(&self) -> Option<Progress<T>> {
-        self.current.lock().upgrade().map(Progress)
+        let work = self.current.lock().upgrade()?;
+        work.look(Work::is_under_way).then_some(Progress(work))
     }
 
     fn board<F>(
@@ -89,30 +102,76 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         supervisor: &Arc<Supervisor>,
         name: &'static str,
         begin: &impl Fn(Progress<T>) -> F,
-    ) -> watch::Receiver<State<T>>
+    ) -> Caller<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (sender, receiver) = {
+        let (work, caller) = {
             let mut current = self.current.lock();
-            if let Some(under_way) = current.upgrade() {
-                return under_way.subscribe();
+            if let Some(caller) = current.upgrade().and_then(Caller::of) {
+                return caller;
             }
-            let (sender, receiver) =
-                watch::channel(State { begun: Instant::now(), last: None, outcome: None });
-            let sender = Arc::new(sender);
-            *current = Arc::downgrade(&sender);
-            (sender, receiver)
+            let (begun, last, outcome) = (Instant::now(), None, None);
+            let work = Arc::new(Watched::new(Work { begun, last, outcome, ended: false, callers: 1 }));
+            *current = Arc::downgrade(&work);
+            (work.clone(), Caller(work))
         };
-        let work = begin(Progress(sender.clone()));
+        let (running, task) = (begin(Progress(work.clone())), Running(work));
         supervisor.spawn(name, async move {
+            let deserted = task.0.when(|work| (work.callers == 0).then_some(()));
             tokio::select! {
                 biased;
-                outcome = work => sender.send_modify(|state| state.outcome = Some(outcome)),
-                () = sender.closed() => {}
+                outcome = running => task.end(Some(outcome)),
+                () = deserted => {}
             }
         });
-        receiver
+        caller
+    }
+}
+
+/// The task that does the work. Where it ends early, those who wait for it begin it again.
+struct Running<T>(Arc<Watched<Work<T>>>);
+
+impl<T> Running<T> {
+    fn end(&self, outcome: Option<T>) {
+        self.0.change(|work| {
+            if let (None, Some(outcome)) = (&work.outcome, outcome) {
+                work.outcome = Some(outcome);
+            }
+            !std::mem::replace(&mut work.ended, true)
+        });
+    }
+}
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+/// Someone who waits for the outcome.
+struct Caller<T>(Arc<Watched<Work<T>>>);
+
+impl<T> Caller<T> {
+    /// One more, where the work is under way.
+    fn of(work: Arc<Watched<Work<T>>>) -> Option<Self> {
+        let mut joined = false;
+        work.change(|work| {
+            joined = work.is_under_way();
+            work.callers += usize::from(joined);
+            // That concerns nobody who waits.
+            false
+        });
+        joined.then_some(Self(work))
+    }
+}
+
+impl<T> Drop for Caller<T> {
+    fn drop(&mut self) {
+        self.0.change(|work| {
+            work.callers -= 1;
+            work.callers == 0
+        });
     }
 }
 

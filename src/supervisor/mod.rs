@@ -9,6 +9,7 @@ mod flight;
 mod task;
 mod timer;
 mod watch;
+mod watched;
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::flight::{Flight, Progress};
 use self::task::{End, Make, Task};
+pub(crate) use self::watched::Watched;
 use crate::error::callback::{guarded, message_of};
 use crate::error::{Error, ErrorKind, Result, Wait};
 

@@ -97,6 +97,7 @@ impl Watch {
                 owner.settle_overdue();
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(TICK) => {}
                 () = ended => {}
             }

@@ -1,6 +1,6 @@
 //! The brokers that are known, and the one connection to each.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -34,14 +34,14 @@ pub(super) struct Brokers {
     bootstrap: Vec<Address>,
     pub(super) settings: Settings,
     connecting: Semaphore,
-    known: Mutex<HashMap<NodeId, Known>>,
+    known: Mutex<BTreeMap<NodeId, Known>>,
     /// By address, so that a broker of the bootstrap list and the same one of the metadata share a connection.
-    slots: Mutex<HashMap<Address, Arc<Slot>>>,
+    slots: Mutex<BTreeMap<Address, Arc<Slot>>>,
     /// Whether any broker ever answered.
     answered: Arc<AtomicBool>,
     pub(super) clusters: Clusters,
     /// Brokers that were silent when they were last sent something.
-    suspects: Mutex<HashMap<(NodeId, Stage), Abandon>>,
+    suspects: Mutex<BTreeMap<(NodeId, Stage), Abandon>>,
     missed: Mutex<Missed>,
 }
 
@@ -105,7 +105,7 @@ impl Brokers {
     /// Takes over the brokers of the metadata; connections to brokers that are gone are dropped.
     pub(super) fn learn(&self, brokers: impl IntoIterator<Item = (NodeId, Address)>) {
         let known = |address: Address| Known { name: address.to_string().into(), address: Arc::new(address) };
-        let brokers: HashMap<_, _> =
+        let brokers: BTreeMap<_, _> =
             brokers.into_iter().map(|(node, address)| (node, known(address))).collect();
         if brokers.is_empty() {
             return;
@@ -344,8 +344,9 @@ impl Brokers {
 
     /// Drops every connection.
     pub(super) fn reset(&self) {
-        for slot in self.slots.lock().drain() {
-            if let Some(connection) = slot.1.current.lock().take() {
+        let slots = std::mem::take(&mut *self.slots.lock());
+        for slot in slots.into_values() {
+            if let Some(connection) = slot.current.lock().take() {
                 connection.wire.retire();
             }
         }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn breaker() -> (Breaker, Instant) {
-    let mut breaker = Breaker::new(CircuitBreakerConfig::default());
+    let mut breaker = Breaker::new(CircuitBreakerConfig::default(), fastrand::Rng::new());
     breaker.random = fastrand::Rng::with_seed(1);
     let now = breaker.start;
     (breaker, now)
@@ -127,7 +127,7 @@ fn it_stays_open_longer_each_time_up_to_its_bound() {
 
 #[test]
 fn one_that_is_disabled_never_opens() {
-    let mut breaker = Breaker::new(CircuitBreakerConfig::default().enabled(false));
+    let mut breaker = Breaker::new(CircuitBreakerConfig::default().enabled(false), fastrand::Rng::new());
     let now = Instant::now();
     for _ in 0..100 {
         assert_eq!(fail(&mut breaker, now), None);
