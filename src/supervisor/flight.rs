@@ -149,7 +149,7 @@ impl<T> Drop for Running<T> {
     }
 }
 
-/// Someone who waits for the outcome.
+/// One that waits for the outcome.
 struct Caller<T>(Arc<Watched<Work<T>>>);
 
 impl<T> Caller<T> {
@@ -159,10 +159,10 @@ impl<T> Caller<T> {
         work.change(|work| {
             joined = work.is_under_way();
             work.callers += usize::from(joined);
-            // That concerns nobody who waits.
+            // Nothing that others wait for.
             false
         });
-        joined.then_some(Self(work))
+        joined.then(|| Self(work))
     }
 }
 
@@ -178,5 +178,49 @@ impl<T> Drop for Caller<T> {
 impl<T> Default for Flight<T> {
     fn default() -> Self {
         Self { current: Mutex::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_before_the_outcome_shares_it_and_who_comes_after_it_begins_anew() {
+        let supervisor = Supervisor::new(None);
+        let (flight, begun) = (Arc::new(Flight::default()), Arc::new(AtomicU32::new(0)));
+        let join = || {
+            let (supervisor, flight, begun) = (supervisor.clone(), flight.clone(), begun.clone());
+            tokio::spawn(async move {
+                let begin = |_| {
+                    let begun = begun.clone();
+                    async move {
+                        let number = begun.fetch_add(1, Ordering::Relaxed);
+                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                        number
+                    }
+                };
+                flight.join(&supervisor, "a test", &mut None, begin).await.unwrap()
+            })
+        };
+        let first = [join(), join()];
+        tokio::task::yield_now().await;
+        assert!(flight.under_way().is_some());
+        // An outcome that others still have to look at is over for those who come now.
+        let held = flight.current.lock().upgrade();
+        for shared in first {
+            assert_eq!(shared.await.unwrap(), 0);
+        }
+        assert!(flight.under_way().is_none());
+        assert_eq!(join().await.unwrap(), 1);
+        drop(held);
+        // Nobody waits: the work ends.
+        let deserted = join();
+        tokio::task::yield_now().await;
+        let work = flight.under_way().unwrap();
+        deserted.abort();
+        work.0.when(|work| work.ended.then_some(())).await;
     }
 }
