@@ -1,8 +1,12 @@
 //! Points in time: checked arithmetic, and times that may be none.
 
+mod recent;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub(crate) use self::recent::{batch_full, recently};
 
 /// Waits until then; forever, where there is no such time.
 pub(crate) async fn until(at: Option<Instant>) {

@@ -1,11 +1,11 @@
 //! Admission: checked, routed, room taken, appended. The hot path, without an `await`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
 use crate::accumulator::{Appended, Arrival, Held, NoRoom, Receipt};
+use crate::clock::recently;
 use crate::config::{Capabilities, OpenCircuit};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -114,7 +114,7 @@ impl Core {
         footprint: usize,
         deadline: Option<Instant>,
     ) -> Result<Option<Offer>> {
-        let arrival = Arrival { message, footprint, now: Instant::now(), deadline };
+        let arrival = Arrival { message, footprint, now: recently(), deadline };
         // A custom clock is read before the queue is locked.
         let wall = self.custom_wall_millis();
         let wall = || wall.unwrap_or_else(|| self.wall_millis());
@@ -124,7 +124,7 @@ impl Core {
         };
         self.stats.accepted(1);
         if sealed {
-            self.batch_full.store(true, Ordering::Relaxed);
+            self.sealed();
         }
         if wake {
             partition.broker().schedule(self, partition.clone());

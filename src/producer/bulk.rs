@@ -1,7 +1,6 @@
 //! Many messages in one call: looked up, admitted and appended in runs, each with the outcome of a single call.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +9,7 @@ use super::Producer;
 use super::accept::Offer;
 use super::send::{as_deadline, not_sent};
 use crate::accumulator::{Arrival, Delivery, Receipt, Receipts};
+use crate::clock::recently;
 use crate::context::Context;
 use crate::core::Core;
 use crate::error::callback::let_go;
@@ -294,7 +294,7 @@ impl<'a> Intake<'a> {
         let deadline = self.ctx.deadline();
         // A custom clock is read before a queue is locked.
         let wall = core.custom_wall_millis();
-        let now = Instant::now();
+        let now = recently();
         let (mut accepted, mut bytes) = (0, 0);
         for same in routes.chunk_by(|one, next| one >> 32 == next >> 32) {
             let place = |route: &u64| (*route & u64::from(u32::MAX)) as usize;
@@ -321,7 +321,7 @@ impl<'a> Intake<'a> {
                 },
             );
             if sealed {
-                core.batch_full.store(true, Ordering::Relaxed);
+                core.sealed();
             }
             if wake {
                 partition.broker().schedule(core, partition.clone());

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Producer;
 use super::accept::Offer;
 use crate::accumulator::{Delivery, Receipt};
+use crate::clock;
 use crate::context::{Context, Ended};
 use crate::core::{Core, ended_error, why};
 use crate::error::callback::let_go;
@@ -201,6 +202,13 @@ impl Core {
         if self.sender_should_run() {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// A batch became full.
+    #[cold]
+    pub(super) fn sealed(&self) {
+        self.batch_full.store(true, Ordering::Relaxed);
+        clock::batch_full();
     }
 
     /// Whether a batch became full since a caller last made way for the sender.
