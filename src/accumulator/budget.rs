@@ -113,12 +113,12 @@ impl Held<'_> {
         self.budget.is(budget)
     }
 
-    /// The message was appended: its batch gives the bytes back.
-    /// So much of it is a message's now. The rest is given back when this is dropped.
+    /// Some of it is appended now. The rest is given back when this is dropped.
     pub(crate) fn keep_part(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    /// The message was appended: its batch gives the bytes back.
     #[inline]
     pub(crate) fn keep(self) {
         std::mem::forget(self);

@@ -95,10 +95,10 @@ struct Apart {
 }
 
 pub(crate) struct Completion {
-    topic: Arc<str>,
-    partition: i32,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
     /// Grows with each batch of its partition.
-    serial: u64,
+    pub(super) serial: u64,
     /// Set while `apart` is locked.
     whole: OnceLock<Whole>,
     /// Whether any record was settled apart: only then does a look at `whole` not suffice.
@@ -128,22 +128,6 @@ impl Completion {
             pieces: AtomicU32::new(1),
             apart: Mutex::default(),
         })
-    }
-
-    pub(crate) fn topic(&self) -> &str {
-        &self.topic
-    }
-
-    pub(crate) fn topic_arc(&self) -> &Arc<str> {
-        &self.topic
-    }
-
-    pub(crate) fn partition(&self) -> i32 {
-        self.partition
-    }
-
-    pub(super) fn serial(&self) -> u64 {
-        self.serial
     }
 
     /// Settles every record as stored, the first at `stored.offset` and the others behind it; how many of these

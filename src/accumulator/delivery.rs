@@ -27,13 +27,13 @@ impl Delivery {
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.batch.topic()
+        &self.batch.topic
     }
 
     /// The partition.
     #[must_use]
     pub fn partition(&self) -> i32 {
-        self.batch.partition()
+        self.batch.partition
     }
 
     /// The offset in the partition. `None` if the broker recognized a retried batch as already stored, but no longer

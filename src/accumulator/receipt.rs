@@ -21,8 +21,8 @@ use crate::error::{Result, Wait};
 /// Awaiting a receipt by reference (`(&mut receipt).await`) can be cancelled and resumed.
 #[must_use = "a message may fail; await its receipt, or say `drop(receipt)` where that does not matter"]
 pub struct Receipt {
-    batch: Arc<Completion>,
-    accepted: Accepted,
+    pub(crate) batch: Arc<Completion>,
+    pub(crate) accepted: Accepted,
 }
 
 impl Receipt {
@@ -33,13 +33,13 @@ impl Receipt {
     /// The topic that the message goes to.
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.batch.topic()
+        &self.batch.topic
     }
 
     /// The partition that the message goes to.
     #[must_use]
     pub fn partition(&self) -> i32 {
-        self.batch.partition()
+        self.batch.partition
     }
 
     /// What the message waits for at the moment; `None` once it is stored or has failed.
@@ -71,23 +71,15 @@ impl Receipt {
     pub fn waiting_for(&self) -> Option<Wait> {
         self.batch.waiting_for(self.accepted.index)
     }
-
-    pub(crate) fn completion(&self) -> &Arc<Completion> {
-        &self.batch
-    }
-
-    pub(crate) fn index(&self) -> u32 {
-        self.accepted.index
-    }
 }
 
 impl Future for Receipt {
     type Output = Result<Delivery>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut polled = self.batch.poll(self.index(), cx.waker());
+        let mut polled = self.batch.poll(self.accepted.index, cx.waker());
         if polled.is_pending() && !self.batch.attend() {
-            polled = self.batch.poll(self.index(), cx.waker());
+            polled = self.batch.poll(self.accepted.index, cx.waker());
         }
         polled.map_ok(|stored| Delivery::new(&self.batch, self.accepted, stored))
     }

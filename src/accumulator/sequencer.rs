@@ -29,11 +29,11 @@ const RAISES: u32 = 3;
 
 #[derive(Debug, Default)]
 pub(super) struct Sequencer {
-    current: Option<ProducerId>,
+    pub(super) current: Option<ProducerId>,
     next: i32,
     /// Numbers must start again before anything without a sequence is sent. Batches that may be stored under the old
     /// epoch are sent again under it first.
-    restart: bool,
+    pub(super) restart: bool,
     /// An id that must not be used any more.
     spent: Option<i64>,
     /// When the broker last acknowledged a batch of the present id and epoch, unless it may have forgotten it.
@@ -45,14 +45,6 @@ pub(super) struct Sequencer {
 }
 
 impl Sequencer {
-    pub(super) fn must_restart(&self) -> bool {
-        self.restart
-    }
-
-    pub(super) fn current(&self) -> Option<ProducerId> {
-        self.current
-    }
-
     /// What comes next does not follow: a batch with a sequence failed, or the broker does not know one although
     /// nothing before it is open.
     pub(super) fn broken(&mut self) {
@@ -170,7 +162,7 @@ mod tests {
         sequencer.assign(3);
         sequencer.broken();
         sequencer.start_again();
-        assert!(!sequencer.must_restart());
+        assert!(!sequencer.restart);
         let sequence = sequencer.assign(1).unwrap();
         assert_eq!((sequence.producer_id, sequence.epoch, sequence.first), (7, 1, 0));
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use quanta::Clock;
 use tokio::time::Instant;
 
-/// A look at the clock is used again for so long.
+/// A look at the clock is used again for a quarter of a millisecond.
 const RECENT_NANOS: u64 = 250_000;
 
 /// Full batches after which the counter is calibrated: programs that send little save nothing by it.

@@ -149,7 +149,7 @@ impl Core {
         decide: impl FnOnce(&mut Queue, &mut Settlement<'_>),
     ) -> usize {
         let failed = partition.settle(decide);
-        self.stats.failed(partition.topic(), failed, error);
+        self.stats.failed(&partition.topic, failed, error);
         failed.total()
     }
 
@@ -202,7 +202,7 @@ impl Core {
     }
 
     pub(crate) fn broker_breaker_changed(&self, broker: &Broker, change: Option<Change>) {
-        let (Some(_), Some(node)) = (change, broker.node()) else {
+        let (Some(_), Some(node)) = (change, broker.node) else {
             return;
         };
         let (name, now) = (self.engine.name_of(node), Instant::now());

@@ -26,7 +26,7 @@ impl Core {
         let brokers = self.brokers.all();
         let mut stats: Vec<_> = brokers
             .iter()
-            .filter_map(|broker| Some(broker.stats(self.engine.name_of(broker.node()?).to_string(), now)))
+            .filter_map(|broker| Some(broker.stats(self.engine.name_of(broker.node?).to_string(), now)))
             .collect();
         stats.sort_unstable_by(|a, b| a.broker.cmp(&b.broker));
         stats

@@ -41,13 +41,13 @@ impl Metadata {
         };
         for topic in self.topics().into_iter().filter(unused) {
             self.remove(core, &topic, |partition| partition.queue(Queue::close));
-            core.stats.forget_topic(topic.name());
+            core.stats.forget_topic(&topic.name);
         }
     }
 
     /// Removes a topic; `end` ends each of its partitions.
     fn remove(&self, core: &Core, topic: &Topic, end: impl Fn(&Partition)) {
-        self.topics.write().remove(topic.name());
+        self.topics.write().remove(&topic.name);
         self.leaving.lock().extend(topic.partitions.all.iter().cloned());
         for partition in &topic.partitions.all {
             end(partition);

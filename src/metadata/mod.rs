@@ -21,7 +21,7 @@ pub(crate) use topic::{Partitions, Topic, TopicSettings};
 use self::history::Incarnation;
 use self::overdue::Overdue;
 use self::refresh::Refresher;
-use crate::accumulator::Queue;
+use crate::accumulator::{Queue, lost_track};
 use crate::core::Core;
 use crate::engine::{ClusterMetadata, Leadership, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
@@ -158,7 +158,7 @@ impl Metadata {
                 if let Some(topic) = recreated {
                     core.log.topic_recreated(&metadata.name);
                     for partition in &topic.partitions.all {
-                        core.settle(partition, &partition.lost_track(), Queue::topic_recreated);
+                        core.settle(partition, &partition.describe(lost_track()), Queue::topic_recreated);
                         partition.broker().schedule(core, partition.clone());
                     }
                 }
@@ -200,7 +200,7 @@ impl Metadata {
         let now = Instant::now();
         let lacks = |broker: &Broker| {
             let shut = matches!(broker.breaker_state(now), BreakerState::Open | BreakerState::HalfOpen);
-            broker.node().is_none() || shut
+            broker.node.is_none() || shut
         };
         self.partitions().iter().any(|partition| lacks(&partition.broker()) && !partition.is_idle())
     }

@@ -85,7 +85,7 @@ impl Overdue {
             let topics: BTreeSet<_> = {
                 let state = self.state.lock();
                 let partitions = state.attempts.values().flat_map(|attempt| &attempt.partitions);
-                partitions.map(|partition| partition.topic().clone()).collect()
+                partitions.map(|partition| partition.topic.clone()).collect()
             };
             let topics: Vec<_> = topics.into_iter().collect();
             if !topics.is_empty() {
@@ -118,7 +118,7 @@ impl Overdue {
 impl Attempt {
     fn is_replaced(&self) -> bool {
         let led_by_another =
-            |partition: &Arc<Partition>| partition.broker().node().is_some_and(|leader| leader != self.node);
+            |partition: &Arc<Partition>| partition.broker().node.is_some_and(|leader| leader != self.node);
         self.partitions.iter().any(led_by_another)
     }
 }

@@ -109,7 +109,7 @@ impl Refresher {
 
     async fn ask(&self, core: &Arc<Core>) -> Result<(), Error> {
         core.metadata.forget_unused(core, Instant::now());
-        let names: Vec<_> = core.metadata.topics().iter().map(|topic| topic.name().clone()).collect();
+        let names: Vec<_> = core.metadata.topics().iter().map(|topic| topic.name.clone()).collect();
         let asked = Instant::now();
         let answer = core.engine.metadata(&names, Ask::Refresh).await;
         core.metadata.heard(core, asked, &answer);

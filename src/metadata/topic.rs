@@ -31,7 +31,7 @@ pub(crate) struct TopicSettings {
 
 /// As metadata described it last; what is known anew is a new one.
 pub(crate) struct Topic {
-    name: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// Space for its messages.
     pub(crate) budget: Budget,
     pub(crate) partitions: Partitions,
@@ -62,10 +62,6 @@ impl Topic {
             partitions: Partitions::default(),
             history: Arc::new(Mutex::new(History::new(Instant::now()))),
         }
-    }
-
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
     }
 
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
@@ -105,7 +101,7 @@ impl Topic {
             let reported = leaders.get(index).copied().unwrap_or(Leadership { node: None, epoch: -1 });
             let leader = match self.history().is_current(index, reported.epoch, now) {
                 true => reported.node,
-                false => partition.broker().node(),
+                false => partition.broker().node,
             };
             if leader.is_some() {
                 led.push(index as u32);

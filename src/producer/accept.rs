@@ -75,7 +75,7 @@ impl Core {
             };
         };
         let footprint = message_footprint(message);
-        self.check(message, footprint).map_err(|error| error.with_topic(topic.name().clone()))?;
+        self.check(message, footprint).map_err(|error| error.with_topic(topic.name.clone()))?;
         // Where the topic is gone, or another has taken its name, what was waited for is given back.
         let held = match waited.filter(|held| held.is_of(&topic.budget)) {
             Some(held) => held,
@@ -90,7 +90,7 @@ impl Core {
                         "the message takes {footprint} bytes of memory, more than buffer.max_bytes and \
                          bulkhead.topic_share allow: raise one of them"
                     );
-                    return Err(Error::new(ErrorKind::BufferFull, problem).with_topic(topic.name().clone()));
+                    return Err(Error::new(ErrorKind::BufferFull, problem).with_topic(topic.name.clone()));
                 }
             },
         };
@@ -102,7 +102,7 @@ impl Core {
             }
             // The partition takes nothing more: the producer was closed, or the topic is gone.
             None if !self.life.is_open() => Err(closed()),
-            None => Ok(Offer::UnknownTopic(topic.name().clone())),
+            None => Ok(Offer::UnknownTopic(topic.name.clone())),
         }
     }
 
@@ -135,7 +135,7 @@ impl Core {
     fn check_circuit(&self, partition: &Partition) -> Result<()> {
         let broker = partition.broker();
         let now = Instant::now();
-        let Some(node) = broker.node() else {
+        let Some(node) = broker.node else {
             return self.metadata.fail_fast(self, now).map_or(Ok(()), Err);
         };
         match broker.breaker_state(now) {
@@ -202,7 +202,7 @@ impl Core {
                 // It may have been added since.
                 self.metadata.refresh_soon(self);
             }
-            error.with_topic(topic.name().clone())
+            error.with_topic(topic.name.clone())
         })?;
         if self.config.circuit_breaker.when_open == OpenCircuit::FailFast {
             self.check_circuit(partition)?;
@@ -229,7 +229,7 @@ impl Core {
             return Err(no_partition(topic, 0, false));
         }
         let input = PartitionInput {
-            topic: topic.name(),
+            topic: &topic.name,
             key: message.key.as_deref(),
             value: message.value.as_deref(),
             partitions: count as u32,
@@ -245,7 +245,7 @@ impl Core {
 /// The error of a message for a partition that its topic does not have.
 #[cold]
 fn no_partition(topic: &Topic, partition: i64, chosen: bool) -> Error {
-    let (name, count) = (topic.name(), topic.partitions.count);
+    let (name, count) = (&topic.name, topic.partitions.count);
     let text = match (count, chosen) {
         (0, _) => format!("topic {name:?} has no partitions"),
         (_, true) => {

@@ -261,7 +261,7 @@ impl<'a> Intake<'a> {
         };
         let is_ours = |message: &Message| {
             core.topic_of(message)
-                .is_some_and(|name| Arc::ptr_eq(name, topic.name()) || **name == **topic.name())
+                .is_some_and(|name| Arc::ptr_eq(name, &topic.name) || **name == **&topic.name)
         };
         for message in messages.iter().take_while(|message| is_ours(message)) {
             let footprint = message_footprint(message);
@@ -280,7 +280,7 @@ impl<'a> Intake<'a> {
         };
         for (place, (message, footprint)) in messages.iter().zip(footprints.iter()).enumerate() {
             match core.route(&topic, message, *footprint) {
-                Ok(partition) => routes.push((partition.index() as u64) << 32 | place as u64),
+                Ok(partition) => routes.push((partition.index as u64) << 32 | place as u64),
                 Err(error) => {
                     *refused = Some(error);
                     break;

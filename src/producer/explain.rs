@@ -112,8 +112,8 @@ impl Core {
         let partitions = self.metadata.partitions().into_iter().filter_map(|partition| {
             let load = partition.queue(|queue| queue.load());
             Some(PartitionWait {
-                topic: partition.topic().clone(),
-                partition: partition.index(),
+                topic: partition.topic.clone(),
+                partition: partition.index,
                 messages: load.messages,
                 bytes: load.bytes,
                 oldest: since(load.oldest?),
@@ -164,7 +164,7 @@ impl Core {
             .all()
             .iter()
             .filter_map(|broker| {
-                let name = self.engine.name_of(broker.node()?);
+                let name = self.engine.name_of(broker.node?);
                 let wait = waiting::of_broker(self, broker, now);
                 (holds_up(&wait) || !broker.is_well(now) || is_cut(&wait) && has_work(broker))
                     .then_some(BrokerWait { broker: name, wait })

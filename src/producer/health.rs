@@ -125,7 +125,7 @@ impl Core {
     fn all_circuits_open(&self, now: Instant) -> Option<Error> {
         let mut open = 0;
         let brokers = self.brokers.all();
-        let mut leading = brokers.iter().filter(|broker| broker.node().is_some()).peekable();
+        let mut leading = brokers.iter().filter(|broker| broker.node.is_some()).peekable();
         if self.metadata.breaker_state(now) == BreakerState::Open {
             return Some(self.metadata.circuit_open(now));
         }

@@ -284,7 +284,7 @@ impl Core {
     ) -> Result<Delivery> {
         let partition = self.metadata.partition(receipt.topic(), receipt.partition());
         let now = Instant::now();
-        let last = partition.as_ref().and_then(|p| p.queue(|queue| queue.last_error(receipt.completion())));
+        let last = partition.as_ref().and_then(|p| p.queue(|queue| queue.last_error(&receipt.batch)));
         let error = ended_error(ended).with_cause(last);
         let wait = match &partition {
             Some(partition) => waiting::of(self, partition, now),
@@ -293,8 +293,8 @@ impl Core {
         if let Some(partition) = &partition {
             let what = format!("the message was withdrawn ({})", why(ended));
             let withdrawn = wait.explain(&what, error.clone());
-            if let Some(failed) = partition.withdraw(receipt.completion(), receipt.index(), &withdrawn) {
-                self.stats.failed(partition.topic(), failed, &withdrawn);
+            if let Some(failed) = partition.withdraw(&receipt.batch, receipt.accepted.index, &withdrawn) {
+                self.stats.failed(&partition.topic, failed, &withdrawn);
                 return receipt.await;
             }
         }
@@ -303,7 +303,7 @@ impl Core {
             biased;
             result = &mut receipt => result.map_err(|error| as_deadline(error, Some(ended))),
             () = std::future::ready(()) => {
-                let topic = receipt.completion().topic_arc().clone();
+                let topic = receipt.batch.topic.clone();
                 let what = format!("the message was sent, but not acknowledged ({})", why(ended));
                 Err(wait.explain(&what, error)
                     .with_fate(Fate::PossiblyPersisted)

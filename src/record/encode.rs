@@ -34,8 +34,8 @@ pub(crate) fn encode_batch(
     out.extend_from_slice(&[0; 4]); // crc
     out.extend_from_slice(&[0; 2]); // attributes
     out.extend_from_slice(&(count - 1).to_be_bytes());
-    out.extend_from_slice(&records.base().to_be_bytes());
-    out.extend_from_slice(&records.newest().to_be_bytes());
+    out.extend_from_slice(&records.base.to_be_bytes());
+    out.extend_from_slice(&records.newest.to_be_bytes());
     out.extend_from_slice(&sequence.producer_id.to_be_bytes());
     out.extend_from_slice(&sequence.epoch.to_be_bytes());
     out.extend_from_slice(&sequence.first.to_be_bytes());

@@ -37,8 +37,8 @@ pub(crate) struct Records {
     large_bytes: usize,
     marks: Vec<Mark>,
     /// Timestamp of the first record; the others are relative to it.
-    base: i64,
-    newest: i64,
+    pub(crate) base: i64,
+    pub(super) newest: i64,
 }
 
 /// What the bytes of a record do not contain.
@@ -209,14 +209,6 @@ impl Records {
     /// Bytes of the records alone.
     pub(super) fn body_bytes(&self) -> usize {
         self.bytes.len() + self.large_bytes
-    }
-
-    pub(crate) fn base(&self) -> i64 {
-        self.base
-    }
-
-    pub(super) fn newest(&self) -> i64 {
-        self.newest
     }
 
     /// Appends a message, unless the batch would then take more than `most` bytes. An empty one takes any.
@@ -538,7 +530,7 @@ mod tests {
                 records.write(&mut out);
                 assert_eq!(out.len(), records.body_bytes(), "seed {seed}");
                 let newest = positions.iter().map(|p| stamp(*p, &messages[*p]).timestamp).max();
-                assert_eq!(records.newest(), newest.unwrap_or_default(), "seed {seed}");
+                assert_eq!(records.newest, newest.unwrap_or_default(), "seed {seed}");
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::telemetry::BrokerStats;
 /// See the [module](self). Partitions without a leader share a broker that leads nowhere: there they only wait
 /// for one, or for their deadline.
 pub(crate) struct Broker {
-    node: Option<NodeId>,
+    pub(crate) node: Option<NodeId>,
     inbox: Mutex<Vec<Arc<Partition>>>,
     wake: Notify,
     started: AtomicBool,
@@ -55,10 +55,6 @@ impl Broker {
             unanswered: Mutex::default(),
             sent: Mutex::default(),
         })
-    }
-
-    pub(crate) fn node(&self) -> Option<NodeId> {
-        self.node
     }
 
     /// The name of its task.

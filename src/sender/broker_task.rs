@@ -113,7 +113,7 @@ impl BrokerTask {
         let requests = self.requests();
         if self.broker.in_flight() != requests {
             self.broker.set_in_flight(requests);
-            if let Some(node) = self.broker.node() {
+            if let Some(node) = self.broker.node {
                 self.core.stats.in_flight(|| self.core.engine.name_of(node), requests);
             }
         }
@@ -130,7 +130,7 @@ impl BrokerTask {
 
     /// Starts as many requests as may be started.
     fn fill(&mut self, now: Instant) {
-        let Some(node) = self.broker.node() else {
+        let Some(node) = self.broker.node else {
             // Without a leader there is nothing to send to; the partitions' expiries are kept in mind.
             if !self.ready.is_empty() {
                 self.core.metadata.refresh_soon(&self.core);
@@ -218,7 +218,8 @@ impl BrokerTask {
                     break;
                 }
                 Some(Take::Batch(batch)) => {
-                    room = room.saturating_sub(bytes_in_request(batch.wire_bytes(), partition.topic()));
+                    room =
+                        room.saturating_sub(bytes_in_request(batch.records.wire_bytes(), &partition.topic));
                     again.push(partition.clone());
                     batches.push(ProducerBatch { partition, batch, encoded: None });
                 }
@@ -231,8 +232,7 @@ impl BrokerTask {
             self.put_off(partition, readiness);
         }
         // Batches of one topic stand together in a request.
-        batches
-            .sort_by_key(|p| (Arc::as_ptr(p.partition.topic()).cast::<u8>() as usize, p.partition.index()));
+        batches.sort_by_key(|p| (Arc::as_ptr(&p.partition.topic).cast::<u8>() as usize, p.partition.index));
         batches
     }
 
@@ -284,7 +284,7 @@ impl BrokerTask {
 
     fn send(&mut self, batches: Vec<ProducerBatch>, now: Instant) {
         let size = || {
-            let sizes = batches.iter().map(|b| (b.batch.len(), b.batch.wire_bytes()));
+            let sizes = batches.iter().map(|b| (b.batch.records.len(), b.batch.records.wire_bytes()));
             sizes.fold((0, 0), |(records, bytes), (more, also)| (records + more, bytes + also))
         };
         self.core.pacing.charge(size, now);
@@ -300,7 +300,7 @@ impl BrokerTask {
     fn depart(&mut self, request: Option<Request>) {
         let mut recalled = Vec::new();
         let request = request.and_then(|request| request.depart(&mut recalled));
-        if let (Some(request), Some(node)) = (request, self.broker.node()) {
+        if let (Some(request), Some(node)) = (request, self.broker.node) {
             self.in_flight.push(Box::pin(request.attempt(node, self.broker.clone())));
         }
         recalled.into_iter().for_each(|partition| self.receive(partition));
@@ -359,7 +359,7 @@ impl BrokerTask {
         let now = Instant::now();
         let change = self.broker.breaker().probe_result(result.is_ok(), now);
         self.core.broker_breaker_changed(&self.broker, change);
-        if let Some(node) = self.broker.node() {
+        if let Some(node) = self.broker.node {
             self.core.stats.breaker(&self.core.engine.name_of(node), self.broker.breaker_state(now));
         }
     }

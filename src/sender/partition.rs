@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::broker::Broker;
 use crate::accumulator::{
     Appended, Arrival, Batch, Budget, Completion, Policy, Queue, Receipt, Settlement, Take, Woken,
-    lost_track, overtaken,
 };
 use crate::error::{Error, Failed};
 use crate::supervisor::Supervisor;
@@ -18,8 +17,8 @@ use crate::telemetry::Log;
 /// See the [module](self). The queue is behind a lock, which is never held while user code runs: see
 /// [`queue`](Self::queue) and [`settle`](Self::settle).
 pub(crate) struct Partition {
-    topic: Arc<str>,
-    index: i32,
+    pub(crate) topic: Arc<str>,
+    pub(crate) index: i32,
     budget: Budget,
     queue: Mutex<Queue>,
     broker: RwLock<Arc<Broker>>,
@@ -54,14 +53,6 @@ impl Partition {
             request: AtomicU64::new(0),
             uses_append_time: AtomicBool::new(false),
         })
-    }
-
-    pub(crate) fn topic(&self) -> &Arc<str> {
-        &self.topic
-    }
-
-    pub(crate) fn index(&self) -> i32 {
-        self.index
     }
 
     /// Lends the queue, locked. `ask` must not run user code, nor drop what may: messages, wakers, errors.
@@ -173,16 +164,6 @@ impl Partition {
     /// An error of this partition.
     pub(crate) fn describe(&self, error: Error) -> Error {
         error.with_topic(self.topic.clone()).with_partition(self.index)
-    }
-
-    /// The error of messages that were overtaken.
-    pub(crate) fn overtaken(&self) -> Error {
-        self.describe(overtaken())
-    }
-
-    /// The error of messages that a broker may have stored before it lost track of this producer.
-    pub(crate) fn lost_track(&self) -> Error {
-        self.describe(lost_track())
     }
 
     /// The time of appending, where the topic uses it. For a batch that was stored already, a broker answers the time at

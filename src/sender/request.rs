@@ -29,9 +29,9 @@ pub(crate) struct ProducerBatch {
 impl ProducerBatch {
     fn plain(&self) -> PartitionBatch<'_> {
         PartitionBatch {
-            topic: self.partition.topic(),
-            partition: self.partition.index(),
-            records: self.batch.records(),
+            topic: &self.partition.topic,
+            partition: self.partition.index,
+            records: &self.batch.records,
             sequence: self.batch.sequence,
             encoded: self.encoded.as_deref(),
         }
@@ -96,7 +96,7 @@ impl Request {
             let (mut bytes, plain) = (Vec::new(), batch.plain());
             let problem = encode_batch(plain.records, plain.sequence, compression, &mut bytes);
             if let Some(problem) = problem {
-                self.core.log.compression_failed(batch.partition.topic(), &problem);
+                self.core.log.compression_failed(&batch.partition.topic, &problem);
             }
             batch.encoded = Some(bytes);
         }
@@ -140,17 +140,17 @@ impl Request {
         for ProducerBatch { partition, batch, .. } in &self.batches {
             let first = batch.attempts == 1;
             self.core.stats.sent(&Sent {
-                topic: partition.topic(),
-                records: batch.len(),
-                bytes: batch.wire_bytes(),
+                topic: &partition.topic,
+                records: batch.records.len(),
+                bytes: batch.records.wire_bytes(),
                 waited: first.then(|| now.saturating_duration_since(batch.opened)),
             });
         }
         let batches = self.batches.iter().map(|ProducerBatch { partition, batch, .. }| Sending {
-            topic: partition.topic(),
-            partition: partition.index(),
-            messages: batch.len(),
-            bytes: batch.wire_bytes(),
+            topic: &partition.topic,
+            partition: partition.index,
+            messages: batch.records.len(),
+            bytes: batch.records.wire_bytes(),
             attempt: batch.attempts,
         });
         let broker = || self.core.engine.name_of(node);

@@ -23,7 +23,7 @@ impl Settling<'_> {
     /// When a batch is sent again.
     pub(super) fn retry_at(&self, batch: &Batch, error: &Error, retry: Retry) -> Instant {
         let doubtful = !self.core.policy.idempotent && error.fate() == Fate::PossiblyPersisted;
-        self.core.stats.retried(error, if doubtful { batch.len() } else { 0 });
+        self.core.stats.retried(error, if doubtful { batch.records.len() } else { 0 });
         let delay = self.core.pacing.retry_delay(batch.attempts, error, retry, self.now);
         self.core.log.batch_retry(self.name, &batch.describe(error.clone()), delay, self.now);
         later(self.now, delay)
@@ -42,7 +42,7 @@ impl Settling<'_> {
             // other numbers it would be stored again.
             Retry::Divide | Retry::Resequence if batch.in_doubt => self.fail(&partition, batch, error),
             Retry::Divide => {
-                if batch.len() == 1 {
+                if batch.records.len() == 1 {
                     self.core.log.batch_failed(error, 1);
                 }
                 partition.settle(|queue, settlement| queue.divide(batch, error, settlement))
@@ -58,11 +58,11 @@ impl Settling<'_> {
                 partition.settle(|queue, settlement| queue.retry(batch, error, at, settlement))
             }
         };
-        self.core.stats.failed(partition.topic(), failed, error);
+        self.core.stats.failed(&partition.topic, failed, error);
     }
 
     fn fail(&self, partition: &Partition, batch: Arc<Batch>, error: &Error) -> Failed {
-        self.core.log.batch_failed(&batch.describe(error.clone()), batch.len());
+        self.core.log.batch_failed(&batch.describe(error.clone()), batch.records.len());
         partition.settle(|queue, settlement| {
             if is_fenced(error) {
                 queue.fenced(batch.in_doubt);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::broker::Broker;
 use super::partition::Partition;
 use super::request::{Answered, ProducerBatch};
+use crate::accumulator::overtaken;
 use crate::core::Core;
 use crate::engine::{Answer, Produced};
 use crate::error::{Blame, Error, Fate, Retry, Row, row};
@@ -31,7 +32,7 @@ pub(super) fn settle(
     touched: &mut Vec<Arc<Partition>>,
 ) -> Duration {
     let Answered { sent, batches, result, took, spans } = answered;
-    let name = broker.node().map_or_else(Arc::default, |node| core.engine.name_of(node));
+    let name = broker.node.map_or_else(Arc::default, |node| core.engine.name_of(node));
     let settling = Settling { core, broker, name: &name, now: Instant::now() };
     core.stats.request(&name, result.is_ok(), took);
     spans.end(result.as_ref().map(|produced| produced.answers.iter().map(|a| (a.error_code, a.base_offset))));
@@ -100,15 +101,15 @@ impl Settling<'_> {
         }
         let mut answer = Cow::Borrowed(answer);
         let again = |last: &Error| last.broker_error().is_some_and(|last| last.code() == CORRUPT);
-        let corrupt_again = answer.error_code == CORRUPT && batch.batch.last_error().is_some_and(again);
+        let corrupt_again = answer.error_code == CORRUPT && batch.batch.last.as_ref().is_some_and(again);
         if corrupt_again && !answer.names_bad_records {
-            let keyless: Vec<_> = batch.batch.records().keyless().map(|at| (at, None)).collect();
+            let keyless: Vec<_> = batch.batch.records.keyless().map(|at| (at, None)).collect();
             if !keyless.is_empty() {
                 row.retry = Retry::No;
                 answer.to_mut().bad_records = keyless;
             }
         }
-        let some_may_go_again = batch.batch.len() > 1 && !batch.batch.in_doubt;
+        let some_may_go_again = batch.batch.records.len() > 1 && !batch.batch.in_doubt;
         if row.retry == Retry::No && !answer.bad_records.is_empty() && some_may_go_again {
             return self.drop_bad_records(batch, &answer, &error, row);
         }
@@ -121,26 +122,26 @@ impl Settling<'_> {
             0 => (answer.base_offset, answer.append_time),
             _ => (None, None),
         };
-        let (topic, bytes) = (partition.topic(), batch.wire_bytes());
+        let (topic, bytes) = (&partition.topic, batch.records.wire_bytes());
         let age = self.now.saturating_duration_since(batch.opened);
         let count = |records| self.core.stats.stored(&Acked { topic, records, bytes, age });
-        let overtaken = partition.stored(batch, offset, append_time, self.now, count);
-        if overtaken.total() > 0 {
-            let error = partition.overtaken();
-            self.core.log.batch_failed(&error, overtaken.total());
-            self.core.stats.failed(topic, overtaken, &error);
+        let failed = partition.stored(batch, offset, append_time, self.now, count);
+        if failed.total() > 0 {
+            let error = partition.describe(overtaken());
+            self.core.log.batch_failed(&error, failed.total());
+            self.core.stats.failed(topic, failed, &error);
         }
     }
 
     /// The error of an answer, for one partition.
     fn refusal(&self, answer: &Answer, detail: Option<&str>, partition: &Partition) -> Error {
-        Error::for_partition(answer.error_code, detail, self.name, partition.topic(), partition.index())
+        Error::for_partition(answer.error_code, detail, self.name, &partition.topic, partition.index)
     }
 
     /// The broker refused the whole batch because of some of its records, and said which: they fail, the others are
     /// sent again.
     fn drop_bad_records(&self, batch: ProducerBatch, answer: &Answer, error: &Error, row: Row) {
-        let records = batch.batch.len();
+        let records = batch.batch.records.len();
         let mut bad = BTreeMap::new();
         for (position, said) in &answer.bad_records {
             let position = *position as usize;

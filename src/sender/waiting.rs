@@ -20,10 +20,10 @@ use crate::resilience::BreakerState;
 /// What the messages of a partition wait for.
 pub(crate) fn of(core: &Core, partition: &Partition, now: Instant) -> Wait {
     let broker = partition.broker();
-    let Some(node) = broker.node() else {
+    let Some(node) = broker.node else {
         let reason = WaitReason::NoLeader {
-            topic: partition.topic().clone(),
-            partition: partition.index(),
+            topic: partition.topic.clone(),
+            partition: partition.index,
             elapsed: now.saturating_duration_since(partition.led_since()),
         };
         return Wait::new(reason, core.metadata.failure());
@@ -60,7 +60,7 @@ pub(crate) fn of(core: &Core, partition: &Partition, now: Instant) -> Wait {
 
 /// What requests to one broker wait for.
 pub(crate) fn of_broker(core: &Core, broker: &Broker, now: Instant) -> Wait {
-    let Some(node) = broker.node() else {
+    let Some(node) = broker.node else {
         return Wait::new(WaitReason::NoBroker, core.metadata.failure());
     };
     let name = core.engine.name_of(node);
@@ -104,7 +104,7 @@ pub(crate) fn of_broker(core: &Core, broker: &Broker, now: Instant) -> Wait {
 /// What most explains why messages wait, whichever they are.
 pub(crate) fn of_any(core: &Core, now: Instant) -> Wait {
     let brokers = core.brokers.all();
-    let leading = brokers.iter().filter(|broker| broker.node().is_some());
+    let leading = brokers.iter().filter(|broker| broker.node.is_some());
     let all = leading.map(|broker| of_broker(core, broker, now));
     all.max_by_key(|wait| wait.reason.rank()).unwrap_or_else(|| of_cluster(core, now))
 }
@@ -139,12 +139,12 @@ impl Recent {
 
     pub(crate) fn of_room(&self, core: &Core, topic: &Topic, bytes: usize, now: Instant) -> Wait {
         let recent = |(at, name, _): &&(Instant, Arc<str>, Wait)| {
-            name == topic.name() && now.saturating_duration_since(*at) < Self::LASTS
+            name == &topic.name && now.saturating_duration_since(*at) < Self::LASTS
         };
         let known = self.0.lock().as_ref().filter(recent).map(|(.., wait)| wait.clone());
         known.unwrap_or_else(|| {
             let wait = of_room(core, topic, bytes, now);
-            let before = self.0.lock().replace((now, topic.name().clone(), wait.clone()));
+            let before = self.0.lock().replace((now, topic.name.clone(), wait.clone()));
             // Dropped without the lock: it may hold a user's error.
             drop(before);
             wait
@@ -158,13 +158,13 @@ pub(crate) fn of_room(core: &Core, topic: &Topic, bytes: usize, now: Instant) ->
     let mut held: Vec<(Arc<str>, usize, Vec<Arc<Partition>>)> = Vec::new();
     for partition in partitions {
         let load = partition.queue(|queue| queue.load()).bytes;
-        match held.iter_mut().find(|(name, ..)| name == partition.topic()) {
+        match held.iter_mut().find(|(name, ..)| name == &partition.topic) {
             _ if load == 0 => {}
             Some((_, sum, of_topic)) => {
                 *sum += load;
                 of_topic.push(partition);
             }
-            None => held.push((partition.topic().clone(), load, vec![partition])),
+            None => held.push((partition.topic.clone(), load, vec![partition])),
         }
     }
     let because = |partitions: &[Arc<Partition>]| {
@@ -174,11 +174,11 @@ pub(crate) fn of_room(core: &Core, topic: &Topic, bytes: usize, now: Instant) ->
     if let Some(share) =
         topic.budget.share().filter(|share| share.capacity().saturating_sub(share.used()) < bytes)
     {
-        let mine = held.iter().find(|(name, ..)| name == topic.name());
+        let mine = held.iter().find(|(name, ..)| name == &topic.name);
         let (because, cause) = because(mine.map_or(&[], |(_, _, partitions)| partitions.as_slice()));
         let (used, capacity) = (share.used(), share.capacity());
         return Wait::new(
-            WaitReason::TopicShare { topic: topic.name().clone(), used, capacity, because },
+            WaitReason::TopicShare { topic: topic.name.clone(), used, capacity, because },
             cause,
         );
     }

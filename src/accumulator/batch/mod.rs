@@ -51,8 +51,8 @@ pub(super) type Order = (u64, u32);
 
 #[derive(Debug)]
 pub(crate) struct Batch {
-    completion: Arc<Completion>,
-    records: Records,
+    pub(crate) completion: Arc<Completion>,
+    pub(crate) records: Records,
     /// Index of each record's receipt, if records were taken out, so that it is no longer their position.
     indices: Option<Vec<u32>>,
     /// Positions of records that were called off, and are taken out later, many at once.
@@ -60,7 +60,7 @@ pub(crate) struct Batch {
     /// Bytes of memory that they take.
     called_off_bytes: usize,
     /// Bytes of the budget that are given back when the records are settled.
-    footprint: usize,
+    pub(super) footprint: usize,
     budget: Budget,
     pub(crate) opened: Instant,
     /// Milliseconds since 1970 at that time.
@@ -68,7 +68,7 @@ pub(crate) struct Batch {
     /// When the last message came.
     latest: Option<Moment>,
     /// When the time of the first record is over that is not settled for that reason.
-    expires: Instant,
+    pub(super) expires: Instant,
     /// The same in milliseconds after the opening, where records may still be added.
     soonest: u32,
     pub(crate) attempts: u32,
@@ -79,7 +79,7 @@ pub(crate) struct Batch {
     pub(crate) in_doubt: bool,
     /// The worst fate that any attempt had: once possible, always possible.
     fate: Fate,
-    last: Option<Error>,
+    pub(crate) last: Option<Error>,
 }
 
 impl Batch {
@@ -111,36 +111,6 @@ impl Batch {
             fate: Fate::NotPersisted,
             last: None,
         }
-    }
-
-    pub(crate) fn completion(&self) -> &Arc<Completion> {
-        &self.completion
-    }
-
-    pub(crate) fn records(&self) -> &Records {
-        &self.records
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Bytes on the wire, uncompressed.
-    pub(crate) fn wire_bytes(&self) -> usize {
-        self.records.wire_bytes()
-    }
-
-    /// Bytes of the buffers that it takes.
-    pub(super) fn footprint(&self) -> usize {
-        self.footprint
-    }
-
-    pub(crate) fn last_error(&self) -> Option<&Error> {
-        self.last.as_ref()
     }
 
     /// Sort key of the partition's order: divided batches share an ordinal.
@@ -247,10 +217,6 @@ impl Batch {
         self.soonest = u32::MAX;
     }
 
-    pub(crate) fn expires(&self) -> Instant {
-        self.expires
-    }
-
     fn first_expiry(&self) -> Instant {
         self.expiries().min().unwrap_or(later(self.opened, FAR))
     }
@@ -274,8 +240,8 @@ impl Batch {
     pub(crate) fn describe(&self, error: Error) -> Error {
         let fate = self.fate.max(error.fate());
         error
-            .with_topic(self.completion.topic_arc().clone())
-            .with_partition(self.completion.partition())
+            .with_topic(self.completion.topic.clone())
+            .with_partition(self.completion.partition)
             .with_attempts(self.attempts)
             .with_fate(fate)
     }

@@ -139,7 +139,7 @@ mod tests {
             batch.call_off(index).unwrap().fail(error, &mut settlement);
             called_off += settlement.carry_out().total();
         }
-        assert_eq!((called_off, batch.len()), (RECORDS as usize, 0));
+        assert_eq!((called_off, batch.records.len()), (RECORDS as usize, 0));
         let mut settlement = Settlement::new(&log);
         batch.end(&mut settlement);
         assert_eq!(settlement.carry_out().total(), 0);
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn a_clock_before_1970_and_a_time_without_end_are_no_trouble() {
         let (mut batch, _buffer) = batch(i64::MIN, Duration::MAX, 1);
-        assert_eq!(batch.records().base(), 0, "a time that Kafka cannot store");
-        assert!(batch.expires() > Instant::now() + Duration::from_secs(86_400));
+        assert_eq!(batch.records.base, 0, "a time that Kafka cannot store");
+        assert!(batch.expires > Instant::now() + Duration::from_secs(86_400));
         let log = Log::ambient();
         let mut settlement = Settlement::new(&log);
         batch.replace().fail(Error::new(ErrorKind::Cancelled, "over"), &mut settlement);

@@ -68,7 +68,7 @@ impl Queue {
     /// Another cluster answers, where the present producer id may belong to another producer: what may be stored in the
     /// former cluster fails with `error`, and all else waits for a new id.
     pub(crate) fn cluster_changed(&mut self, error: &Error, settlement: &mut Settlement<'_>) {
-        if let Some(current) = self.sequencer.current() {
+        if let Some(current) = self.sequencer.current {
             let former = self.foreign.replace((current.id, error.clone()));
             settlement.let_go_error(former.map(|(_, error)| error));
         }
@@ -203,7 +203,7 @@ impl Queue {
             return;
         }
         self.muted = false;
-        if self.sequencer.must_restart() && !self.front_in_doubt() {
+        if self.sequencer.restart && !self.front_in_doubt() {
             if std::mem::take(&mut self.lost_track) {
                 self.fail_doubtful(settlement);
             }
@@ -227,7 +227,7 @@ impl Queue {
             }
             self.sequencer.left_in_doubt();
             (batch.sequence, batch.in_doubt) = (None, false);
-            let error = because(&lost_track(), batch.last_error());
+            let error = because(&lost_track(), batch.last.as_ref());
             batch.fail(error, settlement);
         }
     }
@@ -240,11 +240,11 @@ impl Queue {
     }
 
     fn put_back(&mut self, batch: Batch, settlement: &mut Settlement<'_>) {
-        if batch.is_empty() {
+        if batch.records.is_empty() {
             return batch.end(settlement);
         }
         if let Some(error) = self.refusal(&batch) {
-            let error = because(&error, batch.last_error());
+            let error = because(&error, batch.last.as_ref());
             return self.fail(batch, error, settlement);
         }
         let place = self.resend.partition_point(|other| other.order() < batch.order());
@@ -252,6 +252,7 @@ impl Queue {
     }
 }
 
+/// Why messages fail that a broker may have stored before it lost track of this producer.
 pub(crate) fn lost_track() -> Error {
     Error::new(
         ErrorKind::SequenceLost,
@@ -260,6 +261,7 @@ pub(crate) fn lost_track() -> Error {
     )
 }
 
+/// Why messages fail that newer ones have overtaken.
 pub(crate) fn overtaken() -> Error {
     Error::new(
         ErrorKind::SequenceLost,

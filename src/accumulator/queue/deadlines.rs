@@ -19,20 +19,20 @@ impl Queue {
         }
         self.trim(settlement);
         for mut batch in std::mem::take(&mut self.resend) {
-            if batch.expires() > now {
+            if batch.expires > now {
                 self.resend.push_back(batch);
                 continue;
             }
             batch.take_out_called_off();
             if batch.is_over(now) {
-                let error = because(error, batch.last_error());
+                let error = because(error, batch.last.as_ref());
                 self.fail(batch, error, settlement);
                 continue;
             }
             if batch.in_doubt {
                 // It may be stored as it was sent, and is only recognised if it is sent like that again.
                 let expired = batch.expired(None, now);
-                let error = because(error, batch.last_error()).with_fate(Fate::PossiblyPersisted);
+                let error = because(error, batch.last.as_ref()).with_fate(Fate::PossiblyPersisted);
                 batch.copy_of(&expired).fail(error, settlement);
                 batch.reckon_expiry(now);
             } else {
@@ -50,7 +50,7 @@ impl Queue {
     /// When [`expire`](Self::expire) has to be called, if that is sooner than was last said. What is in flight comes back by
     /// itself before its time is over, as a rule.
     pub(crate) fn alarm(&mut self) -> Option<Instant> {
-        let waits = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires()).min();
+        let waits = self.waiting.iter().chain(&self.resend).map(|batch| batch.expires).min();
         let in_flight = self.in_flight.iter().filter_map(|flight| flight.alarm).min();
         let next = earliest(waits, in_flight)?;
         if self.alarm.is_some_and(|alarm| alarm <= next) {
@@ -62,7 +62,7 @@ impl Queue {
 
     /// Whether something should have been expired by `then`.
     pub(crate) fn is_overdue(&self, then: Instant) -> bool {
-        self.waiting.iter().chain(&self.resend).any(|batch| batch.expires() <= then)
+        self.waiting.iter().chain(&self.resend).any(|batch| batch.expires <= then)
             || self.in_flight.iter().any(|flight| flight.expires.is_some_and(|at| at <= then))
     }
 
@@ -74,13 +74,13 @@ impl Queue {
 
 /// Takes out and settles the records of a batch whose time is over, before it is sent; whether that is all of them.
 fn expire_unsent(batch: &mut Batch, now: Instant, error: &Error, settlement: &mut Settlement<'_>) -> bool {
-    if batch.expires() > now {
+    if batch.expires > now {
         return false;
     }
     batch.take_out_called_off();
     let expired = batch.expired(None, now);
-    let error = because(error, batch.last_error());
-    let all = !batch.is_empty() && expired.len() == batch.len();
+    let error = because(error, batch.last.as_ref());
+    let all = !batch.records.is_empty() && expired.len() == batch.records.len();
     if all {
         batch.replace().fail(error, settlement);
     } else if !expired.is_empty() {

@@ -15,15 +15,15 @@ impl Queue {
         error: &Error,
         settlement: &mut Settlement<'_>,
     ) -> bool {
-        let is_of = |batch: &Batch| Arc::ptr_eq(batch.completion(), completion);
-        let place = self.waiting.binary_search_by_key(&completion.serial(), |b| b.completion().serial());
+        let is_of = |batch: &Batch| Arc::ptr_eq(&batch.completion, completion);
+        let place = self.waiting.binary_search_by_key(&completion.serial, |b| b.completion.serial);
         // The message may have been accepted by a queue that was in the place of this one.
         if let Some(at) = place.ok().filter(|at| is_of(&self.waiting[*at])) {
             let Some(record) = self.waiting[at].call_off(index) else {
                 return false;
             };
             record.fail(error.clone(), settlement);
-            if self.waiting[at].is_empty() {
+            if self.waiting[at].records.is_empty() {
                 self.emptied += 1;
                 self.waiting[at].replace().end(settlement);
             }
@@ -43,7 +43,7 @@ impl Queue {
             if self.resend[at].sequence.take().is_some() {
                 self.break_behind(order, true);
             }
-            if self.resend[at].is_empty() {
+            if self.resend[at].records.is_empty() {
                 if let Some(batch) = self.resend.remove(at) {
                     batch.end(settlement);
                 }
@@ -61,12 +61,12 @@ impl Queue {
         let resend = std::mem::take(&mut self.resend);
         (self.open, self.emptied) = (false, 0);
         for mut batch in resend.into_iter().chain(waiting) {
-            if batch.is_empty() {
+            if batch.records.is_empty() {
                 settlement.let_go(batch);
                 continue;
             }
             batch.take_out_called_off();
-            let error = because(error, batch.last_error());
+            let error = because(error, batch.last.as_ref());
             self.fail(batch, error, settlement);
         }
         self.after_answer(settlement);
@@ -81,7 +81,7 @@ impl Queue {
 
     pub(super) fn fail(&mut self, mut batch: Batch, error: Error, settlement: &mut Settlement<'_>) {
         self.unsequence(&mut batch);
-        match batch.is_empty() {
+        match batch.records.is_empty() {
             true => batch.end(settlement),
             false => batch.fail(error, settlement),
         }
@@ -117,18 +117,18 @@ impl Queue {
         if self.waiting.back().is_some_and(Batch::is_reduced) {
             self.open = false;
         }
-        while self.waiting.back().is_some_and(Batch::is_empty) {
+        while self.waiting.back().is_some_and(|batch| batch.records.is_empty()) {
             self.waiting.pop_back().into_iter().for_each(|batch| settlement.let_go(batch));
             (self.open, self.emptied) = (false, self.emptied.saturating_sub(1));
         }
-        while self.waiting.front().is_some_and(Batch::is_empty) {
+        while self.waiting.front().is_some_and(|batch| batch.records.is_empty()) {
             self.waiting.pop_front().into_iter().for_each(|batch| settlement.let_go(batch));
             self.emptied = self.emptied.saturating_sub(1);
         }
         if self.emptied * 2 > self.waiting.len() {
             self.emptied = 0;
             for batch in std::mem::take(&mut self.waiting) {
-                match batch.is_empty() {
+                match batch.records.is_empty() {
                     true => settlement.let_go(batch),
                     false => self.waiting.push_back(batch),
                 }

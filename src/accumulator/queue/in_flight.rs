@@ -26,7 +26,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(batch: Arc<Batch>, now: Instant, policy: &Policy) -> Self {
-        let expires = batch.expires();
+        let expires = batch.expires;
         let limit = later(now, policy.longest_attempt);
         Self {
             alarm: Some(expires).filter(|at| *at < limit),
@@ -60,7 +60,7 @@ impl InFlight {
         if expired.is_empty() {
             return;
         }
-        let mut error = because(error, self.batch.last_error());
+        let mut error = because(error, self.batch.last.as_ref());
         if self.is_certain() {
             self.called_off.extend(&expired);
         } else {

@@ -138,11 +138,11 @@ impl Queue {
         }
         let had_open = self.open;
         if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
-            let expires = last.expires();
+            let expires = last.expires;
             if let Some(accepted) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
-                return Some(Appended { accepted, wake: last.expires() < expires, sealed: false });
+                return Some(Appended { accepted, wake: last.expires < expires, sealed: false });
             }
-            self.room = last.records().room();
+            self.room = last.records.room();
         }
         self.serial += 1;
         let (completion, budget, wall) = open(self.serial);
@@ -157,7 +157,7 @@ impl Queue {
     /// What the messages of the newest batch wait for.
     #[inline]
     pub(crate) fn newest(&self) -> Option<&Arc<Completion>> {
-        self.waiting.back().map(Batch::completion)
+        self.waiting.back().map(|batch| &batch.completion)
     }
 
     pub(crate) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
@@ -178,7 +178,7 @@ impl Queue {
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
             return Readiness::RetryAt(at);
         }
-        if self.sequencer.must_restart() && !self.front_in_doubt() {
+        if self.sequencer.restart && !self.front_in_doubt() {
             return Readiness::Muted;
         }
         if !self.resend.is_empty() {
@@ -214,7 +214,7 @@ impl Queue {
             batch.ordinal = self.ordinal;
         }
         if policy.idempotent && batch.sequence.is_none() {
-            batch.sequence = self.sequencer.assign(batch.len());
+            batch.sequence = self.sequencer.assign(batch.records.len());
         }
         batch.attempts += 1;
         let batch = Arc::new(batch);
@@ -225,18 +225,18 @@ impl Queue {
     /// Bytes of the batch that [`take`](Self::take) would return.
     pub(crate) fn front_bytes(&self) -> usize {
         let front = self.resend.front().or_else(|| self.waiting.front());
-        front.map_or(0, Batch::wire_bytes)
+        front.map_or(0, |batch| batch.records.wire_bytes())
     }
 
     fn pop_waiting(&mut self) -> Option<Batch> {
         let batch = self.waiting.pop_front();
-        while self.waiting.front().is_some_and(Batch::is_empty) {
+        while self.waiting.front().is_some_and(|batch| batch.records.is_empty()) {
             self.garbage.extend(self.waiting.pop_front());
             self.emptied = self.emptied.saturating_sub(1);
         }
         if self.waiting.is_empty() {
             if let (true, Some(batch)) = (self.open, &batch) {
-                self.room = batch.records().room();
+                self.room = batch.records.room();
             }
             self.open = false;
         }
@@ -255,8 +255,8 @@ impl Queue {
 
     /// What the batches that are here and those in flight wait for.
     pub(crate) fn unsettled(&self) -> Vec<Arc<Completion>> {
-        let here = self.waiting.iter().chain(&self.resend).map(Batch::completion);
-        here.chain(self.in_flight.iter().map(|flight| flight.batch.completion())).cloned().collect()
+        let here = self.waiting.iter().chain(&self.resend).map(|batch| &batch.completion);
+        here.chain(self.in_flight.iter().map(|flight| &flight.batch.completion)).cloned().collect()
     }
 
     /// Accepts nothing any more. What is here is still sent.
@@ -272,7 +272,7 @@ impl Queue {
 
     /// The producer id and epoch of what is sent from here; a queue that takes the place of this one has to begin above.
     pub(crate) fn producer_id(&self) -> Option<ProducerId> {
-        self.sequencer.current()
+        self.sequencer.current
     }
 
     /// The broker has a higher epoch for the present producer id, or says so. `in_doubt`: an earlier attempt of the batch that
@@ -310,9 +310,9 @@ impl Queue {
         let here = self.waiting.iter().chain(&self.resend);
         let batches = here.chain(self.in_flight.iter().map(|flight| &*flight.batch));
         let mut load = Load::default();
-        for batch in batches.filter(|batch| !batch.is_empty()) {
-            load.messages += batch.len();
-            load.bytes += batch.footprint();
+        for batch in batches.filter(|batch| !batch.records.is_empty()) {
+            load.messages += batch.records.len();
+            load.bytes += batch.footprint;
             load.oldest = earliest(load.oldest, Some(batch.opened));
         }
         load
@@ -322,21 +322,21 @@ impl Queue {
     /// for those first.
     pub(crate) fn failed_attempt(&self) -> Option<(u32, Error)> {
         let batch = self.resend.front().filter(|_| self.in_flight.is_empty())?;
-        batch.last_error().map(|error| (batch.attempts, error.clone()))
+        batch.last.as_ref().map(|error| (batch.attempts, error.clone()))
     }
 
     /// Why the last attempt failed of the batch that this completion belongs to.
     pub(crate) fn last_error(&self, completion: &Arc<Completion>) -> Option<Error> {
-        let waiting = self.resend.iter().map(|batch| (batch.completion(), batch.last_error()));
+        let waiting = self.resend.iter().map(|batch| (&batch.completion, batch.last.as_ref()));
         let in_flight =
-            self.in_flight.iter().map(|flight| (flight.batch.completion(), flight.batch.last_error()));
+            self.in_flight.iter().map(|flight| (&flight.batch.completion, flight.batch.last.as_ref()));
         let mut mine = waiting.chain(in_flight).filter(|(of, _)| Arc::ptr_eq(of, completion));
         mine.find_map(|(_, last)| last).cloned()
     }
 
     /// Bytes that wait to be sent, for the partitioner of keyless messages.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.waiting.iter().map(Batch::wire_bytes).sum()
+        self.waiting.iter().map(|batch| batch.records.wire_bytes()).sum()
     }
 
     fn front_in_doubt(&self) -> bool {

@@ -131,7 +131,7 @@ impl World {
         });
         let accepted = appended.unwrap().accepted;
         let receipt = Receipt::new(self.queue.newest().unwrap().clone(), accepted);
-        assert!(receipt.completion().poll(receipt.index(), &self.waker).is_pending());
+        assert!(receipt.batch.poll(receipt.accepted.index, &self.waker).is_pending());
         let over = deadline.map_or(self.now + DELIVERY, |at| at.min(self.now + DELIVERY));
         self.entries.push(Entry { receipt, over, outcome: None });
     }
@@ -220,7 +220,7 @@ impl World {
     /// As `sender/settle.rs` does.
     fn refused(&mut self, batch: Arc<Batch>, code: i16) {
         let (no, at) = (failure(Fate::NotPersisted), self.now + self.random.u32(..500) * MS);
-        let (records, in_doubt) = (batch.len(), batch.in_doubt);
+        let (records, in_doubt) = (batch.records.len(), batch.in_doubt);
         let bad = self.random.usize(..records);
         self.settle(|queue, settlement| match code {
             19 => queue.retry(batch, &no, at, settlement),
@@ -271,7 +271,7 @@ impl World {
         self.look();
         let receipt = &self.entries[at].receipt;
         if self.entries[at].outcome.is_none() {
-            let (completion, index) = (receipt.completion().clone(), receipt.index());
+            let (completion, index) = (receipt.batch.clone(), receipt.accepted.index);
             let withdrawn = self.settle(|queue, settlement| {
                 queue.withdraw(&completion, index, &error("called off"), settlement)
             });

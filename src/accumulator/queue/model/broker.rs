@@ -21,14 +21,14 @@ impl Sent {
         let sequence = batch.sequence.unwrap();
         let topic = "t".into();
         let number = |position| {
-            let value = batch.records().message(position, &topic, 0).value.unwrap();
+            let value = batch.records.message(position, &topic, 0).value.unwrap();
             std::str::from_utf8(&value).unwrap().parse().unwrap()
         };
         Self {
             producer_id: sequence.producer_id,
             epoch: sequence.epoch,
             first: sequence.first,
-            numbers: (0..batch.len()).map(number).collect(),
+            numbers: (0..batch.records.len()).map(number).collect(),
         }
     }
 

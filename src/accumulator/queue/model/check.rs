@@ -39,7 +39,7 @@ impl World {
 }
 
 pub(super) fn outcome(entry: &Entry, waker: &Waker, life: usize) -> Option<Result<(usize, i64), Fate>> {
-    match entry.receipt.completion().poll(entry.receipt.index(), waker) {
+    match entry.receipt.batch.poll(entry.receipt.accepted.index, waker) {
         Poll::Pending => None,
         Poll::Ready(Ok(stored)) => Some(Ok((life, stored.offset.unwrap()))),
         Poll::Ready(Err(error)) => Some(Err(error.fate())),
