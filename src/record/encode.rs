@@ -13,16 +13,29 @@ const ATTRIBUTES: usize = 21;
 /// The length field counts from behind itself.
 const AFTER_LENGTH: usize = 12;
 
-/// Appends the batch to `out`, compressed where that makes it smaller.
+/// Whether the records of a batch are behind its head already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packed {
+    /// They are, compressed.
+    Yes,
+    /// They have to follow as they are: [`Records::pieces`].
+    No,
+}
+
+/// Appends the batch to `out`: its head, and its records where compression makes them smaller. Other records have to
+/// follow, so that they can be sent from where they are.
 ///
-/// Without a sequence the producer id is -1, Kafka's mark of a producer that is not idempotent. Where the
-/// compressor fails the batch goes uncompressed, which every broker takes; why it failed is returned.
+/// Without a sequence the producer id is -1, Kafka's mark of a producer that is not idempotent.
+///
+/// # Errors
+///
+/// The compressor failed: the batch goes uncompressed, which every broker takes.
 pub(crate) fn encode_batch(
     records: &Records,
     sequence: Option<Sequence>,
     compression: Compression,
     out: &mut Vec<u8>,
-) -> Option<CompressError> {
+) -> Result<Packed, CompressError> {
     let start = out.len();
     let count = records.len() as i32;
     let sequence = sequence.unwrap_or(Sequence { producer_id: -1, epoch: -1, first: -1 });
@@ -42,29 +55,34 @@ pub(crate) fn encode_batch(
     out.extend_from_slice(&count.to_be_bytes());
     debug_assert_eq!(out.len() - start, BATCH_OVERHEAD);
 
-    let compressed = match compression {
-        Compression::None => Ok(false),
-        _ => compressed(records, compression, out),
+    let packed = match compression {
+        Compression::None => Ok(Packed::No),
+        _ => pack(records, compression, out),
     };
-    match compressed {
-        Ok(true) => out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes()),
-        Ok(false) | Err(_) => records.write(out),
-    }
-
-    let length = (out.len() - start - AFTER_LENGTH) as i32;
+    let follows = match packed {
+        Ok(Packed::Yes) => {
+            out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes());
+            0
+        }
+        Ok(Packed::No) | Err(_) => records.body_bytes(),
+    };
+    let length = (out.len() - start - AFTER_LENGTH + follows) as i32;
     out[start + LENGTH..][..4].copy_from_slice(&length.to_be_bytes());
-    let crc = crc32c::crc32c(&out[start + ATTRIBUTES..]);
+    let mut crc = crc32c::crc32c(&out[start + ATTRIBUTES..]);
+    if follows > 0 {
+        crc = records.pieces().fold(crc, crc32c::crc32c_append);
+    }
     out[start + CRC..][..4].copy_from_slice(&crc.to_be_bytes());
-    compressed.err()
+    packed
 }
 
-/// Appends the records compressed, if that makes them smaller; whether it did.
-fn compressed(records: &Records, compression: Compression, out: &mut Vec<u8>) -> Result<bool, CompressError> {
+/// Appends the records compressed, if that makes them smaller.
+fn pack(records: &Records, compression: Compression, out: &mut Vec<u8>) -> Result<Packed, CompressError> {
     let start = out.len();
     let done = records.in_one_piece(|plain| compression.compress(plain, out));
-    let smaller = done.is_ok() && out.len() - start < records.body_bytes();
-    if !smaller {
-        out.truncate(start);
+    if done.is_ok() && out.len() - start < records.body_bytes() {
+        return Ok(Packed::Yes);
     }
-    done.map(|()| smaller)
+    out.truncate(start);
+    done.map(|()| Packed::No)
 }

@@ -280,15 +280,19 @@ impl Records {
         self.bytes.extend_from_slice(part);
     }
 
+    /// The records as they stand in a batch, piece by piece.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.large.iter().map(|(at, _)| *at));
+        let between =
+            starts.zip(self.large.iter()).flat_map(|(from, (at, part))| [&self.bytes[from..*at], &part[..]]);
+        let end = self.large.last().map_or(0, |(at, _)| *at);
+        between.chain([&self.bytes[end..]]).filter(|piece| !piece.is_empty())
+    }
+
     /// Appends the records to `out`, as they stand in a batch.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut from = 0;
-        for (at, part) in self.large.iter() {
-            out.extend_from_slice(&self.bytes[from..*at]);
-            out.extend_from_slice(part);
-            from = *at;
-        }
-        out.extend_from_slice(&self.bytes[from..]);
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.body_bytes());
+        self.pieces().for_each(|piece| out.extend_from_slice(piece));
     }
 
     /// Lends the records as they stand in a batch, for a codec that has to see all of them.

@@ -12,7 +12,7 @@ use crate::accumulator::Batch;
 use crate::core::Core;
 use crate::engine::{NodeId, PartitionBatch, Produced};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::record::encode_batch;
+use crate::record::{Packed, encode_batch};
 use crate::telemetry::{Sending, Sent, Spans};
 
 /// How long a request waits for a thread to encode it. A pool whose threads are all busy must not stop sending.
@@ -94,9 +94,12 @@ impl Request {
         let compression = self.core.config.batch.compression;
         for batch in &mut self.batches {
             let (mut bytes, plain) = (Vec::new(), batch.plain());
-            let problem = encode_batch(plain.records, plain.sequence, compression, &mut bytes);
-            if let Some(problem) = problem {
-                self.core.log.compression_failed(&batch.partition.topic, &problem);
+            let packed = encode_batch(plain.records, plain.sequence, compression, &mut bytes);
+            if let Err(problem) = &packed {
+                self.core.log.compression_failed(&batch.partition.topic, problem);
+            }
+            if !matches!(packed, Ok(Packed::Yes)) {
+                plain.records.write(&mut bytes);
             }
             batch.encoded = Some(bytes);
         }

@@ -1,6 +1,7 @@
 //! The events that this crate emits: facts with fields, through the configured logger or the ambient subscriber.
 //! Nothing is logged per message of the hot path.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -211,14 +212,16 @@ impl Log {
         emit!(self, CONNECTION_FAILED, broker, duration_ms, error);
     }
 
-    /// A connection ended after it stood for `age`: by itself, or because it was no longer wanted.
-    pub(crate) fn connection_ended(&self, broker: &str, age: Duration, lost: bool) {
+    /// A connection that stood for `age` is of no more use.
+    pub(crate) fn connection_lost(&self, broker: &str, age: Duration, why: &dyn fmt::Display) {
+        let (age_ms, reason) = (fractional_millis(age), why.to_string());
+        emit!(self, CONNECTION_LOST, broker, age_ms, reason);
+    }
+
+    /// A connection that stood for `age` is no longer needed.
+    pub(crate) fn connection_closed(&self, broker: &str, age: Duration) {
         let age_ms = fractional_millis(age);
-        if lost {
-            emit!(self, CONNECTION_LOST, broker, age_ms);
-        } else {
-            emit!(self, CONNECTION_CLOSED, broker, age_ms);
-        }
+        emit!(self, CONNECTION_CLOSED, broker, age_ms);
     }
 
     pub(crate) fn refresh_failed(&self, error: &Error) {

@@ -324,7 +324,7 @@ impl Brokers {
         let connection = Arc::downgrade(connection);
         self.suspect(node, Stage::Sent, move || {
             if let Some(connection) = connection.upgrade() {
-                connection.wire.cut();
+                connection.wire.cut("it is silent, and another broker leads now");
             }
         });
     }

@@ -8,9 +8,10 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use rskafka::messenger::RequestError;
 use tokio::time::Instant;
 
+use super::api::Request;
+use super::frame::Unreadable;
 use super::handshake::{Answered, Wanted, shake_hands};
 use super::identity::Peer;
 use super::listener::Listener;
@@ -18,7 +19,7 @@ use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
-use super::wire::{Request, RequestFailed, Wire};
+use super::wire::{Ended, RequestFailed, Wire};
 use crate::config::{Address, Connector, SaslConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
@@ -162,7 +163,7 @@ impl Connection {
         body: R,
         limit: Duration,
         clock: &WallClock,
-    ) -> Result<R::ResponseBody> {
+    ) -> Result<R::Answer> {
         self.request_unless_late(body, limit, clock, || {}).await
     }
 
@@ -173,7 +174,7 @@ impl Connection {
         limit: Duration,
         clock: &WallClock,
         late: impl FnOnce() + Send,
-    ) -> Result<R::ResponseBody> {
+    ) -> Result<R::Answer> {
         let mut pending = Pending::of(self, clock);
         let started = Instant::now();
         let patience = self.pace.patience().min(limit);
@@ -196,13 +197,13 @@ impl Connection {
             }
             Ok(Err(error)) => Err(error),
             Err(_) => {
-                self.wire.cut();
+                self.wire.cut("no answer within timeouts.request");
                 Err(self.lost(format!("{} did not answer within {limit:?} (timeouts.request)", self.address)))
             }
         }
     }
 
-    async fn exchange<R: Request>(self: &Arc<Self>, body: R) -> Result<R::ResponseBody> {
+    async fn exchange<R: Request>(self: &Arc<Self>, body: R) -> Result<R::Answer> {
         let Some(session) = &self.session else {
             return self.wire.request(body).await.map_err(|error| self.failed(&error));
         };
@@ -228,26 +229,23 @@ impl Connection {
         let address = &self.address;
         #[cfg(feature = "tls")]
         if let Some(known) = failed.io().and_then(super::tls::known) {
-            self.wire.cut();
             return super::tls::explain(address, known).with_fate(Fate::PossiblyPersisted);
         }
-        match &failed.0 {
-            RequestError::NoVersionMatch { api_key } => Error::unsupported_version(format!(
-                "{address} does not offer {api_key:?} in a version that this library speaks"
+        match failed {
+            RequestFailed::Unsupported(api) => Error::unsupported_version(format!(
+                "{address} does not offer {api:?} in a version that this library speaks"
             )),
-            RequestError::WriteError(_) => Error::new(ErrorKind::Internal, "a request could not be encoded"),
-            RequestError::ReadError(_)
-            | RequestError::ReadVersionedError(_)
-            | RequestError::TooMuchData { .. } => {
+            RequestFailed::Malformed(malformed) => {
                 // Framing may be intact, trust is not.
-                self.wire.cut();
-                Error::new(ErrorKind::Protocol, format!("{address} sent an answer that is not valid Kafka"))
+                self.wire.cut("an answer is not valid Kafka");
+                let text = format!("{address} sent an answer that is not valid Kafka ({malformed})");
+                Error::new(ErrorKind::Protocol, text).with_fate(Fate::PossiblyPersisted)
+            }
+            RequestFailed::Ended(ended @ (Ended::Unasked | Ended::Read(Unreadable::Size(_)))) => {
+                Error::new(ErrorKind::Protocol, format!("the connection to {address} ended: {ended}"))
                     .with_fate(Fate::PossiblyPersisted)
             }
-            _ => {
-                self.wire.cut();
-                self.broke()
-            }
+            RequestFailed::Ended(_) => self.broke(),
         }
         .with_broker(address.to_string())
         .with_io_cause(failed.cause())

@@ -9,22 +9,21 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, join, select};
-use rskafka::protocol::api_key::ApiKey;
 
 use super::api::{
-    ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
-    MetadataResponse, UNSUPPORTED_VERSION, version,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse,
+    MetadataRequest, MetadataResponse, UNSUPPORTED_VERSION, Versions,
 };
 use super::connection::{Settings, unreachable};
 use super::custom;
 use super::dial::dial;
+use super::frame::{NotKafka, Unreadable};
 use super::listener::Listener;
 use super::sasl::Login;
-use super::stream::NotKafka;
-use super::versions::{Versions, assumed, assumption_holds};
+use super::versions::{assumed, assumption_holds};
 #[cfg(feature = "tls")]
 use super::wire::plain;
-use super::wire::{RequestFailed, Socket, Wire};
+use super::wire::{Ended, RequestFailed, Socket, Wire};
 use crate::config::{Address, ConnectError};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -135,9 +134,9 @@ impl Handshake<'_> {
             Either::Left((versions, answered)) => {
                 let versions = self.heard(versions)?;
                 if versions.error_code == 0 {
-                    self.learn(&versions.ranges)?;
+                    self.learn(&versions.offered)?;
                     // What a broker does not know it may leave without an answer.
-                    if !wanted.apis().all(|api| assumption_holds(api, &versions.ranges)) {
+                    if !wanted.apis().all(|api| assumption_holds(api, &versions.offered)) {
                         return Err(Failed::Assumed);
                     }
                 }
@@ -186,7 +185,7 @@ impl Handshake<'_> {
     /// asked again in its first version.
     async fn adopt(&self, wire: &mut Wire, mut versions: ApiVersionsResponse) -> Result<(), Failed> {
         if versions.error_code == UNSUPPORTED_VERSION {
-            wire.set_versions(assumed(version(0)));
+            wire.set_versions(assumed(0));
             // A broker may close the connection where the version is too new (KIP-511 does not).
             versions = wire.request(ApiVersionsRequest).await.map_err(|_| Failed::Assumed)?;
             if versions.error_code != 0 {
@@ -194,8 +193,8 @@ impl Handshake<'_> {
                 return Err(Error::unsupported_version(text).with_broker(self.address.to_string()).into());
             }
         }
-        self.learn(&versions.ranges)?;
-        wire.set_versions(versions.ranges);
+        self.learn(&versions.offered)?;
+        wire.set_versions(versions.offered);
         Ok(())
     }
 
@@ -277,7 +276,7 @@ async fn encrypt(
                 "{broker} closed the connection during the TLS handshake: is it the port of a plaintext listener?"
             );
             // Or a load balancer has no target yet: that is not final, so that it is tried again.
-            Err(Error::new(ErrorKind::Unreachable, text).with_broker(broker).with_io_cause(plain(gone)))
+            Err(Error::new(ErrorKind::Unreachable, text).with_broker(broker).with_io_cause(Some(plain(gone))))
         }
     }
 }
@@ -288,7 +287,10 @@ fn first_exchange_failed(address: &Address, listener: &Listener, failed: &Reques
     if let Some(known) = failed.io().and_then(super::tls::known) {
         return super::tls::explain(address, known);
     }
-    let not_kafka = failed.io().and_then(|io| io.get_ref()?.downcast_ref::<NotKafka>().copied());
+    let not_kafka = match failed {
+        RequestFailed::Ended(Ended::Read(Unreadable::NotKafka(what))) => Some(*what),
+        _ => None,
+    };
     let (kind, text) = match not_kafka {
         Some(NotKafka::Tls) => (
             ErrorKind::Protocol,

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use rskafka::protocol::api_key::ApiKey;
-use rskafka::protocol::api_version::ApiVersion;
 
-use super::api::version;
-use super::versions::{Versions, assumption_holds, remembers_five_batches};
+use super::api::{ApiKey, Versions};
+use super::versions::{assumption_holds, remembers_five_batches};
 
 /// Version of the request for a broker's versions while nothing is known of it (KIP-511); one before Kafka 2.4
 /// refuses it.
-const FIRST_QUESTION: ApiVersion = version(3);
+const FIRST_QUESTION: i16 = 3;
 
 /// As long as no broker has ever answered, the listener may not be what the configuration takes it for. A connection that
 /// ends early says nothing of why: it is the same with a load balancer that has no targets, or a broker that restarts. So
@@ -80,13 +78,13 @@ impl Listener {
     }
 
     /// Version of the request for its versions.
-    pub(super) fn asks_versions_in(&self) -> ApiVersion {
+    pub(super) fn asks_versions_in(&self) -> i16 {
         match &*self.said.lock() {
             Said::Nothing => FIRST_QUESTION,
-            Said::TooNew => version(0),
+            Said::TooNew => 0,
             Said::Offers(offered) => {
-                let newest = offered.get(&ApiKey::ApiVersions).map_or(version(0), |range| range.max());
-                newest.clamp(version(0), FIRST_QUESTION)
+                let newest = offered.get(ApiKey::ApiVersions).map_or(0, |range| range.max);
+                newest.clamp(0, FIRST_QUESTION)
             }
         }
     }

@@ -1,10 +1,11 @@
-//! The default engine: own sockets under rskafka's `Messenger`, one connection per broker.
+//! The default engine: our own sockets and frames, one connection per broker.
 
 mod api;
 mod brokers;
 mod connection;
 mod custom;
 mod dial;
+mod frame;
 mod handshake;
 mod identity;
 mod listener;
@@ -16,7 +17,6 @@ mod rotation;
 mod sasl;
 mod session;
 mod slot;
-mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 mod versions;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
+use super::wire::Ended;
 use crate::error::Error;
 use crate::telemetry::{Counters, Log};
 
@@ -38,11 +39,15 @@ impl Observer {
 }
 
 impl Watch {
-    pub(super) fn ended(&self, lost: bool) {
+    pub(super) fn ended(&self, why: &Ended) {
         if self.reported.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.observer.log.connection_ended(&self.broker, self.opened.elapsed(), lost);
+        let (lost, age) = (why.is_loss(), self.opened.elapsed());
+        match lost {
+            true => self.observer.log.connection_lost(&self.broker, age, why),
+            false => self.observer.log.connection_closed(&self.broker, age),
+        }
         self.observer.counters.disconnected(&self.broker, lost);
     }
 }

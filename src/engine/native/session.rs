@@ -80,7 +80,7 @@ async fn renew(
         }
         Err(error) => {
             turn.failed = Some(error.clone());
-            connection.wire.cut();
+            connection.wire.cut("the login could not be renewed");
             Err(error)
         }
     }

@@ -1,21 +1,12 @@
 //! In which versions a broker takes requests, and whether those are the ones that this producer needs.
 
-use std::collections::HashMap;
-
-use rskafka::protocol::api_key::ApiKey;
-use rskafka::protocol::api_version::{ApiVersion, ApiVersionRange};
-use rskafka::protocol::messages::RequestBody;
-
 use super::api::{
-    InitProducerIdRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
-    version,
+    ApiKey, InitProducerIdRequest, MetadataRequest, ProduceRequest, Request, SaslAuthenticateRequest,
+    SaslHandshakeRequest, VersionRange, Versions,
 };
 use crate::compression::Compression;
 use crate::config::{Address, ProducerConfig};
 use crate::error::{Error, ErrorKind, Result};
-
-/// What a broker offers.
-pub(super) type Versions = HashMap<ApiKey, ApiVersionRange>;
 
 /// Versions of requests that are sent before the broker has said what it offers: those that every broker since Kafka
 /// 0.11 knows, and since 1.0 where it asks for a login.
@@ -23,29 +14,26 @@ const ASSUMED: [(ApiKey, i16); 3] =
     [(ApiKey::Metadata, 4), (ApiKey::InitProducerId, 0), (ApiKey::SaslHandshake, 1)];
 
 /// The first version of Produce whose batches may be compressed by Zstandard (KIP-110).
-const PRODUCE_ZSTD: ApiVersion = version(7);
+const PRODUCE_ZSTD: i16 = 7;
 /// The first version of Produce of a broker that remembers the last five batches of a producer, as Kafka 1.0 and later
 /// do, and not only the last one (KAFKA-5494).
-const PRODUCE_FIVE_BATCHES: ApiVersion = version(4);
+const PRODUCE_FIVE_BATCHES: i16 = 4;
 
 /// What is assumed of a broker, `ApiVersions` in this version.
-pub(super) fn assumed(api_versions: ApiVersion) -> Versions {
-    let asks = (ApiKey::ApiVersions, ApiVersionRange::new(api_versions, api_versions));
-    let others = ASSUMED.iter().map(|(key, of)| (*key, ApiVersionRange::new(version(*of), version(*of))));
-    others.chain([asks]).collect()
+pub(super) fn assumed(api_versions: i16) -> Versions {
+    let all = ASSUMED.into_iter().chain([(ApiKey::ApiVersions, api_versions)]);
+    all.map(|(key, version)| (key, VersionRange::only(version))).collect()
 }
 
 /// Whether the assumption about this API holds. Of what the broker does not offer at all nothing is asked.
 pub(super) fn assumption_holds(key: ApiKey, offered: &Versions) -> bool {
     let assumed = ASSUMED.iter().find(|(assumed, _)| *assumed == key);
-    assumed.is_some_and(|(_, of)| {
-        offered.get(&key).is_some_and(|range| (range.min()..=range.max()).contains(&version(*of)))
-    })
+    assumed.is_some_and(|(_, version)| offered.get(key).is_some_and(|range| range.contains(*version)))
 }
 
 /// Whether the broker recognises each of the last five batches of a producer when it is sent again.
 pub(super) fn remembers_five_batches(offered: &Versions) -> bool {
-    offered.get(&ApiKey::Produce).is_some_and(|range| range.max() >= PRODUCE_FIVE_BATCHES)
+    offered.get(ApiKey::Produce).is_some_and(|range| range.max >= PRODUCE_FIVE_BATCHES)
 }
 
 /// What a producer cannot do without.
@@ -68,21 +56,21 @@ impl Needs {
     /// An error that names all that is missing, and what can be done about it.
     pub(super) fn check(self, address: &Address, offered: &Versions) -> Result<()> {
         let mut missing = Vec::new();
-        let mut need = |key: ApiKey, ours: ApiVersionRange, remedy: &str| {
+        let mut need = |key: ApiKey, ours: VersionRange, remedy: &str| {
             missing.extend(lack(key, ours, offered).map(|lack| format!("{lack}{remedy}")));
         };
         if self.login {
             let remedy = ": logins need Kafka 1.0 or later";
-            need(ApiKey::SaslHandshake, SaslHandshakeRequest::API_VERSION_RANGE, remedy);
-            need(ApiKey::SaslAuthenticate, SaslAuthenticateRequest::API_VERSION_RANGE, remedy);
+            need(ApiKey::SaslHandshake, SaslHandshakeRequest::VERSIONS, remedy);
+            need(ApiKey::SaslAuthenticate, SaslAuthenticateRequest::VERSIONS, remedy);
         }
-        need(ApiKey::Metadata, MetadataRequest::API_VERSION_RANGE, "");
-        need(ApiKey::Produce, ProduceRequest::API_VERSION_RANGE, "");
+        need(ApiKey::Metadata, MetadataRequest::VERSIONS, "");
+        need(ApiKey::Produce, ProduceRequest::VERSIONS, "");
         if self.idempotence {
             let remedy = ": only idempotence needs it, so that idempotence(false) would help";
-            need(ApiKey::InitProducerId, InitProducerIdRequest::API_VERSION_RANGE, remedy);
+            need(ApiKey::InitProducerId, InitProducerIdRequest::VERSIONS, remedy);
         }
-        let newest = offered.get(&ApiKey::Produce).map(|range| range.max());
+        let newest = offered.get(ApiKey::Produce).map(|range| range.max);
         if !missing.is_empty() {
             let text = format!("{address} cannot serve this producer: {}", missing.join("; "));
             return Err(Error::unsupported_version(text).with_broker(address.to_string()));
@@ -101,15 +89,11 @@ impl Needs {
 }
 
 /// What keeps us from using an API, if anything does.
-fn lack(key: ApiKey, ours: ApiVersionRange, offered: &Versions) -> Option<String> {
-    let shown = |range: ApiVersionRange| match range.min() == range.max() {
-        true => format!("version {}", range.min()),
-        false => format!("versions {} to {}", range.min(), range.max()),
-    };
-    match offered.get(&key) {
-        None => Some(format!("it does not offer {key:?} (this library speaks {})", shown(ours))),
-        Some(theirs) if theirs.max() < ours.min() || ours.max() < theirs.min() => {
-            Some(format!("it offers {key:?} in {}, this library speaks {}", shown(*theirs), shown(ours)))
+fn lack(key: ApiKey, ours: VersionRange, offered: &Versions) -> Option<String> {
+    match offered.get(key) {
+        None => Some(format!("it does not offer {key:?} (this library speaks {ours})")),
+        Some(theirs) if ours.newest_of_both(theirs).is_none() => {
+            Some(format!("it offers {key:?} in {theirs}, this library speaks {ours}"))
         }
         Some(_) => None,
     }
@@ -120,10 +104,7 @@ mod tests {
     use super::*;
 
     fn offers(ranges: &[(ApiKey, i16, i16)]) -> Versions {
-        ranges
-            .iter()
-            .map(|(key, min, max)| (*key, ApiVersionRange::new(version(*min), version(*max))))
-            .collect()
+        ranges.iter().map(|(key, min, max)| (*key, VersionRange::new(*min, *max))).collect()
     }
 
     fn address() -> Address {

@@ -1,190 +1,395 @@
-//! rskafka's `Messenger` over whatever carries its bytes.
+//! Requests and answers on one socket, without limits of time.
+//!
+//! A request is written by its caller, from where its records are; a task reads the answers. A connection ends once, for
+//! one reason, which is recorded and which all of its requests get to know.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::io::{self, Cursor};
+use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
-use rskafka::messenger::{Messenger, RequestError};
-use rskafka::protocol::api_key::ApiKey;
-use rskafka::protocol::api_version::ApiVersionRange;
-use rskafka::protocol::frame::ReadError;
-use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersionedType};
-use tokio::io::{AsyncRead, AsyncWrite, BufStream};
-use tokio::sync::Mutex;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadHalf, WriteHalf};
+use tokio::sync::oneshot;
 
+use super::api::{ApiKey, Malformed, Request, Versions};
+use super::frame::{Answers, Unreadable, frame, read_answer, write_frame};
 use super::observe::Watch;
-use super::stream::{Cut, Stream};
-
-/// Largest answer that is read, in bytes; a peer that announces more does not speak Kafka.
-pub(super) const MAX_ANSWER: usize = 16 << 20;
-
-/// Small frames leave in one write; larger ones pass the buffer by. Outside TLS, whose records would otherwise be cut
-/// where the frame's length ends.
-const WRITE_BUFFER: usize = 64 << 10;
-const READ_BUFFER: usize = 8 << 10;
 
 /// A socket, encrypted or not.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// A request that we write, and whose answer we read.
-pub(super) trait Request:
-    RequestBody<ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>> + WriteVersionedType<Vec<u8>> + Send
-{
-}
-
-impl<R> Request for R where
-    R: RequestBody<ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>> + WriteVersionedType<Vec<u8>> + Send
-{
-}
-
-/// Requests and answers on one socket, without limits of time.
+/// See the [module](self).
 pub(super) struct Wire {
-    messenger: Messenger<BufStream<Stream<Box<dyn Socket>>>>,
-    cut: Arc<Cut>,
-    /// Held while a request is encoded and written. The next one waits as records rather than as bytes that were
-    /// encoded too soon: less memory, and what is written was just touched.
-    turn: Mutex<()>,
+    shared: Arc<Shared>,
+    versions: Versions,
+    client_id: Arc<str>,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Ended {
+    #[error("it is no longer needed")]
+    Retired,
+    #[error("{0}")]
+    Cut(&'static str),
+    #[error("a request was abandoned while it was being written")]
+    Abandoned,
+    #[error("an answer belongs to no request")]
+    Unasked,
+    #[error("a request could not be written: {0}")]
+    Write(Arc<io::Error>),
+    #[error("{0}")]
+    Read(Unreadable),
+}
+
+impl Ended {
+    /// Whether it was of use until then.
+    pub(super) fn is_loss(&self) -> bool {
+        !matches!(self, Self::Retired)
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(super) enum RequestFailed {
+    /// The peer offers no version that we speak. Nothing was sent.
+    Unsupported(ApiKey),
+    Malformed(Malformed),
+    Ended(Ended),
+}
+
+impl RequestFailed {
+    /// What the socket said, where that is the cause.
+    pub(super) fn io(&self) -> Option<&io::Error> {
+        match self {
+            Self::Ended(Ended::Write(io) | Ended::Read(Unreadable::Io(io))) => Some(io),
+            _ => None,
+        }
+    }
+
+    /// The same as a cause, in plain words.
+    pub(super) fn cause(&self) -> Option<io::Error> {
+        self.io().map(|io| {
+            plain(match io.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(io.kind(), io.to_string()),
+            })
+        })
+    }
+}
+
+/// What a socket said, in plain words.
+pub(super) fn plain(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the peer closed the connection"),
+        _ => error,
+    }
 }
 
 impl Wire {
     /// Needs a runtime: a task reads the answers.
     pub(super) fn new(socket: Box<dyn Socket>, client_id: Arc<str>) -> Self {
-        let (stream, cut) = Stream::new(socket);
-        let stream = BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, stream);
-        Self { messenger: Messenger::new(stream, MAX_ANSWER, client_id), cut, turn: Mutex::default() }
+        let (reader, writer) = tokio::io::split(socket);
+        let shared = Arc::new(Shared::new(writer));
+        tokio::spawn(read_answers(reader, shared.clone()));
+        Self { shared, versions: Versions::default(), client_id }
     }
 
     /// Sets which requests the peer knows, in which versions.
-    pub(super) fn set_versions(&mut self, ranges: HashMap<ApiKey, ApiVersionRange>) {
-        self.messenger.override_version_ranges(ranges);
+    pub(super) fn set_versions(&mut self, versions: Versions) {
+        self.versions = versions;
     }
 
-    /// Requests are encoded and written in the order in which these futures are first polled.
-    pub(super) async fn request<R: Request>(&self, body: R) -> Result<R::ResponseBody, RequestFailed> {
-        let mut turn = Some(self.turn.lock().await);
-        let flushed = self.cut.flushed();
-        let mut request = pin!(self.messenger.request(body));
-        poll_fn(|cx| {
-            let polled = request.as_mut().poll(cx);
-            if self.cut.flushed() != flushed {
-                turn = None;
-            }
-            polled
-        })
-        .await
-        .map_err(RequestFailed)
+    /// Requests are encoded and written in the order in which these futures are first polled, each when the one before it
+    /// has been written: until then it takes no memory, and what is written was just touched.
+    ///
+    /// Dropping the future before that makes no request of it. Dropping it while it is being written ends the connection,
+    /// which could carry nothing else. An answer that nobody waits for any more is read and dropped.
+    pub(super) async fn request<R: Request>(&self, request: R) -> Result<R::Answer, RequestFailed> {
+        let offered = self.versions.get(R::KEY);
+        let version = offered.and_then(|offered| R::VERSIONS.newest_of_both(offered));
+        let version = version.ok_or(RequestFailed::Unsupported(R::KEY))?;
+        let answer = self.shared.write(&request, version, &self.client_id).await;
+        let answer = match answer {
+            Ok(answer) => answer.await.map_err(|_| self.shared.why_ended()),
+            Err(ended) => Err(ended),
+        };
+        let answer = answer.map_err(RequestFailed::Ended)?;
+        read_answer::<R>(&answer, version).map_err(RequestFailed::Malformed)
     }
 
-    /// Ends the connection, and with it every request on its way.
-    pub(super) fn cut(&self) {
-        self.cut.cut();
+    /// Ends the connection, and with it every request on its way, because it is of no more use.
+    pub(super) fn cut(&self, why: &'static str) {
+        self.shared.end(Ended::Cut(why));
     }
 
     /// The same, where nothing is wrong with it.
     pub(super) fn retire(&self) {
-        self.cut.retire();
+        self.shared.end(Ended::Retired);
     }
 
     /// Sets the observer of its end.
     pub(super) fn watch(&self, watch: Watch) {
-        self.cut.watch(watch);
+        _ = self.shared.watch.set(watch);
+        // It may have ended in this very moment.
+        if self.has_ended() {
+            self.shared.report(&self.shared.why_ended());
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.cut.has_ended()
+        self.shared.has_ended.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
         // The task that reads holds the socket.
-        self.cut.retire();
+        self.retire();
     }
 }
 
-/// rskafka's error, whose words are its own affair: nothing of them is shown.
-#[derive(Debug)]
-pub(super) struct RequestFailed(pub(super) RequestError);
+type Answer = oneshot::Receiver<Vec<u8>>;
 
-impl RequestFailed {
-    /// What the socket said, where that is the cause.
-    pub(super) fn io(&self) -> Option<&io::Error> {
-        io_of(&self.0)
-    }
-
-    /// The same as a cause, in plain words.
-    pub(super) fn cause(&self) -> Option<io::Error> {
-        let io = self.io()?;
-        plain(match io.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(io.kind(), io.to_string()),
-        })
-    }
+/// What those who write and the task that reads have in common.
+struct Shared {
+    /// Held while a request is encoded and written.
+    pen: tokio::sync::Mutex<Pen>,
+    state: Mutex<State>,
+    has_ended: AtomicBool,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+    /// The observer of its end, once the connection is open.
+    watch: OnceLock<Watch>,
 }
 
-/// What a socket said, in plain words; `None` where it was this end that cut the connection.
-pub(super) fn plain(error: io::Error) -> Option<io::Error> {
-    match (error.kind(), error.raw_os_error()) {
-        (io::ErrorKind::ConnectionAborted, None) => None,
-        (io::ErrorKind::UnexpectedEof, _) => {
-            Some(io::Error::new(error.kind(), "the peer closed the connection"))
+struct Pen {
+    /// `None` once the connection has ended.
+    socket: Option<WriteHalf<Box<dyn Socket>>>,
+    next_id: i32,
+}
+
+#[derive(Default)]
+struct State {
+    /// Requests that are not answered, in the order in which they were written.
+    waiting: VecDeque<(i32, oneshot::Sender<Vec<u8>>)>,
+    ended: Option<Ended>,
+}
+
+impl Shared {
+    fn new(socket: WriteHalf<Box<dyn Socket>>) -> Self {
+        Self {
+            pen: tokio::sync::Mutex::new(Pen { socket: Some(socket), next_id: 0 }),
+            state: Mutex::default(),
+            has_ended: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
+            watch: OnceLock::new(),
         }
-        _ => Some(error),
+    }
+
+    async fn write<R: Request>(&self, request: &R, version: i16, client_id: &str) -> Result<Answer, Ended> {
+        let mut pen = self.pen.lock().await;
+        let id = pen.next_id;
+        pen.next_id = id.wrapping_add(1);
+        let Some(socket) = &mut pen.socket else {
+            return Err(self.why_ended());
+        };
+        let answer = self.expect(id)?;
+        let frame = frame(request, version, id, client_id);
+        let mut begun = Begun { shared: self, id, written: 0, size: frame.len() };
+        let writing = pin!(write_frame(socket, &frame, &mut begun.written));
+        let written = unless_ended(self, &self.writer, writing).await;
+        match written {
+            Some(Ok(())) => Ok(answer),
+            Some(Err(error)) => {
+                self.end(Ended::Write(Arc::new(error)));
+                Err(self.why_ended())
+            }
+            None => Err(self.why_ended()),
+        }
+    }
+
+    /// Makes a place for an answer.
+    fn expect(&self, id: i32) -> Result<Answer, Ended> {
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.state.lock();
+        match &state.ended {
+            Some(ended) => Err(ended.clone()),
+            None => {
+                state.waiting.push_back((id, sender));
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Takes the place of an answer. Brokers answer in order, so that it is the first one.
+    fn take(&self, id: i32) -> Option<oneshot::Sender<Vec<u8>>> {
+        let mut state = self.state.lock();
+        let at = state.waiting.iter().position(|(waiting, _)| *waiting == id)?;
+        state.waiting.remove(at).map(|(_, sender)| sender)
+    }
+
+    /// Ends the connection, for this reason unless it has ended.
+    fn end(&self, why: Ended) {
+        let lost = {
+            let mut state = self.state.lock();
+            if state.ended.is_some() {
+                return;
+            }
+            state.ended = Some(why.clone());
+            std::mem::take(&mut state.waiting)
+        };
+        self.has_ended.store(true, Ordering::Release);
+        self.report(&why);
+        self.reader.wake();
+        self.writer.wake();
+        drop(lost);
+    }
+
+    fn why_ended(&self) -> Ended {
+        self.state.lock().ended.clone().unwrap_or(Ended::Retired)
+    }
+
+    fn report(&self, why: &Ended) {
+        if let Some(watch) = self.watch.get() {
+            watch.ended(why);
+        }
     }
 }
 
-fn io_of(error: &RequestError) -> Option<&io::Error> {
-    match error {
-        RequestError::IO(io) | RequestError::ReadFramedMessageError(ReadError::IO(io)) => Some(io),
-        RequestError::Poisoned(inner) => io_of(inner),
-        _ => None,
+/// A request whose bytes are being written.
+struct Begun<'a> {
+    shared: &'a Shared,
+    id: i32,
+    written: usize,
+    size: usize,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        match self.written {
+            // No answer will come.
+            0 => drop(self.shared.take(self.id)),
+            written if written < self.size => self.shared.end(Ended::Abandoned),
+            _ => {}
+        }
     }
+}
+
+/// Reads answers until the connection ends, and then closes the socket.
+async fn read_answers(socket: ReadHalf<Box<dyn Socket>>, shared: Arc<Shared>) {
+    {
+        let mut answers = Answers::new(BufReader::new(socket));
+        let reading = pin!(async {
+            loop {
+                let (id, answer) = match answers.next().await {
+                    Ok(next) => next,
+                    Err(unreadable) => return Ended::Read(unreadable),
+                };
+                let Some(waiting) = shared.take(id) else {
+                    return Ended::Unasked;
+                };
+                // Its caller may have stopped waiting.
+                _ = waiting.send(answer);
+            }
+        });
+        if let Some(ended) = unless_ended(&shared, &shared.reader, reading).await {
+            shared.end(ended);
+        }
+    }
+    // Whoever writes fails at once.
+    drop(shared.pen.lock().await.socket.take());
+}
+
+/// `None` once the connection has ended. `waker` is the place of whoever waits here.
+async fn unless_ended<F: Future + Unpin>(
+    shared: &Shared,
+    waker: &AtomicWaker,
+    mut future: F,
+) -> Option<F::Output> {
+    poll_fn(|cx| {
+        waker.register(cx.waker());
+        match shared.has_ended.load(Ordering::Acquire) {
+            true => Poll::Ready(None),
+            false => std::pin::Pin::new(&mut future).poll(cx).map(Some),
+        }
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use futures_util::FutureExt;
-    use rskafka::protocol::api_version::ApiVersionRange;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::*;
-    use crate::engine::native::api::{Malformed, Reader, Writer, request_body, version};
+    use crate::engine::native::api::{Reader, VersionRange, Writer};
 
     const SIZE: usize = 4 << 10;
+    /// Size, header with the name of the client, and length of the bytes.
+    const HEAD: usize = 4 + 8 + 4 + 4;
 
     /// A request that counts how often one was encoded.
-    struct Counted(Arc<AtomicUsize>);
-    struct Nothing;
+    struct Counted<'a>(&'a AtomicUsize);
 
-    request_body!(Counted => Nothing, Produce, 3..=8, flexible from 9);
+    impl Request for Counted<'_> {
+        const KEY: ApiKey = ApiKey::Produce;
+        const VERSIONS: VersionRange = VersionRange::only(3);
+        const FLEXIBLE_FROM: i16 = 9;
+        type Answer = i32;
 
-    impl Counted {
-        fn write(&self, writer: &mut Writer<'_>, _: i16) {
+        fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, _: i16) {
             self.0.fetch_add(1, Ordering::Relaxed);
             writer.bytes(&[7; SIZE]);
         }
+
+        fn read(reader: &mut Reader<'_>, _: i16) -> Result<i32, Malformed> {
+            reader.i32()
+        }
     }
 
-    impl Nothing {
-        fn read(_: &mut Reader<'_>, _: i16) -> Result<Self, Malformed> {
-            Ok(Self)
+    fn wire(room: usize) -> (Wire, DuplexStream) {
+        let (near, far) = tokio::io::duplex(room);
+        let mut wire = Wire::new(Box::new(near), "us".into());
+        wire.set_versions([(ApiKey::Produce, VersionRange::only(3))].into_iter().collect());
+        (wire, far)
+    }
+
+    /// Reads a request; its number.
+    async fn asked(far: &mut DuplexStream) -> i32 {
+        let mut request = vec![0; HEAD + SIZE];
+        far.read_exact(&mut request).await.unwrap();
+        i32::from_be_bytes(request[8..12].try_into().unwrap())
+    }
+
+    async fn answer(far: &mut DuplexStream, id: i32, with: i32) {
+        let answer = [8i32, id, with].map(i32::to_be_bytes).concat();
+        far.write_all(&answer).await.unwrap();
+    }
+
+    fn ended<T: std::fmt::Debug>(outcome: Result<T, RequestFailed>) -> Ended {
+        match outcome {
+            Err(RequestFailed::Ended(ended)) => ended,
+            other => panic!("{other:?}"),
         }
     }
 
     #[tokio::test]
     async fn a_request_is_encoded_when_the_one_before_it_has_been_written() {
-        let (near, mut far) = tokio::io::duplex(1 << 10);
-        let mut wire = Wire::new(Box::new(near), "us".into());
-        wire.set_versions([(ApiKey::Produce, ApiVersionRange::new(version(3), version(3)))].into());
-        let encoded = Arc::new(AtomicUsize::new(0));
-        let mut first = Box::pin(wire.request(Counted(encoded.clone())));
-        let mut second = Box::pin(wire.request(Counted(encoded.clone())));
+        let (wire, mut far) = wire(1 << 10);
+        let encoded = AtomicUsize::new(0);
+        let mut first = Box::pin(wire.request(Counted(&encoded)));
+        let mut second = Box::pin(wire.request(Counted(&encoded)));
         let mut poll = || (first.as_mut().now_or_never().is_none(), second.as_mut().now_or_never().is_none());
         for _ in 0..3 {
             assert_eq!(poll(), (true, true));
@@ -197,5 +402,95 @@ mod tests {
         }
         assert_eq!(poll(), (true, true));
         assert_eq!(encoded.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_waits_for_is_dropped_and_the_others_find_their_requests() {
+        let (wire, mut far) = wire(1 << 20);
+        let encoded = AtomicUsize::new(0);
+        let mut requests: Vec<_> = (0..3).map(|_| Box::pin(wire.request(Counted(&encoded)))).collect();
+        for request in &mut requests {
+            assert!(request.as_mut().now_or_never().is_none());
+        }
+        drop(requests.remove(1));
+        for with in 0..3 {
+            let id = asked(&mut far).await;
+            answer(&mut far, id, with).await;
+        }
+        for (request, with) in requests.into_iter().zip([0, 2]) {
+            assert_eq!(request.await.unwrap(), with);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_dropped_before_any_of_it_left_was_never_made() {
+        let (wire, mut far) = wire(1 << 10);
+        let encoded = AtomicUsize::new(0);
+        let mut first = Box::pin(wire.request(Counted(&encoded)));
+        let mut second = Box::pin(wire.request(Counted(&encoded)));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        drop(second);
+        let (first, ()) = tokio::join!(first, async {
+            let id = asked(&mut far).await;
+            answer(&mut far, id, 5).await;
+        });
+        assert_eq!(first.unwrap(), 5);
+        assert!(!wire.has_ended());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_dropped_half_way_ends_the_connection_rather_than_corrupt_it() {
+        let (wire, mut far) = wire(1 << 10);
+        let encoded = AtomicUsize::new(0);
+        let mut first = Box::pin(wire.request(Counted(&encoded)));
+        let second = wire.request(Counted(&encoded));
+        assert!(first.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(matches!(ended(second.await), Ended::Abandoned));
+        let mut left = Vec::new();
+        far.read_to_end(&mut left).await.unwrap();
+        assert_eq!(left.len(), 1 << 10, "nothing comes after what had left, and the socket is closed");
+    }
+
+    #[tokio::test]
+    async fn whatever_waits_gets_to_know_the_one_reason_for_which_the_connection_ended() {
+        let (wire, mut far) = wire(1 << 10);
+        let encoded = AtomicUsize::new(0);
+        let requests = async {
+            let (first, second) =
+                tokio::join!(wire.request(Counted(&encoded)), wire.request(Counted(&encoded)));
+            [ended(first), ended(second)]
+        };
+        let (found, ()) = tokio::join!(requests, async {
+            asked(&mut far).await;
+            // The first waits for its answer, and the second to be written.
+            tokio::task::yield_now().await;
+            wire.cut("a test");
+            wire.retire();
+        });
+        for ended in found {
+            assert!(matches!(ended, Ended::Cut("a test")), "{ended}");
+        }
+        assert!(matches!(ended(wire.request(Counted(&encoded)).await), Ended::Cut("a test")));
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_no_request_ends_the_connection() {
+        let (wire, mut far) = wire(1 << 20);
+        let encoded = AtomicUsize::new(0);
+        let (outcome, ()) = tokio::join!(wire.request(Counted(&encoded)), async {
+            let id = asked(&mut far).await;
+            answer(&mut far, id + 1, 0).await;
+        });
+        assert!(matches!(ended(outcome), Ended::Unasked));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_stream_is_noticed_without_any_request() {
+        let (wire, far) = wire(8);
+        drop(far);
+        while !wire.has_ended() {
+            tokio::task::yield_now().await;
+        }
     }
 }

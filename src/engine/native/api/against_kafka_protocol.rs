@@ -2,56 +2,48 @@
 //! may add, too. `Produce` requests, which need batches, are read by the fake cluster of `tests/suite/versions.rs`.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages as theirs;
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
-use rskafka::protocol::api_key::ApiKey;
-use rskafka::protocol::messages::{ReadVersionedType, RequestBody, WriteVersionedType};
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::engine::native::frame::{frame, read_answer};
 
 /// Every version of a request that we speak.
-fn versions<R: RequestBody>() -> std::ops::RangeInclusive<i16> {
-    R::API_VERSION_RANGE.min().0.0..=R::API_VERSION_RANGE.max().0.0
+fn versions<R: Request>() -> std::ops::RangeInclusive<i16> {
+    R::VERSIONS.min..=R::VERSIONS.max
 }
 
-/// What they read of what we wrote.
-fn written<R, T>(request: &R, number: i16) -> T
-where
-    R: WriteVersionedType<Vec<u8>>,
-    T: Decodable,
-{
-    let mut out = Vec::new();
-    request.write_versioned(&mut out, version(number)).unwrap();
-    let mut bytes = Bytes::from(out);
-    let read = T::decode(&mut bytes, number).unwrap();
-    assert!(bytes.is_empty(), "version {number}");
+/// What they read of what we wrote: header and body.
+fn written<R: Request, T: Decodable>(request: &R, version: i16) -> T {
+    let frame = frame(request, version, 7, "us");
+    let mut bytes = Bytes::from(frame.iter().collect::<Vec<_>>().concat());
+    assert_eq!(bytes.get_i32() as usize, bytes.len(), "version {version}");
+    let header_version = if version >= R::FLEXIBLE_FROM { 2 } else { 1 };
+    let header = theirs::RequestHeader::decode(&mut bytes, header_version).unwrap();
+    assert_eq!((header.request_api_key, header.request_api_version), (R::KEY.code(), version));
+    assert_eq!((header.correlation_id, header.client_id.as_deref()), (7, Some("us")));
+    let read = T::decode(&mut bytes, version).unwrap();
+    assert!(bytes.is_empty(), "version {version}");
     read
 }
 
 /// What we read of what they wrote.
-fn read<R: RequestBody>(answer: &impl Encodable, number: i16) -> R::ResponseBody
-where
-    R::ResponseBody: ReadVersionedType<Cursor<Vec<u8>>>,
-{
+fn read<R: Request>(answer: &impl Encodable, version: i16) -> R::Answer {
     let mut out = BytesMut::new();
     // ApiVersions alone has a header without them.
-    if version(number) >= R::FIRST_TAGGED_FIELD_IN_REQUEST_VERSION && R::API_KEY != ApiKey::ApiVersions {
+    if version >= R::FLEXIBLE_FROM && R::KEY != ApiKey::ApiVersions {
         out.extend_from_slice(&[1, 9, 2, 7, 7]); // the header's own: tag 9, two bytes
     }
-    answer.encode(&mut out, number).unwrap();
-    let mut cursor = Cursor::new(out.to_vec());
-    let read = R::ResponseBody::read_versioned(&mut cursor, version(number)).unwrap();
-    assert_eq!(cursor.position(), cursor.get_ref().len() as u64, "version {number}");
-    read
+    answer.encode(&mut out, version).unwrap();
+    read_answer::<R>(&out, version).unwrap_or_else(|error| panic!("version {version}: {error}"))
 }
 
 fn text(text: &str) -> StrBytes {
@@ -220,7 +212,6 @@ fn api_versions() {
             .with_api_keys(vec![key])
             .with_unknown_tagged_fields(unknown(number >= 3));
         let read = read::<ApiVersionsRequest>(&answer, number);
-        let range = read.ranges[&ApiKey::Produce];
-        assert_eq!((range.min(), range.max()), (version(3), version(11)));
+        assert_eq!(read.offered.get(ApiKey::Produce), Some(VersionRange::new(3, 11)));
     }
 }

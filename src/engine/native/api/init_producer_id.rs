@@ -1,6 +1,6 @@
 //! `InitProducerId`: where idempotence begins (KIP-98).
 
-use super::{Malformed, Reader, Writer, request_body};
+use super::{ApiKey, Malformed, Reader, Request, VersionRange, Writer};
 
 /// Asks for a producer id that belongs to no transaction.
 #[derive(Debug)]
@@ -13,27 +13,30 @@ pub(crate) struct InitProducerIdResponse {
     pub(crate) epoch: i16,
 }
 
-request_body!(InitProducerIdRequest => InitProducerIdResponse, InitProducerId, 0..=5, flexible from 2);
+impl Request for InitProducerIdRequest {
+    const KEY: ApiKey = ApiKey::InitProducerId;
+    const VERSIONS: VersionRange = VersionRange::new(0, 5);
+    const FLEXIBLE_FROM: i16 = 2;
+    type Answer = InitProducerIdResponse;
 
-impl InitProducerIdRequest {
-    fn write(&self, writer: &mut Writer<'_>, version: i16) {
+    fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, version: i16) {
         writer.null_string(); // no transactional id
         writer.i32(i32::MAX); // transaction timeout: unused
         if version >= 3 {
             writer.i64(-1); // no present producer id
             writer.i16(-1); // no present epoch
         }
+        writer.tagged_fields();
     }
-}
 
-impl InitProducerIdResponse {
-    fn read(reader: &mut Reader<'_>, _: i16) -> Result<Self, Malformed> {
+    fn read(reader: &mut Reader<'_>, _: i16) -> Result<Self::Answer, Malformed> {
         let _throttle_ms = reader.i32()?;
-        let answer = Self { error_code: reader.i16()?, producer_id: reader.i64()?, epoch: reader.i16()? };
+        let (error_code, producer_id, epoch) = (reader.i16()?, reader.i64()?, reader.i16()?);
+        reader.tagged_fields()?;
         // On the wire such numbers stand for a producer without idempotence.
-        if answer.error_code == 0 && (answer.producer_id < 0 || answer.epoch < 0) {
+        if error_code == 0 && (producer_id < 0 || epoch < 0) {
             return Err(Malformed("a producer id or epoch below zero"));
         }
-        Ok(answer)
+        Ok(InitProducerIdResponse { error_code, producer_id, epoch })
     }
 }

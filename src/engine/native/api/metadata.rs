@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Malformed, Reader, Writer, request_body};
+use super::{ApiKey, Malformed, Reader, Request, VersionRange, Writer};
 use crate::engine::TopicId;
 
 /// Asks for these topics, and for the brokers.
@@ -46,10 +46,13 @@ pub(crate) struct Partition {
     pub(crate) leader_epoch: i32,
 }
 
-request_body!(MetadataRequest<'_> => MetadataResponse, Metadata, 4..=12, flexible from 9);
+impl Request for MetadataRequest<'_> {
+    const KEY: ApiKey = ApiKey::Metadata;
+    const VERSIONS: VersionRange = VersionRange::new(4, 12);
+    const FLEXIBLE_FROM: i16 = 9;
+    type Answer = MetadataResponse;
 
-impl MetadataRequest<'_> {
-    fn write(&self, writer: &mut Writer<'_>, version: i16) {
+    fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, version: i16) {
         writer.length(self.topics.len());
         for topic in self.topics {
             if version >= 10 {
@@ -65,11 +68,10 @@ impl MetadataRequest<'_> {
         if version >= 8 {
             writer.bool(false); // nor of the topics
         }
+        writer.tagged_fields();
     }
-}
 
-impl MetadataResponse {
-    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, Malformed> {
+    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self::Answer, Malformed> {
         let _throttle_ms = reader.i32()?;
         let brokers = reader.array(11, |r| {
             let (id, host, port) = (r.i32()?, r.string()?, r.i32()?);
@@ -98,7 +100,8 @@ impl MetadataResponse {
         if (8..=10).contains(&version) {
             let _authorized_operations = reader.i32()?;
         }
-        Ok(Self { brokers, cluster_id, topics })
+        reader.tagged_fields()?;
+        Ok(MetadataResponse { brokers, cluster_id, topics })
     }
 }
 

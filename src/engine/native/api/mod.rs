@@ -1,11 +1,11 @@
-//! The requests of a producer, as bodies for rskafka's `Messenger`.
+//! The bodies of a producer's requests and of their answers.
 //!
-//! rskafka's own types lack what a producer needs (`InitProducerId`, several partitions encoded in place, the
-//! error details of Produce v8), and its array reader trusts lengths; these bodies bound every length by the
-//! bytes that are there. Layouts: <https://kafka.apache.org/protocol#protocol_messages>.
+//! Every length that a broker claims is bounded by the bytes that are there. Layouts:
+//! <https://kafka.apache.org/protocol#protocol_messages>.
 
 mod api_versions;
 mod init_producer_id;
+mod key;
 mod metadata;
 mod produce;
 mod reader;
@@ -14,67 +14,25 @@ mod writer;
 
 pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, UNSUPPORTED_VERSION};
 pub(super) use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+pub(super) use key::{ApiKey, VersionRange, Versions};
 pub(super) use metadata::{Broker, MetadataRequest, MetadataResponse, Topic};
 pub(super) use produce::{ProduceRequest, ProduceResponse};
 pub(super) use reader::{Malformed, Reader};
 pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
-pub(super) use writer::Writer;
+pub(super) use writer::{Parts, Writer};
 
-/// Ties a request, which has `write`, and its answer, which has `read`, to rskafka: the API, the versions that we speak,
-/// and from which version on both are flexible.
-macro_rules! request_body {
-    ($request:ty => $response:ty, $key:ident, $min:literal..=$max:literal, flexible from $flexible:expr) => {
-        const _: () = {
-            use rskafka::protocol::api_key::ApiKey;
-            use rskafka::protocol::api_version::{ApiVersion, ApiVersionRange};
-            use rskafka::protocol::messages as rskafka_messages;
-            use rskafka_messages::{
-                ReadVersionedError, ReadVersionedType, WriteVersionedError, WriteVersionedType,
-            };
-            use $crate::engine::native::api::{Reader, Writer, version};
+/// A request of a producer, and its answer.
+pub(super) trait Request: Send + Sync {
+    const KEY: ApiKey;
+    /// Those that we speak.
+    const VERSIONS: VersionRange;
+    /// The first version in the flexible encoding (KIP-482).
+    const FLEXIBLE_FROM: i16;
+    type Answer: Send;
 
-            const FLEXIBLE: ApiVersion = version($flexible);
+    fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, version: i16);
 
-            impl rskafka_messages::RequestBody for $request {
-                type ResponseBody = $response;
-                const API_KEY: ApiKey = ApiKey::$key;
-                const API_VERSION_RANGE: ApiVersionRange = ApiVersionRange::new(version($min), version($max));
-                const FIRST_TAGGED_FIELD_IN_REQUEST_VERSION: ApiVersion = FLEXIBLE;
-                // The body reads the tagged fields of its header too: rskafka would allocate what they claim.
-                const FIRST_TAGGED_FIELD_IN_RESPONSE_VERSION: ApiVersion = version(i16::MAX);
-            }
-
-            impl WriteVersionedType<Vec<u8>> for $request {
-                fn write_versioned(
-                    &self,
-                    out: &mut Vec<u8>,
-                    version: ApiVersion,
-                ) -> Result<(), WriteVersionedError> {
-                    let mut writer = Writer::new(out, version >= FLEXIBLE);
-                    self.write(&mut writer, version.0.0);
-                    writer.tagged_fields();
-                    Ok(())
-                }
-            }
-
-            impl ReadVersionedType<std::io::Cursor<Vec<u8>>> for $response {
-                fn read_versioned(
-                    cursor: &mut std::io::Cursor<Vec<u8>>,
-                    version: ApiVersion,
-                ) -> Result<Self, ReadVersionedError> {
-                    let mut reader = Reader::new(cursor, version >= FLEXIBLE)?;
-                    let answer = Self::read(&mut reader, version.0.0)?;
-                    reader.tagged_fields()?;
-                    Ok(answer)
-                }
-            }
-        };
-    };
-}
-pub(super) use request_body;
-
-pub(super) const fn version(number: i16) -> rskafka::protocol::api_version::ApiVersion {
-    rskafka::protocol::api_version::ApiVersion(rskafka::protocol::primitives::Int16(number))
+    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self::Answer, Malformed>;
 }
 
 #[cfg(test)]
@@ -82,14 +40,12 @@ mod against_kafka_protocol;
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
-    use rskafka::protocol::messages::ReadVersionedType;
-
+    use super::super::frame::read_answer;
     use super::*;
 
     fn put_string(out: &mut Vec<u8>, text: &str) {
-        Writer::new(out, false).string(text);
+        out.extend((text.len() as i16).to_be_bytes());
+        out.extend(text.as_bytes());
     }
 
     /// Two topics of three partitions, as a broker would answer.
@@ -171,8 +127,8 @@ mod tests {
         [&0i32.to_be_bytes()[..], &0i16.to_be_bytes(), &7i64.to_be_bytes(), &0i16.to_be_bytes()].concat()
     }
 
-    fn reads<T: ReadVersionedType<Cursor<Vec<u8>>>>(bytes: &[u8], number: i16) -> bool {
-        T::read_versioned(&mut Cursor::new(bytes.to_vec()), version(number)).is_ok()
+    fn reads<R: Request>(bytes: &[u8], version: i16) -> bool {
+        read_answer::<R>(bytes, version).is_ok()
     }
 
     type Reads = fn(&[u8]) -> bool;
@@ -180,12 +136,12 @@ mod tests {
     /// Every answer that a broker gives, and what reads it.
     fn answers() -> [(Vec<u8>, Reads); 6] {
         [
-            (produce_answer(), |bytes| reads::<ProduceResponse>(bytes, 8)),
-            (metadata_answer(), |bytes| reads::<MetadataResponse>(bytes, 7)),
-            (api_versions_answer(), |bytes| reads::<ApiVersionsResponse>(bytes, 3)),
-            (handshake_answer(), |bytes| reads::<sasl::SaslHandshakeResponse>(bytes, 1)),
-            (authenticate_answer(), |bytes| reads::<SaslAuthenticateResponse>(bytes, 1)),
-            (producer_id_answer(), |bytes| reads::<InitProducerIdResponse>(bytes, 1)),
+            (produce_answer(), |bytes| reads::<ProduceRequest<'_>>(bytes, 8)),
+            (metadata_answer(), |bytes| reads::<MetadataRequest<'_>>(bytes, 7)),
+            (api_versions_answer(), |bytes| reads::<ApiVersionsRequest>(bytes, 3)),
+            (handshake_answer(), |bytes| reads::<SaslHandshakeRequest>(bytes, 1)),
+            (authenticate_answer(), |bytes| reads::<SaslAuthenticateRequest>(bytes, 1)),
+            (producer_id_answer(), |bytes| reads::<InitProducerIdRequest>(bytes, 1)),
         ]
     }
 

@@ -1,12 +1,12 @@
-//! `Produce`: record batches, encoded straight into the buffer of their request.
+//! `Produce`: record batches, whose records are sent from where they are.
 
 use std::time::Duration;
 
-use super::{Malformed, Reader, Writer, request_body};
+use super::{ApiKey, Malformed, Parts, Reader, Request, VersionRange, Writer};
 use crate::clock::millis;
 use crate::compression::Compression;
 use crate::engine::{Answer, PartitionBatch};
-use crate::record::{BATCH_OVERHEAD, bytes_in_request, encode_batch};
+use crate::record::{BATCH_OVERHEAD, Packed, bytes_in_request, encode_batch};
 use crate::telemetry::Log;
 
 /// The last offset at which a batch can begin, and every one of its records still has one.
@@ -29,15 +29,17 @@ pub(crate) struct ProduceResponse {
     pub(crate) throttle: Duration,
 }
 
-request_body!(ProduceRequest<'_> => ProduceResponse, Produce, 3..=12, flexible from 9);
+impl Request for ProduceRequest<'_> {
+    const KEY: ApiKey = ApiKey::Produce;
+    const VERSIONS: VersionRange = VersionRange::new(3, 12);
+    const FLEXIBLE_FROM: i16 = 9;
+    type Answer = ProduceResponse;
 
-impl ProduceRequest<'_> {
-    fn write(&self, writer: &mut Writer<'_>, _: i16) {
+    fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, _: i16) {
         let topics = || self.batches.chunk_by(same_topic);
-        let bytes =
-            self.batches.iter().map(|batch| bytes_in_request(self.expected_bytes(batch), batch.topic));
-        // 16 more for what is in front of them: a batch must not be moved for a few bytes.
-        writer.reserve(bytes.sum::<usize>() + 16);
+        let heads = self.batches.iter().map(|batch| bytes_in_request(BATCH_OVERHEAD, batch.topic));
+        // 16 more for what is in front of them.
+        writer.reserve(heads.sum::<usize>() + 16);
 
         writer.null_string(); // no transactional id
         writer.i16(self.acks);
@@ -48,41 +50,21 @@ impl ProduceRequest<'_> {
             writer.length(topic.len());
             for batch in topic {
                 writer.i32(batch.partition);
-                // Compressed it will mostly have a length of as many bytes.
-                let expected = batch.encoded.map_or_else(|| batch.records.wire_bytes(), <[u8]>::len);
-                writer.bytes_in_place(expected, |out| match &batch.encoded {
-                    Some(encoded) => out.extend_from_slice(encoded),
-                    None => self.encode(batch, out),
-                });
+                match batch.encoded {
+                    Some(encoded) => writer.bytes(encoded),
+                    // Compressed it will mostly have a length of as many bytes.
+                    None => {
+                        writer.bytes_in_place(batch.records.wire_bytes(), |parts| self.encode(batch, parts))
+                    }
+                }
                 writer.tagged_fields();
             }
             writer.tagged_fields();
         }
+        writer.tagged_fields();
     }
 
-    fn encode(&self, batch: &PartitionBatch<'_>, out: &mut Vec<u8>) {
-        let problem = encode_batch(batch.records, batch.sequence, self.compression, out);
-        if let Some(problem) = problem {
-            self.log.compression_failed(batch.topic, &problem);
-        }
-    }
-
-    /// Bytes of a batch in the request, as far as they are known.
-    fn expected_bytes(&self, batch: &PartitionBatch<'_>) -> usize {
-        match &batch.encoded {
-            Some(encoded) => encoded.len(),
-            None if self.compression == Compression::None => batch.records.wire_bytes(),
-            None => BATCH_OVERHEAD,
-        }
-    }
-}
-
-fn same_topic(a: &PartitionBatch<'_>, b: &PartitionBatch<'_>) -> bool {
-    std::sync::Arc::ptr_eq(a.topic, b.topic)
-}
-
-impl ProduceResponse {
-    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, Malformed> {
+    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self::Answer, Malformed> {
         let topics = reader.array(3, |r| {
             let name = r.string()?;
             let partitions = r.array(22, |r| {
@@ -118,6 +100,23 @@ impl ProduceResponse {
             Ok((name, partitions))
         })?;
         let throttle = Duration::from_millis(u64::try_from(reader.i32()?).unwrap_or(0));
-        Ok(Self { topics, throttle })
+        reader.tagged_fields()?;
+        Ok(ProduceResponse { topics, throttle })
     }
+}
+
+impl<'a> ProduceRequest<'a> {
+    /// Appends the batch. Records that are not compressed stay where they are.
+    fn encode(&self, batch: &PartitionBatch<'a>, parts: &mut Parts<'a>) {
+        match encode_batch(batch.records, batch.sequence, self.compression, parts.own()) {
+            Ok(Packed::Yes) => return,
+            Ok(Packed::No) => {}
+            Err(problem) => self.log.compression_failed(batch.topic, &problem),
+        }
+        batch.records.pieces().for_each(|piece| parts.lend(piece));
+    }
+}
+
+fn same_topic(a: &PartitionBatch<'_>, b: &PartitionBatch<'_>) -> bool {
+    std::sync::Arc::ptr_eq(a.topic, b.topic)
 }

@@ -1,20 +1,9 @@
 //! Reading answers without trusting them.
 
-use std::io::Cursor;
-
-use rskafka::protocol::messages::ReadVersionedError;
-use rskafka::protocol::traits::ReadError;
-
 /// What a peer sent does not parse.
-#[derive(Debug, thiserror::Error)]
-#[error("malformed answer: {0}")]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Malformed(pub(super) &'static str);
-
-impl From<Malformed> for ReadVersionedError {
-    fn from(malformed: Malformed) -> Self {
-        Self::ReadError(ReadError::Malformed(Box::new(malformed)))
-    }
-}
 
 /// Room for so many elements is made at once; for more as they are read, since an element takes more memory than the
 /// fewest bytes that it can have.
@@ -25,37 +14,24 @@ type Result<T> = std::result::Result<T, Malformed>;
 /// Reads big-endian fields off an answer. What it returns is never longer than the bytes that are there.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
-    cursor: &'a mut Cursor<Vec<u8>>,
+    left: &'a [u8],
     /// Lengths are varints, and each structure ends with tagged fields (KIP-482).
     flexible: bool,
 }
 
 impl<'a> Reader<'a> {
-    /// Of the body of an answer.
-    pub(crate) fn of_body(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Self {
-        Self { cursor, flexible }
-    }
-
-    /// Of an answer whose header, if flexible, has tagged fields too; they are passed over.
-    pub(crate) fn new(cursor: &'a mut Cursor<Vec<u8>>, flexible: bool) -> Result<Self> {
-        let mut reader = Self::of_body(cursor, flexible);
-        reader.tagged_fields()?;
-        Ok(reader)
+    pub(crate) fn new(bytes: &'a [u8], flexible: bool) -> Self {
+        Self { left: bytes, flexible }
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
         self.bytes(N)?.try_into().map_err(|_| Malformed("truncated"))
     }
 
-    fn bytes(&mut self, len: usize) -> Result<&[u8]> {
-        let start = usize::try_from(self.cursor.position()).map_err(|_| Malformed("position"))?;
-        let end = start.checked_add(len).ok_or(Malformed("length overflows"))?;
-        self.cursor.set_position(end as u64);
-        self.cursor.get_ref().get(start..end).ok_or(Malformed("truncated"))
-    }
-
-    fn remaining(&self) -> usize {
-        (self.cursor.get_ref().len() as u64).saturating_sub(self.cursor.position()) as usize
+    fn bytes(&mut self, len: usize) -> Result<&'a [u8]> {
+        let (taken, left) = self.left.split_at_checked(len).ok_or(Malformed("truncated"))?;
+        self.left = left;
+        Ok(taken)
     }
 
     pub(crate) fn bool(&mut self) -> Result<bool> {
@@ -133,7 +109,12 @@ impl<'a> Reader<'a> {
 
     /// Passes over the rest of the answer.
     pub(crate) fn skip_rest(&mut self) {
-        self.cursor.set_position(self.cursor.get_ref().len() as u64);
+        self.left = &[];
+    }
+
+    /// Nothing may follow.
+    pub(crate) fn end(&self) -> Result<()> {
+        if self.left.is_empty() { Ok(()) } else { Err(Malformed("longer than it should be")) }
     }
 
     /// An array whose elements take at least `least` bytes each; null is read as empty.
@@ -143,7 +124,7 @@ impl<'a> Reader<'a> {
         mut element: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Vec<T>> {
         let len = self.length(Self::i32)?.unwrap_or(0);
-        if len.saturating_mul(least) > self.remaining() {
+        if len.saturating_mul(least) > self.left.len() {
             return Err(Malformed("an array longer than the answer"));
         }
         let mut elements = Vec::with_capacity(len.min(PREALLOCATED));
@@ -163,27 +144,24 @@ mod tests {
         for claimed in [i32::MAX, 1_000_000, 3, -2] {
             let mut bytes = claimed.to_be_bytes().to_vec();
             bytes.extend([0; 8]);
-            let mut cursor = Cursor::new(bytes);
-            let read = Reader::of_body(&mut cursor, false).array(4, |r| r.i32());
+            let read = Reader::new(&bytes, false).array(4, |r| r.i32());
             assert!(read.is_err(), "{claimed}");
         }
     }
 
     #[test]
     fn a_string_longer_than_the_answer_is_refused() {
-        let mut cursor = Cursor::new(vec![0x7f, 0xff, b'x']);
-        assert!(Reader::of_body(&mut cursor, false).string().is_err());
+        assert!(Reader::new(&[0x7f, 0xff, b'x'], false).string().is_err());
     }
 
     #[test]
     fn a_compact_length_that_the_bytes_do_not_cover_allocates_nothing() {
         for claimed in [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x01], &[9]] {
-            let mut cursor = Cursor::new([claimed, &[0; 4]].concat());
-            assert!(Reader::of_body(&mut cursor, true).array(1, |r| r.bool()).is_err(), "{claimed:?}");
-            let mut cursor = Cursor::new([claimed, &[0; 4]].concat());
-            assert!(Reader::of_body(&mut cursor, true).string().is_err(), "{claimed:?}");
-            let mut cursor = Cursor::new([&[1, 7], claimed].concat());
-            assert!(Reader::of_body(&mut cursor, true).tagged_fields().is_err(), "{claimed:?}");
+            let claims = [claimed, &[0; 4]].concat();
+            assert!(Reader::new(&claims, true).array(1, |r| r.bool()).is_err(), "{claimed:?}");
+            assert!(Reader::new(&claims, true).string().is_err(), "{claimed:?}");
+            let tagged = [&[1, 7], claimed].concat();
+            assert!(Reader::new(&tagged, true).tagged_fields().is_err(), "{claimed:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Malformed, Reader, Writer, request_body};
+use super::{ApiKey, Malformed, Reader, Request, VersionRange, Writer};
 
 /// Names the mechanism.
 #[derive(Debug)]
@@ -17,17 +17,18 @@ pub(crate) struct SaslHandshakeResponse {
     pub(crate) mechanisms: Vec<String>,
 }
 
-request_body!(SaslHandshakeRequest => SaslHandshakeResponse, SaslHandshake, 1..=1, flexible from i16::MAX);
+impl Request for SaslHandshakeRequest {
+    const KEY: ApiKey = ApiKey::SaslHandshake;
+    const VERSIONS: VersionRange = VersionRange::only(1);
+    const FLEXIBLE_FROM: i16 = i16::MAX;
+    type Answer = SaslHandshakeResponse;
 
-impl SaslHandshakeRequest {
-    fn write(&self, writer: &mut Writer<'_>, _: i16) {
+    fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, _: i16) {
         writer.string(self.mechanism);
     }
-}
 
-impl SaslHandshakeResponse {
-    fn read(reader: &mut Reader<'_>, _: i16) -> Result<Self, Malformed> {
-        Ok(Self { error_code: reader.i16()?, mechanisms: reader.array(2, Reader::string)? })
+    fn read(reader: &mut Reader<'_>, _: i16) -> Result<Self::Answer, Malformed> {
+        Ok(SaslHandshakeResponse { error_code: reader.i16()?, mechanisms: reader.array(2, Reader::string)? })
     }
 }
 
@@ -45,22 +46,25 @@ pub(crate) struct SaslAuthenticateResponse {
     pub(crate) session_lifetime_ms: i64,
 }
 
-request_body!(SaslAuthenticateRequest => SaslAuthenticateResponse, SaslAuthenticate, 0..=2, flexible from 2);
+impl Request for SaslAuthenticateRequest {
+    const KEY: ApiKey = ApiKey::SaslAuthenticate;
+    const VERSIONS: VersionRange = VersionRange::new(0, 2);
+    const FLEXIBLE_FROM: i16 = 2;
+    type Answer = SaslAuthenticateResponse;
 
-impl SaslAuthenticateRequest {
-    fn write(&self, writer: &mut Writer<'_>, _: i16) {
+    fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, _: i16) {
         writer.bytes(&self.message);
+        writer.tagged_fields();
     }
-}
 
-impl SaslAuthenticateResponse {
-    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, Malformed> {
-        let answer = Self {
+    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self::Answer, Malformed> {
+        let answer = SaslAuthenticateResponse {
             error_code: reader.i16()?,
             error_message: reader.nullable_string()?,
             message: reader.nullable_bytes()?,
             session_lifetime_ms: if version >= 1 { reader.i64()? } else { 0 },
         };
+        reader.tagged_fields()?;
         Ok(answer)
     }
 }

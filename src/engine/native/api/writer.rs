@@ -1,41 +1,83 @@
 //! Writing requests, in the plain encoding and in the flexible one (KIP-482).
 
+/// The bytes of a request: its own, and between them what it borrows, so that records are not copied into it.
+#[derive(Debug, Default)]
+pub(crate) struct Parts<'a> {
+    own: Vec<u8>,
+    /// By where among its own bytes they belong.
+    lent: Vec<(usize, &'a [u8])>,
+    lent_bytes: usize,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn with_capacity(own: usize) -> Self {
+        Self { own: Vec::with_capacity(own), ..Self::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.own.len() + self.lent_bytes
+    }
+
+    /// The request's own bytes, to append to.
+    pub(crate) fn own(&mut self) -> &mut Vec<u8> {
+        &mut self.own
+    }
+
+    /// Appends bytes that stay where they are.
+    pub(crate) fn lend(&mut self, bytes: &'a [u8]) {
+        self.lent.push((self.own.len(), bytes));
+        self.lent_bytes += bytes.len();
+    }
+
+    /// All bytes in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.lent.iter().map(|(at, _)| *at));
+        let between = starts.zip(&self.lent).flat_map(|(from, (at, lent))| [&self.own[from..*at], lent]);
+        let end = self.lent.last().map_or(0, |(at, _)| *at);
+        between.chain([&self.own[end..]]).filter(|part| !part.is_empty())
+    }
+}
+
 /// Appends big-endian fields to a request.
 #[derive(Debug)]
-pub(crate) struct Writer<'a> {
-    out: &'a mut Vec<u8>,
+pub(crate) struct Writer<'p, 'a> {
+    parts: &'p mut Parts<'a>,
     /// Lengths are varints, and each structure ends with tagged fields, of which we send none.
     flexible: bool,
 }
 
-impl<'a> Writer<'a> {
-    pub(crate) fn new(out: &'a mut Vec<u8>, flexible: bool) -> Self {
-        Self { out, flexible }
+impl<'p, 'a> Writer<'p, 'a> {
+    pub(crate) fn new(parts: &'p mut Parts<'a>, flexible: bool) -> Self {
+        Self { parts, flexible }
     }
 
-    /// Makes room for what follows.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.out.reserve(bytes);
+    fn put(&mut self, bytes: &[u8]) {
+        self.parts.own.extend_from_slice(bytes);
     }
 
     pub(crate) fn bool(&mut self, value: bool) {
-        self.out.push(u8::from(value));
+        self.put(&[u8::from(value)]);
     }
 
     pub(crate) fn i16(&mut self, value: i16) {
-        self.out.extend_from_slice(&value.to_be_bytes());
+        self.put(&value.to_be_bytes());
     }
 
     pub(crate) fn i32(&mut self, value: i32) {
-        self.out.extend_from_slice(&value.to_be_bytes());
+        self.put(&value.to_be_bytes());
     }
 
     pub(crate) fn i64(&mut self, value: i64) {
-        self.out.extend_from_slice(&value.to_be_bytes());
+        self.put(&value.to_be_bytes());
     }
 
     pub(crate) fn u128(&mut self, value: u128) {
-        self.out.extend_from_slice(&value.to_be_bytes());
+        self.put(&value.to_be_bytes());
+    }
+
+    /// Makes room for own bytes that follow.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.parts.own.reserve(bytes);
     }
 
     /// Topic names, client ids and the like, which are far shorter than a length can say.
@@ -44,49 +86,54 @@ impl<'a> Writer<'a> {
             true => self.length(text.len()),
             false => self.i16(text.len() as i16),
         }
-        self.out.extend_from_slice(text.as_bytes());
+        self.put(text.as_bytes());
     }
 
     pub(crate) fn null_string(&mut self) {
         match self.flexible {
-            true => self.out.push(0),
+            true => self.put(&[0]),
             false => self.i16(-1),
         }
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    /// Bytes that stay where they are.
+    pub(crate) fn bytes(&mut self, bytes: &'a [u8]) {
         self.length(bytes.len());
-        self.out.extend_from_slice(bytes);
+        self.parts.lend(bytes);
     }
 
     /// The length of an array, or of bytes.
     pub(crate) fn length(&mut self, len: usize) {
         match self.flexible {
-            true => put_varint(self.out, len + 1),
+            true => put_varint(&mut self.parts.own, len + 1),
             false => self.i32(len as i32),
         }
     }
 
     /// Bytes that are made in place, and about as many as `expected`.
-    pub(crate) fn bytes_in_place(&mut self, expected: usize, make: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.out.len();
+    pub(crate) fn bytes_in_place(&mut self, expected: usize, make: impl FnOnce(&mut Parts<'a>)) {
+        let start = self.parts.own.len();
         self.length(expected);
-        let body = self.out.len();
-        make(self.out);
-        let len = self.out.len() - body;
+        let (body, before, lent) = (self.parts.own.len(), self.parts.len(), self.parts.lent.len());
+        make(self.parts);
+        let len = self.parts.len() - before;
         if len == expected {
             return;
         }
-        let mut prefix = Vec::with_capacity(5);
+        let mut prefix = Parts::default();
         Writer::new(&mut prefix, self.flexible).length(len);
+        let moved = start + prefix.own.len();
+        for (at, _) in &mut self.parts.lent[lent..] {
+            *at = *at - body + moved;
+        }
         // Where both lengths take as many bytes, nothing moves.
-        self.out.splice(start..body, prefix);
+        self.parts.own.splice(start..body, prefix.own);
     }
 
     /// The end of a structure.
     pub(crate) fn tagged_fields(&mut self) {
         if self.flexible {
-            self.out.push(0);
+            self.put(&[0]);
         }
     }
 }
@@ -103,19 +150,48 @@ fn put_varint(out: &mut Vec<u8>, mut value: usize) {
 mod tests {
     use super::*;
 
+    fn joined(parts: &Parts<'_>) -> Vec<u8> {
+        let joined: Vec<u8> = parts.iter().flatten().copied().collect();
+        assert_eq!(joined.len(), parts.len());
+        joined
+    }
+
     #[test]
     fn bytes_made_in_place_have_their_own_length_whatever_was_expected() {
         for flexible in [false, true] {
             for len in [0, 1, 126, 127, 128, 16_382, 16_383, 70_000] {
                 let made = vec![7; len];
-                let mut right = vec![1, 2];
-                Writer::new(&mut right, flexible).bytes(&made);
-                for expected in [0, 126, 127, 16_383, 3_000_000] {
-                    let mut out = vec![1, 2];
-                    Writer::new(&mut out, flexible).bytes_in_place(expected, |out| out.extend(&made));
-                    assert!(out == right, "{len} bytes where {expected} were expected");
+                let right = {
+                    let mut parts = Parts::default();
+                    parts.own().extend([1, 2]);
+                    Writer::new(&mut parts, flexible).bytes(&made);
+                    joined(&parts)
+                };
+                for (expected, lent) in
+                    [0, 126, 127, 16_383, 3_000_000].into_iter().flat_map(|e| [(e, 0), (e, len / 2)])
+                {
+                    let mut parts = Parts::default();
+                    parts.own().extend([1, 2]);
+                    Writer::new(&mut parts, flexible).bytes_in_place(expected, |parts| {
+                        parts.lend(&made[..lent]);
+                        parts.own().extend(&made[lent..]);
+                    });
+                    assert!(joined(&parts) == right, "{len} bytes where {expected} were expected");
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_lent_stands_where_it_was_appended() {
+        let mut parts = Parts::default();
+        parts.lend(b"a");
+        parts.own().extend(b"bc");
+        parts.lend(b"");
+        parts.lend(b"d");
+        parts.lend(b"e");
+        parts.own().extend(b"f");
+        let found: Vec<_> = parts.iter().collect();
+        assert_eq!(found, [&b"a"[..], b"bc", b"d", b"e", b"f"]);
     }
 }
