@@ -1,6 +1,6 @@
 //! The seam: what the sending side asks of whatever talks to brokers.
 //!
-//! Only files under this folder name `rskafka`. An engine makes **one attempt** per call and ends it within its
+//! Only `partition_client` names `rskafka`. An engine makes **one attempt** per call and ends it within its
 //! own time limit, at the latest after [`CONNECTING`] times `timeouts.connect` and one `timeouts.request`; retries,
 //! order, limits and deadlines are the sender's.
 

@@ -11,15 +11,15 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::api::Request;
-use super::frame::Unreadable;
 use super::handshake::{Answered, Wanted, shake_hands};
 use super::identity::Peer;
 use super::listener::Listener;
+use super::net::frame::Unreadable;
+use super::net::wire::{Ended, RequestFailed, Wire};
 use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
-use super::wire::{Ended, RequestFailed, Wire};
 use crate::config::{Address, Connector, SaslConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
@@ -30,7 +30,7 @@ pub(super) struct Settings {
     pub(super) idle: Duration,
     pub(super) clock: WallClock,
     #[cfg(feature = "tls")]
-    pub(super) tls: Option<super::tls::Tls>,
+    pub(super) tls: Option<super::net::tls::Tls>,
     pub(super) sasl: Option<SaslConfig>,
     /// Opens streams in place of TCP.
     pub(super) connector: Option<Arc<dyn Connector>>,
@@ -228,8 +228,8 @@ impl Connection {
     fn failed(&self, failed: &RequestFailed) -> Error {
         let address = &self.address;
         #[cfg(feature = "tls")]
-        if let Some(known) = failed.io().and_then(super::tls::known) {
-            return super::tls::explain(address, known).with_fate(Fate::PossiblyPersisted);
+        if let Some(known) = failed.io().and_then(super::net::tls::known) {
+            return super::net::tls::explain(address, known).with_fate(Fate::PossiblyPersisted);
         }
         match failed {
             RequestFailed::Unsupported(api) => Error::unsupported_version(format!(

@@ -15,15 +15,15 @@ use super::api::{
     MetadataRequest, MetadataResponse, UNSUPPORTED_VERSION, Versions,
 };
 use super::connection::{Settings, unreachable};
-use super::custom;
-use super::dial::dial;
-use super::frame::{NotKafka, Unreadable};
 use super::listener::Listener;
+use super::net::custom;
+use super::net::dial::dial;
+use super::net::frame::{NotKafka, Unreadable};
+#[cfg(feature = "tls")]
+use super::net::wire::plain;
+use super::net::wire::{Ended, RequestFailed, Socket, Wire};
 use super::sasl::Login;
 use super::versions::{assumed, assumption_holds};
-#[cfg(feature = "tls")]
-use super::wire::plain;
-use super::wire::{Ended, RequestFailed, Socket, Wire};
 use crate::config::{Address, ConnectError};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -262,7 +262,7 @@ async fn encrypt(
     settings: &Settings,
     socket: impl Socket + 'static,
 ) -> Result<Box<dyn Socket>> {
-    use super::tls::TlsFailure;
+    use super::net::tls::TlsFailure;
 
     let Some(tls) = &settings.tls else {
         return Ok(Box::new(socket));
@@ -284,8 +284,8 @@ async fn encrypt(
 /// The first exchange failed: the peer may speak something else.
 fn first_exchange_failed(address: &Address, listener: &Listener, failed: &RequestFailed) -> Error {
     #[cfg(feature = "tls")]
-    if let Some(known) = failed.io().and_then(super::tls::known) {
-        return super::tls::explain(address, known);
+    if let Some(known) = failed.io().and_then(super::net::tls::known) {
+        return super::net::tls::explain(address, known);
     }
     let not_kafka = match failed {
         RequestFailed::Ended(Ended::Read(Unreadable::NotKafka(what))) => Some(*what),

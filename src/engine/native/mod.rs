@@ -3,13 +3,11 @@
 mod api;
 mod brokers;
 mod connection;
-mod custom;
-mod dial;
-mod frame;
 mod handshake;
 mod identity;
 mod listener;
 mod missed;
+mod net;
 mod observe;
 mod pace;
 mod questions;
@@ -17,10 +15,7 @@ mod rotation;
 mod sasl;
 mod session;
 mod slot;
-#[cfg(feature = "tls")]
-mod tls;
 mod versions;
-mod wire;
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -70,7 +65,7 @@ impl NativeEngine {
             idle: config.timeouts.idle,
             clock,
             #[cfg(feature = "tls")]
-            tls: config.tls.clone().map(tls::Tls::new),
+            tls: config.tls.clone().map(net::tls::Tls::new),
             sasl: config.sasl.clone(),
             connector: config.connector.clone(),
             needs: Needs::of(config),

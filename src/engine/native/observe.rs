@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
-use super::wire::Ended;
+use super::net::wire::Ended;
 use crate::error::Error;
 use crate::telemetry::{Counters, Log};
 
@@ -17,7 +17,7 @@ pub(crate) struct Observer {
 }
 
 /// One open connection; reports its end once.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     observer: Observer,
     broker: Arc<str>,
     opened: Instant,

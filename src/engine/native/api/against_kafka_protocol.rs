@@ -14,7 +14,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::engine::native::frame::{frame, read_answer};
+use crate::engine::native::net::frame::{frame, read_answer};
 
 /// Every version of a request that we speak.
 fn versions<R: Request>() -> std::ops::RangeInclusive<i16> {

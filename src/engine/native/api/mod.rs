@@ -22,7 +22,7 @@ pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHan
 pub(super) use writer::{Parts, Writer};
 
 /// A request of a producer, and its answer.
-pub(super) trait Request: Send + Sync {
+pub(crate) trait Request: Send + Sync {
     const KEY: ApiKey;
     /// Those that we speak.
     const VERSIONS: VersionRange;
@@ -40,7 +40,7 @@ mod against_kafka_protocol;
 
 #[cfg(test)]
 mod tests {
-    use super::super::frame::read_answer;
+    use super::super::net::frame::read_answer;
     use super::*;
 
     fn put_string(out: &mut Vec<u8>, text: &str) {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use self::scram::{Scram, ScramError};
 use super::api::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
-use super::wire::{RequestFailed, Wire};
+use super::net::wire::{RequestFailed, Wire};
 use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token, credentials_for, token_for};
 use crate::error::{BrokerError, Error, ErrorKind, Result, printable};
 

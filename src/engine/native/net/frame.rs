@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::api::{ApiKey, Malformed, Parts, Reader, Request, Writer};
+use crate::engine::native::api::{ApiKey, Malformed, Parts, Reader, Request, Writer};
 
 /// Largest answer that is read, in bytes; a peer that announces more does not speak Kafka.
 const MAX_ANSWER: usize = 16 << 20;
@@ -20,7 +20,7 @@ const CORRELATION_ID: usize = 4;
 const USUAL_REQUEST: usize = 256;
 
 /// The frame of a request: header 1, and 2 in the flexible versions (KIP-482).
-pub(super) fn frame<'a, R: Request>(request: &'a R, version: i16, id: i32, client_id: &str) -> Parts<'a> {
+pub(crate) fn frame<'a, R: Request>(request: &'a R, version: i16, id: i32, client_id: &str) -> Parts<'a> {
     let flexible = version >= R::FLEXIBLE_FROM;
     let mut parts = Parts::with_capacity(USUAL_REQUEST);
     // The name of the client has kept its plain encoding.
@@ -40,7 +40,7 @@ pub(super) fn frame<'a, R: Request>(request: &'a R, version: i16, id: i32, clien
 
 /// Writes a frame as far as it gets each time, in one call of the system where that takes all of it. `written` says how
 /// far it has come, also where the future is dropped.
-pub(super) async fn write_frame<W>(socket: &mut W, frame: &Parts<'_>, written: &mut usize) -> io::Result<()>
+pub(crate) async fn write_frame<W>(socket: &mut W, frame: &Parts<'_>, written: &mut usize) -> io::Result<()>
 where
     W: AsyncWrite + Unpin,
 {
@@ -64,7 +64,7 @@ where
 }
 
 /// Reads what follows the number of an answer.
-pub(super) fn read_answer<R: Request>(answer: &[u8], version: i16) -> Result<R::Answer, Malformed> {
+pub(crate) fn read_answer<R: Request>(answer: &[u8], version: i16) -> Result<R::Answer, Malformed> {
     let mut reader = Reader::new(answer, version >= R::FLEXIBLE_FROM);
     // Every client can read the header of this one.
     if R::KEY != ApiKey::ApiVersions {
@@ -77,7 +77,7 @@ pub(super) fn read_answer<R: Request>(answer: &[u8], version: i16) -> Result<R::
 
 /// Why no further answer can be read.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     #[error("{0}")]
     NotKafka(NotKafka),
     #[error("an answer of {0} bytes is announced, and at most {MAX_ANSWER} are read")]
@@ -88,7 +88,7 @@ pub(super) enum Unreadable {
 
 /// What a peer speaks instead of Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotKafka {
+pub(crate) enum NotKafka {
     #[error("the port speaks TLS")]
     Tls,
     #[error("the port speaks HTTP")]
@@ -104,19 +104,19 @@ impl From<io::Error> for Unreadable {
 }
 
 /// Answers of one connection, one after the other.
-pub(super) struct Answers<S> {
+pub(crate) struct Answers<S> {
     socket: S,
     /// Whether there was an answer: until then the peer may speak anything.
     speaks_kafka: bool,
 }
 
 impl<S: AsyncRead + Unpin> Answers<S> {
-    pub(super) fn new(socket: S) -> Self {
+    pub(crate) fn new(socket: S) -> Self {
         Self { socket, speaks_kafka: false }
     }
 
     /// The number of the next answer, and what follows it.
-    pub(super) async fn next(&mut self) -> Result<(i32, Vec<u8>), Unreadable> {
+    pub(crate) async fn next(&mut self) -> Result<(i32, Vec<u8>), Unreadable> {
         let mut head = [0; SIZE];
         self.socket.read_exact(&mut head).await?;
         let mut left = self.size(head)? - CORRELATION_ID;

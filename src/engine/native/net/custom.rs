@@ -10,7 +10,7 @@ use crate::config::{Address, ByteStream, ConnectError, Connector};
 use crate::error::callback::{guarded, guarded_async};
 
 /// Opens a stream by a custom connector.
-pub(super) async fn open(connector: &dyn Connector, address: &Address) -> Result<Contained, ConnectError> {
+pub(crate) async fn open(connector: &dyn Connector, address: &Address) -> Result<Contained, ConnectError> {
     let opened = guarded_async("the connector", || connector.connect(&address.host, address.port)).await;
     opened
         .unwrap_or_else(|panicked| Err(io::Error::other(panicked).into()))
@@ -20,7 +20,7 @@ pub(super) async fn open(connector: &dyn Connector, address: &Address) -> Result
 const STREAM: &str = "the connector's stream";
 
 /// A stream whose panics are errors. The first one ends it.
-pub(super) struct Contained(Option<Box<dyn ByteStream>>);
+pub(crate) struct Contained(Option<Box<dyn ByteStream>>);
 
 impl Contained {
     fn call<T>(

@@ -15,7 +15,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Connects to the first address of the name that answers.
 ///
 /// Has no time limit itself. Dropping the future abandons all attempts.
-pub(super) async fn dial(address: &Address) -> Result<TcpStream, ConnectError> {
+pub(crate) async fn dial(address: &Address) -> Result<TcpStream, ConnectError> {
     // A literal is not looked up: that would cost a thread, and a paused clock would not wait for it.
     if let Ok(ip) = address.host.parse::<IpAddr>() {
         return open(SocketAddr::new(ip, address.port)).await.map_err(ConnectError::Connect);

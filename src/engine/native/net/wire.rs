@@ -16,17 +16,17 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadHalf, WriteHalf};
 use tokio::sync::oneshot;
 
-use super::api::{ApiKey, Malformed, Request, Versions};
 use super::frame::{Answers, Unreadable, frame, read_answer, write_frame};
-use super::observe::Watch;
+use crate::engine::native::api::{ApiKey, Malformed, Request, Versions};
+use crate::engine::native::observe::Watch;
 
 /// A socket, encrypted or not.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
 /// See the [module](self).
-pub(super) struct Wire {
+pub(crate) struct Wire {
     shared: Arc<Shared>,
     versions: Versions,
     client_id: Arc<str>,
@@ -34,7 +34,7 @@ pub(super) struct Wire {
 
 /// Why a connection ended.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     #[error("it is no longer needed")]
     Retired,
     #[error("{0}")]
@@ -51,14 +51,14 @@ pub(super) enum Ended {
 
 impl Ended {
     /// Whether it was of use until then.
-    pub(super) fn is_loss(&self) -> bool {
+    pub(crate) fn is_loss(&self) -> bool {
         !matches!(self, Self::Retired)
     }
 }
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub(super) enum RequestFailed {
+pub(crate) enum RequestFailed {
     /// The peer offers no version that we speak. Nothing was sent.
     Unsupported(ApiKey),
     Malformed(Malformed),
@@ -67,7 +67,7 @@ pub(super) enum RequestFailed {
 
 impl RequestFailed {
     /// What the socket said, where that is the cause.
-    pub(super) fn io(&self) -> Option<&io::Error> {
+    pub(crate) fn io(&self) -> Option<&io::Error> {
         match self {
             Self::Ended(Ended::Write(io) | Ended::Read(Unreadable::Io(io))) => Some(io),
             _ => None,
@@ -75,7 +75,7 @@ impl RequestFailed {
     }
 
     /// The same as a cause, in plain words.
-    pub(super) fn cause(&self) -> Option<io::Error> {
+    pub(crate) fn cause(&self) -> Option<io::Error> {
         self.io().map(|io| {
             plain(match io.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
@@ -86,7 +86,7 @@ impl RequestFailed {
 }
 
 /// What a socket said, in plain words.
-pub(super) fn plain(error: io::Error) -> io::Error {
+pub(crate) fn plain(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the peer closed the connection"),
         _ => error,
@@ -95,7 +95,7 @@ pub(super) fn plain(error: io::Error) -> io::Error {
 
 impl Wire {
     /// Needs a runtime: a task reads the answers.
-    pub(super) fn new(socket: Box<dyn Socket>, client_id: Arc<str>) -> Self {
+    pub(crate) fn new(socket: Box<dyn Socket>, client_id: Arc<str>) -> Self {
         let (reader, writer) = tokio::io::split(socket);
         let shared = Arc::new(Shared::new(writer));
         tokio::spawn(read_answers(reader, shared.clone()));
@@ -103,7 +103,7 @@ impl Wire {
     }
 
     /// Sets which requests the peer knows, in which versions.
-    pub(super) fn set_versions(&mut self, versions: Versions) {
+    pub(crate) fn set_versions(&mut self, versions: Versions) {
         self.versions = versions;
     }
 
@@ -112,7 +112,7 @@ impl Wire {
     ///
     /// Dropping the future before that makes no request of it. Dropping it while it is being written ends the connection,
     /// which could carry nothing else. An answer that nobody waits for any more is read and dropped.
-    pub(super) async fn request<R: Request>(&self, request: R) -> Result<R::Answer, RequestFailed> {
+    pub(crate) async fn request<R: Request>(&self, request: R) -> Result<R::Answer, RequestFailed> {
         let offered = self.versions.get(R::KEY);
         let version = offered.and_then(|offered| R::VERSIONS.newest_of_both(offered));
         let version = version.ok_or(RequestFailed::Unsupported(R::KEY))?;
@@ -126,25 +126,25 @@ impl Wire {
     }
 
     /// Ends the connection, and with it every request on its way, because it is of no more use.
-    pub(super) fn cut(&self, why: &'static str) {
+    pub(crate) fn cut(&self, why: &'static str) {
         self.shared.end(Ended::Cut(why));
     }
 
     /// The same, where nothing is wrong with it.
-    pub(super) fn retire(&self) {
+    pub(crate) fn retire(&self) {
         self.shared.end(Ended::Retired);
     }
 
     /// Sets the observer of its end.
-    pub(super) fn watch(&self, watch: Watch) {
+    pub(crate) fn watch(&self, watch: Watch) {
         _ = self.shared.watch.set(watch);
         // It may have ended in this very moment.
         if self.has_ended() {
-            self.shared.report(&self.shared.why_ended());
+            self.shared.report();
         }
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.shared.has_ended.load(Ordering::Acquire)
     }
 }
@@ -244,11 +244,11 @@ impl Shared {
             if state.ended.is_some() {
                 return;
             }
-            state.ended = Some(why.clone());
+            state.ended = Some(why);
             std::mem::take(&mut state.waiting)
         };
         self.has_ended.store(true, Ordering::Release);
-        self.report(&why);
+        self.report();
         self.reader.wake();
         self.writer.wake();
         drop(lost);
@@ -258,9 +258,9 @@ impl Shared {
         self.state.lock().ended.clone().unwrap_or(Ended::Retired)
     }
 
-    fn report(&self, why: &Ended) {
+    fn report(&self) {
         if let Some(watch) = self.watch.get() {
-            watch.ended(why);
+            watch.ended(&self.why_ended());
         }
     }
 }
@@ -305,11 +305,11 @@ async fn read_answers(socket: ReadHalf<Box<dyn Socket>>, shared: Arc<Shared>) {
             shared.end(ended);
         }
     }
-    // Whoever writes fails at once.
+    // A request that is being written fails at once.
     drop(shared.pen.lock().await.socket.take());
 }
 
-/// `None` once the connection has ended. `waker` is the place of whoever waits here.
+/// `None` once the connection has ended. Its end wakes the task that waits here by `waker`.
 async fn unless_ended<F: Future + Unpin>(
     shared: &Shared,
     waker: &AtomicWaker,
