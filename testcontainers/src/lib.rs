@@ -14,6 +14,7 @@ mod jvm;
 mod proxy;
 mod round_trips;
 mod sasl;
+mod sim;
 mod stored;
 
 pub use availability::Availability;
@@ -33,4 +34,5 @@ pub use jvm::{
 };
 pub use proxy::{ConnectionTraffic, FaultProxy, Traffic};
 pub use sasl::{Mechanism, PASSWORD, USER, unsecured_token, unsecured_token_at};
+pub use sim::{SimCluster, SimNet, SimStream, Weather};
 pub use stored::StoredRecord;

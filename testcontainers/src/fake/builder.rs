@@ -12,6 +12,7 @@ use super::sasl::Sasl;
 use super::state::{Mode, Node, Shared, State};
 use super::tls::Tls;
 use super::{Api, FakeCluster};
+use crate::SimNet;
 
 /// Settings of a [`FakeCluster`]; [`FakeCluster::builder`] begins one.
 #[derive(Clone, Debug)]
@@ -134,8 +135,17 @@ impl FakeClusterBuilder {
     ///
     /// If no port is available.
     pub async fn start(self) -> std::io::Result<FakeCluster> {
-        let shared = Shared::new(State {
-            cluster_id: Some(new_cluster_id()),
+        self.start_on(None)
+    }
+
+    /// Starts the cluster on a network in memory.
+    pub(crate) fn on(self, net: SimNet) -> std::io::Result<FakeCluster> {
+        self.start_on(Some(net))
+    }
+
+    fn start_on(self, net: Option<SimNet>) -> std::io::Result<FakeCluster> {
+        let mut state = State {
+            net,
             first_node_id: self.first_node_id,
             only_client: self.only_client,
             auto_create: self.auto_create,
@@ -145,7 +155,9 @@ impl FakeClusterBuilder {
             sasl: self.sasl,
             tls: self.tls,
             ..State::default()
-        });
+        };
+        state.cluster_id = Some(new_cluster_id(&state));
+        let shared = Shared::new(state);
         let mut nodes = Vec::new();
         for node in 0..self.brokers {
             let port = if self.port == 0 { 0 } else { self.port + node as u16 };

@@ -61,11 +61,12 @@ fn mode(shared: &Shared, node: i32) -> Mode {
 }
 
 async fn until_mode_changes(shared: &Shared, node: i32, from: Mode) {
-    let mut changes = shared.changes();
-    while mode(shared, node) == from {
-        if changes.changed().await.is_err() {
+    loop {
+        let seen = shared.changes().count();
+        if mode(shared, node) != from {
             return;
         }
+        shared.changes().beyond(seen).await;
     }
 }
 
@@ -120,6 +121,7 @@ async fn answer(
         ApiKey::Metadata => api::topics(body.clone(), version)?,
         _ => Vec::new(),
     };
+    let written: Vec<_> = batches.iter().map(|batch| (batch.topic.clone(), batch.partition)).collect();
     let seen = RequestSeen { node, connection, api, version, at: Instant::now(), acks, batches, topics };
     let fault = shared.lock().see(seen);
     shared.changed();
@@ -176,6 +178,13 @@ async fn answer(
             out.extend_from_slice(&edited);
             shared.lock().edited += 1;
         }
+    }
+    let unheard = matches!(
+        after,
+        Some(Fault::Disconnect | Fault::Silence | Fault::Unanswered | Fault::Garbage(_) | Fault::Error(_))
+    );
+    if !unheard {
+        shared.lock().acknowledge(&written);
     }
     let out = sized(out);
     Ok(match after {

@@ -1,7 +1,5 @@
 //! Who answers at an address: another cluster, another topic of the same name, another broker, or nobody at the moment.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::FakeCluster;
 use super::state::{Mode, State};
 
@@ -109,9 +107,11 @@ impl FakeCluster {
 }
 
 /// Another one for each cluster.
-pub(super) fn new_cluster_id() -> String {
-    static CLUSTERS: AtomicU64 = AtomicU64::new(1);
-    format!("fake-{}-{}", std::process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed))
+pub(super) fn new_cluster_id(state: &State) -> String {
+    match &state.net {
+        Some(net) => format!("simulated-{}", net.next_id()),
+        None => format!("fake-{}-{}", std::process::id(), state.next_id()),
+    }
 }
 
 impl State {

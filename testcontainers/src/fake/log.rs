@@ -33,6 +33,8 @@ pub(super) struct Log {
     pub(super) leader: Option<i32>,
     pub(super) epoch: i32,
     pub(super) next: i64,
+    /// Up to here producers have heard that it is stored.
+    acknowledged: i64,
     pub(super) batches: Vec<StoredBatch>,
     producers: HashMap<i64, Producer>,
 }
@@ -102,19 +104,7 @@ impl Log {
         let base = self.next;
         self.next += i64::from(header.count);
         if header.producer_id >= 0 {
-            let producer = self
-                .producers
-                .entry(header.producer_id)
-                .or_insert_with(|| Producer { epoch: header.epoch, batches: VecDeque::new() });
-            if producer.epoch != header.epoch {
-                producer.epoch = header.epoch;
-                producer.batches.clear();
-            }
-            producer.batches.push_back((header.sequence, last, base));
-            let kept = if generation == Generation::V0_11 { KEPT_BY_0_11 } else { KEPT };
-            while producer.batches.len() > kept {
-                producer.batches.pop_front();
-            }
+            self.remember(header.producer_id, header.epoch, (header.sequence, last, base), generation);
         }
         let mut bytes = batch.to_vec();
         bytes[..8].copy_from_slice(&base.to_be_bytes());
@@ -130,6 +120,38 @@ impl Log {
             bytes: bytes.into(),
         });
         Ok(Appended::At(base))
+    }
+
+    fn remember(&mut self, id: i64, epoch: i16, batch: (i32, i32, i64), generation: Generation) {
+        let new = || Producer { epoch, batches: VecDeque::new() };
+        let producer = self.producers.entry(id).or_insert_with(new);
+        if producer.epoch != epoch {
+            producer.epoch = epoch;
+            producer.batches.clear();
+        }
+        producer.batches.push_back(batch);
+        let kept = if generation == Generation::V0_11 { KEPT_BY_0_11 } else { KEPT };
+        while producer.batches.len() > kept {
+            producer.batches.pop_front();
+        }
+    }
+
+    /// A producer hears that what it sent is stored, and with it all that came before.
+    pub(super) fn acknowledge(&mut self) {
+        self.acknowledged = self.next;
+    }
+
+    /// Loses what nobody has heard is stored; how many records that was.
+    pub(super) fn truncate(&mut self) -> i64 {
+        let lost = self.next - self.acknowledged;
+        self.next = self.acknowledged;
+        self.batches.retain(|batch| batch.base_offset < self.next);
+        self.producers.clear();
+        for batch in self.batches.clone().iter().filter(|batch| batch.producer_id >= 0) {
+            let numbers = (batch.sequence, advance(batch.sequence, batch.records - 1), batch.base_offset);
+            self.remember(batch.producer_id, batch.epoch, numbers, Generation::V2_4);
+        }
+        lost
     }
 
     fn duplicate(&self, header: &BatchHeader, last: i32) -> Option<i64> {

@@ -9,10 +9,10 @@ mod identity;
 mod log;
 mod node;
 mod sasl;
+mod signal;
 mod state;
 mod tls;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -154,6 +154,13 @@ impl FakeCluster {
         });
     }
 
+    /// Loses the end of a partition's log, as a new leader does that was not yet sent it: all batches behind the last one
+    /// of which a producer heard that it is stored. What is known of producers follows from what is left. Returns the number
+    /// of records that are gone.
+    pub fn lose_unacknowledged(&self, topic: &str, partition: i32) -> i64 {
+        self.change(|state| state.log(topic, partition).map_or(0, |log| log.truncate()))
+    }
+
     // ----- what was stored
 
     /// The offset after the last record; `None` if there is no such partition.
@@ -236,14 +243,13 @@ impl FakeCluster {
     }
 
     /// Waits until `condition` holds. It is looked at after every change, so that no test has to sleep.
-    pub fn wait_until<'a>(&'a self, condition: impl Fn(&Self) -> bool + 'a) -> impl Future<Output = ()> + 'a {
-        let mut changes = self.shared.changes();
-        async move {
-            while !condition(self) {
-                if changes.changed().await.is_err() {
-                    return;
-                }
+    pub async fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
+        loop {
+            let seen = self.shared.changes().count();
+            if condition(self) {
+                return;
             }
+            self.shared.changes().beyond(seen).await;
         }
     }
 

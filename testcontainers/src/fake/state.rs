@@ -5,27 +5,31 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use kafka_protocol::messages::ApiKey;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
 
 use super::api::Offers;
 use super::fault::{Fault, RequestSeen, Rule};
 use super::log::Log;
 use super::sasl::{Authentications, Sasl};
+use super::signal::Signal;
 use super::tls::Tls;
+use crate::SimNet;
 
 pub(super) type Hook = Arc<dyn Fn(&RequestSeen) -> Option<Fault> + Send + Sync>;
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Counts changes, for those who wait for one.
-    changed: watch::Sender<u64>,
+    /// Raised by each change.
+    changed: Signal,
 }
 
 #[derive(Default)]
 pub(super) struct State {
+    /// The network in memory that it is on; else it is on sockets.
+    pub(super) net: Option<SimNet>,
     pub(super) cluster_id: Option<String>,
     /// The only client id that is served, if one is set.
     pub(super) only_client: Option<String>,
@@ -86,7 +90,7 @@ impl Topic {
 
 impl Shared {
     pub(super) fn new(state: State) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(state), changed: watch::Sender::new(0) })
+        Arc::new(Self { state: Mutex::new(state), changed: Signal::default() })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,11 +98,11 @@ impl Shared {
     }
 
     pub(super) fn changed(&self) {
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.raise();
     }
 
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    pub(super) fn changes(&self) -> &Signal {
+        &self.changed
     }
 }
 
@@ -111,12 +115,21 @@ impl State {
         if self.topics.contains_key(name) {
             return false;
         }
-        // No two topics of this process have the same, whatever their cluster.
-        static CREATED: AtomicU64 = AtomicU64::new(0);
-        let id = 0xfa4e_0000_0000_0000 + u128::from(CREATED.fetch_add(1, Ordering::Relaxed));
+        let id = 0xfa4e_0000_0000_0000 + u128::from(self.next_id());
         self.topics.insert(name.to_owned(), Topic { id, ..Topic::default() });
         self.grow_topic(name, partitions);
         true
+    }
+
+    /// A number that no other call returns, whatever the cluster.
+    pub(super) fn next_id(&self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        self.net.as_ref().map_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed), SimNet::next_id)
+    }
+
+    /// The time of day.
+    pub(super) fn now(&self) -> SystemTime {
+        self.net.as_ref().map_or_else(SystemTime::now, SimNet::wall_clock)
     }
 
     pub(super) fn grow_topic(&mut self, name: &str, partitions: i32) {
@@ -131,6 +144,15 @@ impl State {
 
     pub(super) fn log(&mut self, topic: &str, partition: i32) -> Option<&mut Log> {
         self.topics.get_mut(topic)?.partitions.get_mut(usize::try_from(partition).ok()?)
+    }
+
+    /// What was written to these partitions is about to be reported as stored.
+    pub(super) fn acknowledge(&mut self, partitions: &[(String, i32)]) {
+        for (topic, partition) in partitions {
+            if let Some(log) = self.log(topic, *partition) {
+                log.acknowledge();
+            }
+        }
     }
 
     /// The log, if this broker leads it; else Kafka's error code.

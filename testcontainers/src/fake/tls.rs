@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::serve;
 use super::state::Shared;
@@ -24,7 +24,7 @@ impl Tls {
     /// Serves a connection, after a handshake if one is due.
     pub(super) async fn serve(
         &self,
-        socket: TcpStream,
+        socket: impl AsyncRead + AsyncWrite + Unpin,
         shared: &Arc<Shared>,
         node: i32,
         connection: u64,

@@ -25,14 +25,14 @@ pub(super) async fn fetch(
 ) -> io::Result<()> {
     let request: FetchRequest = get(body, version)?;
     let until = Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);
-    let mut changes = shared.changes();
     loop {
+        let seen = shared.changes().count();
         let (answer, found) = read(&mut shared.lock(), &request, node, outcome);
         if found || Instant::now() >= until || request.min_bytes <= 0 {
             return put(&answer, version, out);
         }
         // Whatever ends the wait, the log is read again.
-        _ = tokio::time::timeout_at(until, changes.changed()).await;
+        _ = tokio::time::timeout_at(until, shared.changes().beyond(seen)).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::produce_response::{
@@ -112,7 +112,7 @@ fn append(
     let largest = settings.config.get("max.message.bytes").and_then(|set| set.parse().ok());
     let largest = largest.unwrap_or(state.max_message_bytes);
     let header = check(batch, largest).map_err(Refusal::new)?;
-    let now = now_ms();
+    let now = state.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
     let offers = &state.nodes[node as usize].offers;
     let newest = offers.get(&(ApiKey::Produce as i16)).map_or(i16::MAX, |(_, newest)| *newest);
     let generation = Generation::offering(newest);
@@ -222,9 +222,4 @@ fn answer_of(
             answer
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as i64
 }
