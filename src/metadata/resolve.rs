@@ -19,31 +19,35 @@ pub(super) const UNKNOWN_AFTER: Duration = Duration::from_millis(500);
 const NOT_CREATED_AFTER: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a request goes on after its last caller: one that has less time than an answer takes may come again, and finds
+/// it then.
+const OUTLIVES_CALLERS: Duration = Duration::from_secs(10);
 /// How long an unknown topic is not looked up again.
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
 impl Metadata {
     /// The topic, requested if need be, once for all callers that wait for it.
     ///
-    /// Retries what may change, while a caller waits; `last` holds the reason for the latest retry.
+    /// Retries what may change; `last` holds the reason for the latest retry.
     ///
     /// # Cancel safety
     ///
-    /// Cancelling asks for nothing more; an answer that is under way is lost.
+    /// The request goes on for [`OUTLIVES_CALLERS`].
     pub(crate) async fn resolve(
         &self,
         core: &Arc<Core>,
         name: &Arc<str>,
         last: &mut Option<Error>,
     ) -> Result<Arc<Topic>> {
-        let asking = Asking {
-            metadata: self,
-            name,
-            flight: self.resolving.lock().entry(name.clone()).or_default().clone(),
-        };
+        let new = || Arc::new(Flight::outliving_callers(OUTLIVES_CALLERS));
+        let flight = self.resolving.lock().entry(name.clone()).or_insert_with(new).clone();
+        let asking = Asking { core: core.clone(), name: name.clone(), flight };
         let begin = |progress| {
-            let (core, name) = (core.clone(), name.clone());
-            async move { core.metadata.ask_until_known(&core, &name, &progress).await }
+            let asking = asking.clone();
+            async move {
+                let Asking { core, name, .. } = &asking;
+                core.metadata.ask_until_known(core, name, &progress).await
+            }
         };
         asking.flight.join(&core.supervisor, "resolve a topic", last, begin).await?
     }
@@ -141,18 +145,19 @@ impl Metadata {
 }
 
 /// A request for a topic, or a caller that waits for one. Cleans up after itself however it ends.
-struct Asking<'a> {
-    metadata: &'a Metadata,
-    name: &'a Arc<str>,
+#[derive(Clone)]
+struct Asking {
+    core: Arc<Core>,
+    name: Arc<str>,
     flight: Arc<Flight<Result<Arc<Topic>>>>,
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Asking {
     fn drop(&mut self) {
-        let mut resolving = self.metadata.resolving.lock();
+        let mut resolving = self.core.metadata.resolving.lock();
         // The map has one, and this; others wait still.
         if Arc::strong_count(&self.flight) <= 2 {
-            resolving.remove(self.name);
+            resolving.remove(&self.name);
         }
     }
 }

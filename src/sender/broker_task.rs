@@ -232,7 +232,10 @@ impl BrokerTask {
             self.put_off(partition, readiness);
         }
         // Batches of one topic stand together in a request.
-        batches.sort_by_key(|p| (Arc::as_ptr(&p.partition.topic).cast::<u8>() as usize, p.partition.index));
+        batches.sort_unstable_by(|one, other| {
+            let (one, other) = (&one.partition, &other.partition);
+            (&one.topic, one.index).cmp(&(&other.topic, other.index))
+        });
         batches
     }
 

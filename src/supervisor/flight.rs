@@ -3,9 +3,10 @@
 
 use std::future::Future;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Supervisor;
 use super::watched::Watched;
@@ -17,6 +18,8 @@ const TRIES: u32 = 4;
 /// See the [module](self).
 pub(crate) struct Flight<T> {
     current: Mutex<Weak<Watched<Work<T>>>>,
+    /// How long the work goes on while no caller waits for it.
+    outlives: Duration,
 }
 
 struct Work<T> {
@@ -56,12 +59,17 @@ impl<T> Work<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flight<T> {
+    /// Work that goes on for so long while no caller waits for it.
+    pub(crate) fn outliving_callers(outlives: Duration) -> Self {
+        Self { outlives, ..Self::default() }
+    }
+
     /// Waits for the outcome of the work that is under way, or begins it. `last` holds the reason for which there is no
     /// outcome yet.
     ///
     /// # Cancel safety
     ///
-    /// The work ends when no caller waits for it any more.
+    /// The work ends when no caller waits for it any more, or a set time later.
     pub(crate) async fn join<F>(
         &self,
         supervisor: &Arc<Supervisor>,
@@ -116,9 +124,9 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
             *current = Arc::downgrade(&work);
             (work.clone(), Caller(work))
         };
-        let (running, task) = (begin(Progress(work.clone())), Running(work));
+        let (running, task, outlives) = (begin(Progress(work.clone())), Running(work), self.outlives);
         supervisor.spawn(name, async move {
-            let deserted = task.0.when(|work| (work.callers == 0).then_some(()));
+            let deserted = deserted(&task.0, outlives);
             tokio::select! {
                 biased;
                 outcome = running => task.end(Some(outcome)),
@@ -126,6 +134,17 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
             }
         });
         caller
+    }
+}
+
+/// Resolves once no caller has waited for so long.
+async fn deserted<T>(work: &Watched<Work<T>>, outlives: Duration) {
+    loop {
+        work.when(|work| (work.callers == 0).then_some(())).await;
+        let another = work.when(|work| (work.callers > 0).then_some(()));
+        if timeout(outlives, another).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -159,8 +178,7 @@ impl<T> Caller<T> {
         work.change(|work| {
             joined = work.is_under_way();
             work.callers += usize::from(joined);
-            // Nothing that others wait for.
-            false
+            joined
         });
         joined.then(|| Self(work))
     }
@@ -177,7 +195,7 @@ impl<T> Drop for Caller<T> {
 
 impl<T> Default for Flight<T> {
     fn default() -> Self {
-        Self { current: Mutex::default() }
+        Self { current: Mutex::default(), outlives: Duration::ZERO }
     }
 }
 

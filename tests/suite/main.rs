@@ -48,6 +48,7 @@ mod schedules;
 mod sequences;
 mod settings_sweep;
 mod sink;
+mod slow_network;
 mod support;
 mod telemetry;
 mod topics_in_use;

@@ -2,13 +2,30 @@
 
 use std::time::Duration;
 
-use kafka_testbed::StoredRecord;
-use rskafka_producer::Context;
+use async_trait::async_trait;
+use kafka_testbed::{SimNet, StoredRecord};
+use rskafka_producer::{ByteStream, ConnectError, Connector, Context, ProducerConfig};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// By this much a call may miss its deadline.
 pub(crate) const LATE: Duration = Duration::from_millis(250);
+
+/// Connects through a network in memory.
+struct InMemory(SimNet);
+
+#[async_trait]
+impl Connector for InMemory {
+    async fn connect(&self, host: &str, port: u16) -> Result<Box<dyn ByteStream>, ConnectError> {
+        Ok(Box::new(self.0.connect(host, port).await?))
+    }
+}
+
+/// A producer on a simulated network.
+pub(crate) fn simulated(net: &SimNet, config: ProducerConfig) -> ProducerConfig {
+    let clock = net.clone();
+    config.connector(InMemory(net.clone())).seed(net.random()).wall_clock(move || clock.wall_clock())
+}
 
 pub(crate) fn ctx(limit: Duration) -> Context {
     Context::timeout(limit)
