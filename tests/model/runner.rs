@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+use kafka_testbed::SimNet;
 use parking_lot::Mutex;
 use rskafka_producer::Producer;
 
@@ -20,11 +21,35 @@ const MOST_HANGS: usize = 4;
 
 /// How often each thing happened, by name.
 pub(crate) type Counts = Vec<(&'static str, u64)>;
-pub(crate) type Schedule = fn(u64, Arc<Watch>) -> Pin<Box<dyn Future<Output = Counts>>>;
+/// Runs one of them, on its own runtime.
+pub(crate) type Schedule = fn(u64, &Arc<Watch>) -> Counts;
+
+/// How much of a schedule takes place: what is left of a failure once all that it does not need is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Calls of each user.
+    pub(crate) calls: usize,
+    /// Things that happen to the cluster.
+    pub(crate) happenings: usize,
+    /// Requests that something happens to.
+    pub(crate) faults: usize,
+    /// Whether the network has latency, and cuts connections.
+    pub(crate) weather: bool,
+}
+
+impl Limits {
+    pub(crate) const ALL: Self = Self { calls: 70, happenings: 1_000, faults: 40, weather: true };
+}
 
 /// What a schedule shows of itself.
-#[derive(Default)]
 pub(crate) struct Watch {
+    pub(crate) limits: Limits,
+    /// Whether each event of the network is kept.
+    pub(crate) records: bool,
+    /// The simulated network, where there is one.
+    pub(crate) net: Mutex<Option<SimNet>>,
+    /// Calls that are never polled again, and dropped by nobody while the schedule runs.
+    pub(crate) kept: Mutex<Vec<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     description: Mutex<String>,
     producer: Mutex<Option<Producer>>,
     calls: Mutex<Vec<(u64, String)>>,
@@ -33,6 +58,20 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    pub(crate) fn new(limits: Limits, records: bool) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            records,
+            net: Mutex::default(),
+            kept: Mutex::default(),
+            description: Mutex::default(),
+            producer: Mutex::default(),
+            calls: Mutex::default(),
+            happened: Mutex::default(),
+            next_call: AtomicU64::new(0),
+        })
+    }
+
     pub(crate) fn describe(&self, description: String) {
         *self.description.lock() = description;
     }
@@ -192,7 +231,7 @@ fn spawn(shared: &Arc<Shared>, end: u64, schedule: Schedule) {
             if seed >= end {
                 return;
             }
-            let watch = Arc::new(Watch::default());
+            let watch = Watch::new(Limits::ALL, false);
             let running = Running { seed, since: Instant::now(), watch: watch.clone(), reported: false };
             shared.running.lock().push(running);
             let result = one(seed, &watch, schedule);
@@ -220,12 +259,13 @@ fn spawn(shared: &Arc<Shared>, end: u64, schedule: Schedule) {
 }
 
 /// One schedule on its own runtime; what it panicked with.
-fn one(seed: u64, watch: &Arc<Watch>, schedule: Schedule) -> Result<Counts, String> {
+pub(crate) fn one(seed: u64, watch: &Arc<Watch>, schedule: Schedule) -> Result<Counts, String> {
     LAST_PANIC.set(None);
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(schedule(seed, watch.clone()))
+        let counts = schedule(seed, watch);
+        // Outside of its runtime, as if they had never been dropped while it ran.
+        drop(std::mem::take(&mut *watch.kept.lock()));
+        counts
     }));
     let panicked = LAST_PANIC.take();
     match (result, panicked) {

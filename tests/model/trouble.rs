@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kafka_testbed::{Api, FakeCluster, Fault, RequestSeen, StoredBatch, StoredRecord};
+use kafka_testbed::{Api, FakeCluster, FakeClusterBuilder, Fault, RequestSeen, StoredBatch, StoredRecord};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::ground::{Cluster, Ground};
 use crate::runner::Watch;
 use crate::settings::{MS, SECOND, Settings};
 
 pub(crate) const TOPICS: [&str; 2] = ["t0", "t1"];
 
-const HAPPENINGS: [&str; 14] = [
+const HAPPENINGS: [&str; 17] = [
     "move",
     "move",
     "cut",
@@ -27,6 +29,9 @@ const HAPPENINGS: [&str; 14] = [
     "forget",
     "recreate",
     "quiet",
+    "lose the end",
+    "weather",
+    "swap",
     "resize",
 ];
 
@@ -41,7 +46,8 @@ pub(crate) struct Life {
 
 /// The cluster, and what is no longer in it.
 pub(crate) struct World {
-    pub(crate) cluster: FakeCluster,
+    pub(crate) cluster: Cluster,
+    pub(crate) ground: Ground,
     /// The client id that it serves.
     pub(crate) client: String,
     settings: Settings,
@@ -49,23 +55,23 @@ pub(crate) struct World {
     forgot: Mutex<HashMap<(usize, i32), bool>>,
     pub(crate) recreated: Mutex<u64>,
     stopped: Mutex<Option<i32>>,
+    swapped: AtomicBool,
     watch: Arc<Watch>,
+    /// Things that may still happen.
+    left: AtomicUsize,
     began: Instant,
 }
 
 impl World {
-    pub(crate) async fn new(settings: &Settings, seed: u64, watch: Arc<Watch>) -> Arc<Self> {
+    pub(crate) async fn new(settings: &Settings, seed: u64, ground: Ground, watch: Arc<Watch>) -> Arc<Self> {
         // Producers that were left over from other schedules are strangers here.
         let client = format!("model-{seed}");
-        let mut builder = FakeCluster::builder().brokers(settings.brokers as usize).only_client(&client);
-        for topic in TOPICS {
-            builder = builder.topic(topic, settings.partitions);
-        }
-        let cluster = builder.start().await.unwrap();
+        ground.turns(&mut fastrand::Rng::with_seed(seed ^ 0xdcba), &watch);
+        let cluster = ground.start(builder(settings, &client)).await;
         if let Some(bytes) = settings.max_message_bytes {
             cluster.configure_topic(TOPICS[0], "max.message.bytes", &bytes.to_string());
         }
-        let hook = Mutex::new((fastrand::Rng::with_seed(seed ^ 0xabcd), 40));
+        let hook = Mutex::new((fastrand::Rng::with_seed(seed ^ 0xabcd), watch.limits.faults));
         let (rate, lying) = (settings.fault_rate, settings.lying);
         cluster.on_request(move |request: &RequestSeen| {
             let (random, left) = &mut *hook.lock();
@@ -78,12 +84,15 @@ impl World {
         });
         Arc::new(Self {
             cluster,
+            ground,
             client,
             settings: settings.clone(),
             over: Mutex::default(),
             forgot: Mutex::default(),
             recreated: Mutex::new(0),
             stopped: Mutex::default(),
+            swapped: AtomicBool::default(),
+            left: AtomicUsize::new(watch.limits.happenings),
             watch,
             began: Instant::now(),
         })
@@ -115,6 +124,10 @@ impl World {
         let name = TOPICS[topic];
         let cluster = &self.cluster;
         let what = r.usize(..HAPPENINGS.len());
+        let take = |left: usize| left.checked_sub(1);
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            return;
+        }
         self.say(&format!("{} {name}/{partition} node {node}", HAPPENINGS[what]));
         match what {
             0 | 1 => cluster.move_leader(name, partition, node),
@@ -150,6 +163,13 @@ impl World {
             }
             11 => self.recreate(topic, r).await,
             12 => tokio::time::sleep(MS * r.u32(..6_000)).await,
+            13 => {
+                let lost = cluster.lose_unacknowledged(name, partition);
+                cluster.move_leader(name, partition, node);
+                self.say(&format!("{lost} records are lost"));
+            }
+            14 => self.ground.turns(r, &self.watch),
+            15 => self.swap().await,
             _ => {
                 let bytes = if r.bool() { "700" } else { "1048588" };
                 cluster.configure_topic(name, "max.message.bytes", bytes);
@@ -159,11 +179,7 @@ impl World {
 
     /// Deletes a topic, and creates it again at once or a little later.
     async fn recreate(&self, topic: usize, r: &mut fastrand::Rng) {
-        for partition in 0..self.partitions() {
-            let life = self.present(topic, partition);
-            self.over.lock().entry((topic, partition)).or_default().push(life);
-            self.forgot.lock().remove(&(topic, partition));
-        }
+        self.bury(topic);
         self.cluster.delete_topic(TOPICS[topic]);
         if r.bool() {
             tokio::time::sleep(MS * r.u32(..1_500)).await;
@@ -173,7 +189,31 @@ impl World {
         self.cluster.create_topic(TOPICS[topic], self.settings.partitions);
     }
 
+    /// Another cluster answers at the same addresses from now on. Once in a schedule.
+    async fn swap(&self) {
+        if self.swapped.swap(true, Ordering::Relaxed) || self.stopped.lock().is_some() {
+            return;
+        }
+        let green = self.ground.start(builder(&self.settings, &self.client)).await;
+        for topic in 0..TOPICS.len() {
+            self.bury(topic);
+        }
+        self.cluster.exchange(&green);
+        // It is gone with all that it holds.
+        drop(green);
+    }
+
+    /// The present life of a topic is over.
+    fn bury(&self, topic: usize) {
+        for partition in 0..self.partitions() {
+            let life = self.present(topic, partition);
+            self.over.lock().entry((topic, partition)).or_default().push(life);
+            self.forgot.lock().remove(&(topic, partition));
+        }
+    }
+
     fn say(&self, what: &str) {
+        self.ground.note(what);
         self.watch.happened(self.began.elapsed(), what);
     }
 
@@ -201,6 +241,7 @@ impl World {
         tokio::time::sleep(MS).await;
         self.say("healed");
         self.cluster.heal();
+        self.ground.clears_up();
         for node in 0..self.settings.brokers {
             self.cluster.behave(node);
         }
@@ -220,6 +261,11 @@ impl World {
             }
         }
     }
+}
+
+fn builder(settings: &Settings, client: &str) -> FakeClusterBuilder {
+    let builder = FakeCluster::builder().brokers(settings.brokers as usize).only_client(client);
+    TOPICS.iter().fold(builder, |builder, topic| builder.topic(*topic, settings.partitions))
 }
 
 fn produce_fault(r: &mut fastrand::Rng) -> Fault {

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::ground::Ground;
 use crate::hostile::{Whim, value};
 use crate::runner::Watch;
 use crate::settings::{MS, SECOND, Settings};
@@ -42,8 +43,8 @@ pub(crate) enum Reported {
 }
 
 /// What every message came to, by number.
-#[derive(Default)]
 pub(crate) struct Ledger {
+    ground: Ground,
     next: AtomicU64,
     pub(crate) reported: Mutex<HashMap<u64, Reported>>,
     /// User and place in the order in which the producer accepted that user's messages.
@@ -54,6 +55,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    pub(crate) fn new(ground: Ground) -> Self {
+        Self {
+            ground,
+            next: AtomicU64::new(0),
+            reported: Mutex::default(),
+            accepted: Mutex::default(),
+            armed: Mutex::default(),
+            broken: Mutex::default(),
+        }
+    }
+
     fn accept(&self, user: usize, number: u64) {
         let mut accepted = self.accepted.lock();
         let place = accepted.len();
@@ -84,6 +96,7 @@ impl Ledger {
                 }
             }
         };
+        self.ground.note(&format!("{number}: {reported:?}"));
         self.reported.lock().insert(number, reported);
     }
 
@@ -131,7 +144,7 @@ pub(crate) struct Remains {
 impl User {
     pub(crate) async fn act(mut self) -> Remains {
         let mut remains = Remains::default();
-        for _ in 0..self.random.usize(15..70) {
+        for _ in 0..self.random.usize(15..70).min(self.watch.limits.calls) {
             self.call(&mut remains).await;
             match self.random.u8(..30) {
                 0..5 => tokio::time::sleep(MS * self.random.u32(..400)).await,
@@ -265,7 +278,7 @@ impl User {
             }
         }
         match self.random.u8(..10) {
-            0 => std::mem::forget(send),
+            0 => self.watch.kept.lock().push(send),
             _ => remains.left_alone.push(send),
         }
     }
