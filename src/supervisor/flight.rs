@@ -59,7 +59,7 @@ impl<T> Work<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flight<T> {
-    /// Work that goes on for so long while no caller waits for it.
+    /// Work that goes on for this time while no caller waits for it.
     pub(crate) fn outliving_callers(outlives: Duration) -> Self {
         Self { outlives, ..Self::default() }
     }
@@ -137,7 +137,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     }
 }
 
-/// Resolves once no caller has waited for so long.
+/// Resolves once no caller has waited for this time.
 async fn deserted<T>(work: &Watched<Work<T>>, outlives: Duration) {
     loop {
         work.when(|work| (work.callers == 0).then_some(())).await;
