@@ -36,6 +36,8 @@ pub(crate) struct NodeId(pub(crate) i64);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PartitionBatch<'a> {
     pub(crate) topic: &'a Arc<str>,
+    /// `None` where it is not known.
+    pub(crate) topic_id: Option<TopicId>,
     pub(crate) partition: i32,
     pub(crate) records: &'a Records,
     /// `None` without idempotence.
@@ -69,16 +71,22 @@ pub(crate) struct Answer {
     pub(crate) names_bad_records: bool,
     /// Records that are to blame, by their place in the batch (KIP-467).
     pub(crate) bad_records: Vec<(u32, Option<String>)>,
+    /// Who leads the partition by now, where the broker says so, and it can be sent to (KIP-951).
+    pub(crate) leader: Option<Leadership>,
 }
 
 /// Which topic it is, whatever its name: one that is created again has another (KIP-516).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TopicId(u128);
 
 impl TopicId {
     /// `None` for zero, which stands for no id.
     pub(crate) fn new(raw: u128) -> Option<Self> {
         (raw != 0).then_some(Self(raw))
+    }
+
+    pub(crate) fn raw(self) -> u128 {
+        self.0
     }
 }
 

@@ -87,6 +87,16 @@ impl History {
         true
     }
 
+    /// Whether a leader was elected after all that are known. Without an id nobody can say.
+    pub(super) fn is_newer(&mut self, partition: usize, epoch: i32, now: Instant) -> bool {
+        let known = self.epochs.get(partition).map_or(-1, |(newest, _)| *newest);
+        self.id.is_some() && epoch > known && self.is_current(partition, epoch, now)
+    }
+
+    pub(super) fn id(&self) -> Option<TopicId> {
+        self.id
+    }
+
     /// How long the topic has not been used, which shows in the batches that were taken so far.
     pub(super) fn unused_for(&mut self, taken: u64, now: Instant) -> Duration {
         if self.used.0 != taken {
@@ -184,6 +194,17 @@ mod tests {
         }
         history.described(TopicId::new(2));
         assert!(history.is_current(0, 0, start + seconds(36)), "epochs begin again with the topic");
+    }
+
+    #[test]
+    fn a_leader_is_newer_only_by_its_epoch_so_that_two_brokers_cannot_name_each_other_for_ever() {
+        let (mut history, start) = history();
+        assert!(!history.is_newer(0, 7, start), "without an id");
+        history.described(TopicId::new(1));
+        for (epoch, newer) in [(3, true), (3, false), (2, false), (4, true), (-1, false)] {
+            assert_eq!(history.is_newer(0, epoch, start), newer, "{epoch}");
+        }
+        assert!(!history.is_current(0, 3, start), "metadata that is older counts no more");
     }
 
     #[test]

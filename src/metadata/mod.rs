@@ -3,6 +3,7 @@
 mod abandoned;
 mod describe;
 mod history;
+mod moved;
 mod overdue;
 mod reach;
 mod refresh;
@@ -159,6 +160,7 @@ impl Metadata {
                     core.log.topic_recreated(&metadata.name);
                     for partition in &topic.partitions.all {
                         core.settle(partition, &partition.describe(lost_track()), Queue::topic_recreated);
+                        partition.belongs_to(metadata.id);
                         partition.broker().schedule(core, partition.clone());
                     }
                 }
@@ -180,6 +182,9 @@ impl Metadata {
         let topic = match &known {
             Some(known) => {
                 incarnation = known.history().described(metadata.id);
+                if incarnation == Incarnation::Same {
+                    known.identify();
+                }
                 known.led_by(core, leaders)
             }
             None => {

@@ -68,6 +68,12 @@ impl Topic {
         self.history.lock()
     }
 
+    /// Has what is sent from here on name the topic by its id (KIP-516).
+    pub(super) fn identify(&self) {
+        let id = self.history().id();
+        self.partitions.all.iter().for_each(|partition| partition.belongs_to(id));
+    }
+
     /// How many batches were taken, and how many stored.
     pub(super) fn progress(&self) -> (u64, u64) {
         let each = self.partitions.all.iter().map(|partition| partition.queue(|queue| queue.progress()));
@@ -87,14 +93,10 @@ impl Topic {
         for index in all.len()..leaders.len() {
             let broker = core.brokers.to(None);
             let (supervisor, log) = (core.supervisor.clone(), core.log.clone());
-            all.push(Partition::new(
-                self.name.clone(),
-                index as i32,
-                self.budget.clone(),
-                broker,
-                supervisor,
-                log,
-            ));
+            let partition =
+                Partition::new(self.name.clone(), index as i32, self.budget.clone(), broker, supervisor, log);
+            partition.belongs_to(self.history().id());
+            all.push(partition);
         }
         let mut led = Vec::with_capacity(leaders.len());
         for (index, partition) in all.iter().enumerate() {

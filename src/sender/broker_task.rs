@@ -205,6 +205,8 @@ impl BrokerTask {
             }
             // A batch alone in its request may always go: validation saw to its size.
             let space = if batches.is_empty() { usize::MAX } else { room };
+            // Before the batch is taken: one that was numbered for a topic is never sent to the one that takes its place.
+            let topic_id = partition.topic_id();
             let mut taken = partition.take(now, idle, space, &policy);
             if let Some(Take::NeedsId(spent)) = taken {
                 if let Some(id) = self.core.producer_id.current(spent) {
@@ -221,7 +223,7 @@ impl BrokerTask {
                     room =
                         room.saturating_sub(bytes_in_request(batch.records.wire_bytes(), &partition.topic));
                     again.push(partition.clone());
-                    batches.push(ProducerBatch { partition, batch, encoded: None });
+                    batches.push(ProducerBatch { partition, batch, topic_id, encoded: None });
                 }
                 Some(Take::NotYet(readiness)) => self.put_off(partition, readiness),
                 Some(Take::NeedsId(spent)) => self.ask_id(partition, spent),

@@ -10,6 +10,7 @@ use super::broker::Broker;
 use crate::accumulator::{
     Appended, Arrival, Batch, Budget, Completion, Policy, Queue, Receipt, Settlement, Take, Woken,
 };
+use crate::engine::TopicId;
 use crate::error::{Error, Failed};
 use crate::supervisor::Supervisor;
 use crate::telemetry::Log;
@@ -25,6 +26,8 @@ pub(crate) struct Partition {
     supervisor: Arc<Supervisor>,
     /// Since when that broker leads it.
     led_since: Mutex<Instant>,
+    /// Which topic it belongs to, once that is known.
+    topic_id: Mutex<Option<TopicId>>,
     log: Log,
     /// The last request that took a batch of this partition.
     request: AtomicU64,
@@ -49,6 +52,7 @@ impl Partition {
             broker: RwLock::new(broker),
             supervisor,
             led_since: Mutex::new(Instant::now()),
+            topic_id: Mutex::default(),
             log,
             request: AtomicU64::new(0),
             uses_append_time: AtomicBool::new(false),
@@ -88,6 +92,15 @@ impl Partition {
     /// Since when its broker leads it, or no broker does.
     pub(crate) fn led_since(&self) -> Instant {
         *self.led_since.lock()
+    }
+
+    pub(crate) fn topic_id(&self) -> Option<TopicId> {
+        *self.topic_id.lock()
+    }
+
+    /// From here on batches are sent to this topic. Its queue has to know first where that is another one.
+    pub(crate) fn belongs_to(&self, topic: Option<TopicId>) {
+        *self.topic_id.lock() = topic;
     }
 
     /// Appends a message; `None` after [`Queue::close`]. `wall` returns the milliseconds since 1970; it is called only

@@ -10,7 +10,7 @@ use super::broker::Broker;
 use super::partition::Partition;
 use crate::accumulator::Batch;
 use crate::core::Core;
-use crate::engine::{NodeId, PartitionBatch, Produced};
+use crate::engine::{NodeId, PartitionBatch, Produced, TopicId};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::{Packed, encode_batch};
 use crate::telemetry::{Sending, Sent, Spans};
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_millis(5);
 pub(crate) struct ProducerBatch {
     pub(super) partition: Arc<Partition>,
     pub(crate) batch: Arc<Batch>,
+    /// The topic that it was taken for.
+    pub(super) topic_id: Option<TopicId>,
     /// The batch in Kafka's format, where it was encoded before its request.
     pub(super) encoded: Option<Vec<u8>>,
 }
@@ -30,6 +32,7 @@ impl ProducerBatch {
     fn plain(&self) -> PartitionBatch<'_> {
         PartitionBatch {
             topic: &self.partition.topic,
+            topic_id: self.topic_id,
             partition: self.partition.index,
             records: &self.batch.records,
             sequence: self.batch.sequence,

@@ -12,7 +12,7 @@ use super::partition::Partition;
 use super::request::{Answered, ProducerBatch};
 use crate::accumulator::overtaken;
 use crate::core::Core;
-use crate::engine::{Answer, Produced};
+use crate::engine::{Answer, Leadership, Produced};
 use crate::error::{Blame, Error, Fate, Retry, Row, row};
 use crate::telemetry::Acked;
 
@@ -113,7 +113,22 @@ impl Settling<'_> {
         if row.retry == Retry::No && !answer.bad_records.is_empty() && some_may_go_again {
             return self.drop_bad_records(batch, &answer, &error, row);
         }
+        let leader = answer.leader.filter(|leader| row.refresh && self.is_news(&batch.partition, *leader));
+        let Some(leader) = leader else {
+            return self.failed(batch, &error, row);
+        };
+        row.refresh = false;
+        let partition = batch.partition.clone();
         self.failed(batch, &error, row);
+        self.core.metadata.follow(self.core, &partition, leader);
+    }
+
+    /// Whether the broker names a leader that can be believed: one that was elected later than what was known, or the one
+    /// that another answer of it has named already.
+    fn is_news(&self, partition: &Arc<Partition>, leader: Leadership) -> bool {
+        let is_another = leader.node != self.broker.node;
+        is_another
+            && (partition.broker().node == leader.node || self.core.metadata.is_newer(partition, leader))
     }
 
     fn stored(&self, batch: ProducerBatch, answer: &Answer) {

@@ -88,8 +88,6 @@ impl Log<'_> {
         // A broker that forgot its producers can neither recognise copies nor what came before; one that names other
         // topics and clusters than there are has a producer begin anew, which fences nothing.
         let strict = self.settings.idempotent && !self.log.forgot && !self.settings.lying;
-        // One that also was created again may have been taken for the former one until then: it was not known to know nothing.
-        let in_order = !(self.log.forgot && self.life > 0);
         let accepted = self.ledger.accepted.lock();
         for (offset, number) in self.numbers() {
             let place = Place { topic: self.topic, partition: self.partition, offset, strict };
@@ -116,7 +114,7 @@ impl Log<'_> {
             }
             // Acknowledged messages stay in order, and no copy of another one comes late.
             if let Some((_, behind)) = last.get(user).filter(|(newest, _)| newest > place) {
-                if first && in_order && (strict || acked) {
+                if first && (strict || acked) {
                     broken.push(self.say(&format!("{number} stands behind {behind}")));
                 }
             } else if acked {

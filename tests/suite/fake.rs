@@ -1,13 +1,17 @@
 //! The conformance suite on a cluster in this process, for each engine.
 
-use kafka_testbed::FakeCluster;
+use kafka_testbed::{FakeCluster, FakeClusterBuilder};
 use rskafka_producer::EngineKind;
 
 use crate::conformance::{CASES, Run, Way};
 
 async fn run(case: &str, engine: EngineKind, brokers: usize, way: Way) {
+    run_on(FakeCluster::builder().brokers(brokers), case, engine, way).await;
+}
+
+async fn run_on(builder: FakeClusterBuilder, case: &str, engine: EngineKind, way: Way) {
     let (_, body) = CASES.iter().find(|(name, _)| *name == case).unwrap();
-    let cluster = FakeCluster::builder().brokers(brokers).start().await.unwrap();
+    let cluster = builder.start().await.unwrap();
     body(Run { cluster: &cluster, engine, prefix: "t", way }).await;
 }
 
@@ -35,6 +39,22 @@ mod native_in_bulk_on_three_brokers {
 mod native_on_three_brokers {
     async fn run(case: &str) {
         super::run(case, super::EngineKind::Native, 3, super::Way::Single).await;
+    }
+    crate::conformance::each_case!(run);
+}
+
+mod native_on_the_newest_version_of_each_request {
+    async fn run(case: &str) {
+        let builder = super::FakeCluster::builder().brokers(3).only_newest();
+        super::run_on(builder, case, super::EngineKind::Native, super::Way::Single).await;
+    }
+    crate::conformance::each_case!(run);
+}
+
+mod native_on_the_oldest_version_of_each_request {
+    async fn run(case: &str) {
+        let builder = super::FakeCluster::builder().brokers(3).only_oldest();
+        super::run_on(builder, case, super::EngineKind::Native, super::Way::Single).await;
     }
     crate::conformance::each_case!(run);
 }

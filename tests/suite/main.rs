@@ -51,6 +51,7 @@ mod sink;
 mod slow_network;
 mod support;
 mod telemetry;
+mod topic_ids;
 mod topics_in_use;
 mod turns;
 mod unknown_topics;

@@ -55,6 +55,12 @@ struct Known {
     name: Arc<str>,
 }
 
+impl Known {
+    fn at(address: Address) -> Self {
+        Self { name: address.to_string().into(), address: Arc::new(address) }
+    }
+}
+
 /// Why an attempt to reach a broker of the list did not settle it.
 enum NotReached {
     /// Another cluster answers there.
@@ -104,9 +110,8 @@ impl Brokers {
 
     /// Takes over the brokers of the metadata; connections to brokers that are gone are dropped.
     pub(super) fn learn(&self, brokers: impl IntoIterator<Item = (NodeId, Address)>) {
-        let known = |address: Address| Known { name: address.to_string().into(), address: Arc::new(address) };
         let brokers: BTreeMap<_, _> =
-            brokers.into_iter().map(|(node, address)| (node, known(address))).collect();
+            brokers.into_iter().map(|(node, address)| (node, Known::at(address))).collect();
         if brokers.is_empty() {
             return;
         }
@@ -114,6 +119,16 @@ impl Brokers {
             self.bootstrap.contains(address) || brokers.values().any(|known| *known.address == *address)
         });
         *self.known.lock() = brokers;
+    }
+
+    /// Takes over some more, or other addresses of them.
+    pub(super) fn learn_also(&self, brokers: impl Iterator<Item = (NodeId, Address)>) {
+        for (node, address) in brokers {
+            let mut known = self.known.lock();
+            if known.get(&node).is_none_or(|known| *known.address != address) {
+                known.insert(node, Known::at(address));
+            }
+        }
     }
 
     /// The connection to this broker, made if need be. While it is made, the broker is asked which cluster it belongs to.

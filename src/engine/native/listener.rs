@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::api::{ApiKey, Versions};
+use super::api::{ApiKey, ApiVersionsRequest, Request, Versions};
 use super::versions::{assumption_holds, remembers_five_batches};
 
 /// Version of the request for a broker's versions while nothing is known of it (KIP-511); one before Kafka 2.4
@@ -84,7 +84,7 @@ impl Listener {
             Said::TooNew => 0,
             Said::Offers(offered) => {
                 let newest = offered.get(ApiKey::ApiVersions).map_or(0, |range| range.max);
-                newest.clamp(0, FIRST_QUESTION)
+                newest.clamp(0, ApiVersionsRequest::VERSIONS.max)
             }
         }
     }

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
-use self::api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse};
+use self::api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, TopicKey};
 use self::brokers::Brokers;
 use self::connection::{Connection, Settings, unreachable};
 use self::identity::Peer;
@@ -107,6 +107,11 @@ impl NativeEngine {
     ) -> Result<MetadataResponse> {
         let request = self.metadata_request(topics, ask);
         let metadata = connection.request(request, self.small_limit(), self.clock()).await?;
+        if metadata.error_code != 0 {
+            return Err(Error::from_broker(metadata.error_code, None)
+                .with_broker(connection.address.to_string())
+                .with_fate(Fate::NotPersisted));
+        }
         connection.meet(|| Peer::of(&connection.address, &metadata));
         Ok(metadata)
     }
@@ -245,7 +250,9 @@ impl Engine for NativeEngine {
         };
         let response =
             connection.request_unless_late(request, self.request_timeout, self.clock(), late).await?;
-        Ok(Produced { throttle: response.throttle, answers: in_order(&response, batches) })
+        self.brokers.learn_also(response.brokers.iter().filter_map(listed));
+        let is_listed = |node| self.brokers.address(node).is_some();
+        Ok(Produced { throttle: response.throttle, answers: in_order(response, batches, is_listed) })
     }
 
     fn abandon(&self, node: NodeId, stage: Stage) {
@@ -320,22 +327,33 @@ fn topic_metadata(topic: api::Topic, is_listed: impl Fn(NodeId) -> bool) -> Topi
     TopicMetadata { name: topic.name.into(), id: topic.id, leaders }
 }
 
-/// Answers in the order of the batches: Kafka re-orders them. A batch without an answer is possibly stored.
-fn in_order(response: &ProduceResponse, batches: &[PartitionBatch<'_>]) -> Vec<Answer> {
-    let mut found: HashMap<(&str, i32), Answer> = HashMap::with_capacity(batches.len());
-    for (topic, partitions) in &response.topics {
-        for (index, answer) in partitions {
-            found.insert((topic, *index), answer.clone());
-        }
+/// Answers in the order of the batches: Kafka re-orders them. A batch without an answer is possibly stored. A leader that
+/// is named counts only where it `is_listed`.
+fn in_order(
+    mut response: ProduceResponse,
+    batches: &[PartitionBatch<'_>],
+    is_listed: impl Fn(NodeId) -> bool,
+) -> Vec<Answer> {
+    let mut found = HashMap::with_capacity(batches.len());
+    for (topic, partitions) in &mut response.topics {
+        let (id, name) = match topic {
+            TopicKey::Id(id) => (*id, ""),
+            TopicKey::Name(name) => (None, name.as_str()),
+        };
+        found.extend(partitions.drain(..).map(|(index, answer)| ((id, name, index), answer)));
     }
-    batches
-        .iter()
-        .map(|batch| {
-            found.remove(&(&**batch.topic, batch.partition)).unwrap_or_else(|| Answer {
-                error_code: -1,
-                detail: Some("the answer does not mention the partition".into()),
-                ..Answer::default()
-            })
-        })
-        .collect()
+    let unmentioned = || Answer {
+        error_code: -1,
+        detail: Some("the answer does not mention the partition".into()),
+        ..Answer::default()
+    };
+    let mut answers = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let by_id = batch.topic_id.and_then(|id| found.remove(&(Some(id), "", batch.partition)));
+        let by_name = || found.remove(&(None, &**batch.topic, batch.partition));
+        let mut answer = by_id.or_else(by_name).unwrap_or_else(unmentioned);
+        answer.leader = answer.leader.filter(|leader| leader.node.is_some_and(&is_listed));
+        answers.push(answer);
+    }
+    answers
 }

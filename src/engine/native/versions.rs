@@ -127,7 +127,7 @@ mod tests {
             "kafka-1:9092 cannot serve this producer: it offers SaslHandshake in version 0, this library speaks \
              version 1: logins need Kafka 1.0 or later; it does not offer SaslAuthenticate (this library speaks \
              versions 0 to 2): logins need Kafka 1.0 or later; it offers Produce in versions 14 to 15, this library \
-             speaks versions 3 to 12; it offers InitProducerId in versions 7 to 8, this library speaks versions 0 to 5: \
+             speaks versions 3 to 13; it offers InitProducerId in versions 7 to 8, this library speaks versions 0 to 6: \
              only idempotence needs it, so that idempotence(false) would help"
         );
         assert_eq!((error.kind(), error.broker()), (ErrorKind::Protocol, Some("kafka-1:9092")));

@@ -114,6 +114,31 @@ impl FakeClusterBuilder {
         self
     }
 
+    /// Has every broker offer what a producer asks for in its newest version only; `ApiVersions`, which is how a client
+    /// learns that, in all of its versions.
+    #[must_use]
+    pub fn only_newest(mut self) -> Self {
+        for api in
+            [Api::Produce, Api::Metadata, Api::InitProducerId, Api::SaslHandshake, Api::SaslAuthenticate]
+        {
+            if let Some((oldest, newest)) = self.offers.get_mut(&(api as i16)) {
+                *oldest = *newest;
+            }
+        }
+        self
+    }
+
+    /// Has every broker offer what a producer asks for as Kafka 0.11 does, whose versions are the oldest with record
+    /// batches.
+    #[must_use]
+    pub fn only_oldest(self) -> Self {
+        self.offer(Api::Produce, 3..=3)
+            .offer(Api::Metadata, 4..=4)
+            .offer(Api::InitProducerId, 0..=0)
+            .offer(Api::ApiVersions, 0..=0)
+            .offer(Api::SaslAuthenticate, 0..=0)
+    }
+
     /// Has no broker offer an API.
     #[must_use]
     pub fn without(mut self, api: Api) -> Self {

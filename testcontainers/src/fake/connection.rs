@@ -114,7 +114,7 @@ async fn answer(
         .map_err(io::Error::other)?;
     let header = out.len();
     let (acks, batches) = match api {
-        ApiKey::Produce => api::batches(body.clone(), version)?,
+        ApiKey::Produce => api::batches(shared, body.clone(), version)?,
         _ => (None, Vec::new()),
     };
     let topics = match api {

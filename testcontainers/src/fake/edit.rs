@@ -237,6 +237,12 @@ impl Fields for ProduceResponse {
             });
         });
         editor.i32(&mut self.throttle_time_ms);
+        editor.list(&mut self.node_endpoints, |editor, node| {
+            editor.i32(&mut node.node_id.0);
+            editor.text(&mut node.host);
+            editor.i32(&mut node.port);
+            editor.nullable_text(&mut node.rack);
+        });
     }
 }
 

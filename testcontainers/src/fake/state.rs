@@ -155,6 +155,11 @@ impl State {
         }
     }
 
+    /// The topic with this id.
+    pub(super) fn named(&self, id: u128) -> Option<&str> {
+        self.topics.iter().find(|(_, topic)| topic.id == id).map(|(name, _)| name.as_str())
+    }
+
     /// The log, if this broker leads it; else Kafka's error code.
     pub(super) fn led(&mut self, topic: &str, partition: i32, node: i32) -> Result<&mut Log, i16> {
         match self.log(topic, partition) {

@@ -15,7 +15,7 @@ pub(crate) struct InitProducerIdResponse {
 
 impl Request for InitProducerIdRequest {
     const KEY: ApiKey = ApiKey::InitProducerId;
-    const VERSIONS: VersionRange = VersionRange::new(0, 5);
+    const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FLEXIBLE_FROM: i16 = 2;
     type Answer = InitProducerIdResponse;
 
@@ -26,12 +26,19 @@ impl Request for InitProducerIdRequest {
             writer.i64(-1); // no present producer id
             writer.i16(-1); // no present epoch
         }
+        if version >= 6 {
+            writer.bool(false); // no two-phase commit (KIP-939)
+            writer.bool(false); // no prepared transaction to keep
+        }
         writer.tagged_fields();
     }
 
-    fn read(reader: &mut Reader<'_>, _: i16) -> Result<Self::Answer, Malformed> {
+    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self::Answer, Malformed> {
         let _throttle_ms = reader.i32()?;
         let (error_code, producer_id, epoch) = (reader.i16()?, reader.i64()?, reader.i16()?);
+        if version >= 6 {
+            let _ongoing_transaction = (reader.i64()?, reader.i16()?);
+        }
         reader.tagged_fields()?;
         // On the wire such numbers stand for a producer without idempotence.
         if error_code == 0 && (producer_id < 0 || epoch < 0) {

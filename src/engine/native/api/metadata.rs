@@ -14,6 +14,8 @@ pub(crate) struct MetadataRequest<'a> {
 
 #[derive(Debug)]
 pub(crate) struct MetadataResponse {
+    /// Of the answer as a whole; from version 13 on (KIP-1102).
+    pub(crate) error_code: i16,
     pub(crate) brokers: Vec<Broker>,
     /// `None` where the broker does not know it.
     pub(crate) cluster_id: Option<String>,
@@ -48,7 +50,7 @@ pub(crate) struct Partition {
 
 impl Request for MetadataRequest<'_> {
     const KEY: ApiKey = ApiKey::Metadata;
-    const VERSIONS: VersionRange = VersionRange::new(4, 12);
+    const VERSIONS: VersionRange = VersionRange::new(4, 13);
     const FLEXIBLE_FROM: i16 = 9;
     type Answer = MetadataResponse;
 
@@ -73,12 +75,7 @@ impl Request for MetadataRequest<'_> {
 
     fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self::Answer, Malformed> {
         let _throttle_ms = reader.i32()?;
-        let brokers = reader.array(11, |r| {
-            let (id, host, port) = (r.i32()?, r.string()?, r.i32()?);
-            let broker = Broker { id, host, port, rack: r.nullable_string()? };
-            r.tagged_fields()?;
-            Ok(broker)
-        })?;
+        let brokers = reader.array(11, Broker::read)?;
         let cluster_id = reader.nullable_string()?;
         let _controller = reader.i32()?;
         let topics = reader.array(5, |r| {
@@ -100,8 +97,19 @@ impl Request for MetadataRequest<'_> {
         if (8..=10).contains(&version) {
             let _authorized_operations = reader.i32()?;
         }
+        let error_code = if version >= 13 { reader.i16()? } else { 0 };
         reader.tagged_fields()?;
-        Ok(MetadataResponse { brokers, cluster_id, topics })
+        Ok(MetadataResponse { error_code, brokers, cluster_id, topics })
+    }
+}
+
+impl Broker {
+    /// In answers to `Produce` they look the same.
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (id, host, port) = (r.i32()?, r.string()?, r.i32()?);
+        let broker = Self { id, host, port, rack: r.nullable_string()? };
+        r.tagged_fields()?;
+        Ok(broker)
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, UNSUPPORT
 pub(super) use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub(super) use key::{ApiKey, VersionRange, Versions};
 pub(super) use metadata::{Broker, MetadataRequest, MetadataResponse, Topic};
-pub(super) use produce::{ProduceRequest, ProduceResponse};
+pub(super) use produce::{ProduceRequest, ProduceResponse, TopicKey};
 pub(super) use reader::{Malformed, Reader};
 pub(super) use sasl::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
 pub(super) use writer::{Parts, Writer};
@@ -29,6 +29,11 @@ pub(crate) trait Request: Send + Sync {
     /// The first version in the flexible encoding (KIP-482).
     const FLEXIBLE_FROM: i16;
     type Answer: Send;
+
+    /// The newest version in which this very request can be written.
+    fn newest(&self) -> i16 {
+        Self::VERSIONS.max
+    }
 
     fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, version: i16);
 

@@ -96,15 +96,29 @@ impl<'a> Reader<'a> {
 
     /// Passes over what later versions of the protocol added to a structure, which is at its end here.
     pub(crate) fn tagged_fields(&mut self) -> Result<()> {
+        self.tagged_field(usize::MAX, |_| Ok(())).map(drop)
+    }
+
+    /// The same, and reads the field with this tag, where it is there.
+    pub(crate) fn tagged_field<T>(
+        &mut self,
+        wanted: usize,
+        mut read: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut found = None;
         if !self.flexible {
-            return Ok(());
+            return Ok(found);
         }
         for _ in 0..self.unsigned_varint()? {
-            let _tag = self.unsigned_varint()?;
+            let tag = self.unsigned_varint()?;
             let len = self.unsigned_varint()?;
-            self.bytes(len)?;
+            let mut field = Reader { left: self.bytes(len)?, flexible: true };
+            if tag == wanted {
+                found = Some(read(&mut field)?);
+                field.end()?;
+            }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Passes over the rest of the answer.

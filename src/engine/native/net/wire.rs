@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadHalf, WriteHalf};
 use tokio::sync::oneshot;
 
 use super::frame::{Answers, Unreadable, frame, read_answer, write_frame};
-use crate::engine::native::api::{ApiKey, Malformed, Request, Versions};
+use crate::engine::native::api::{ApiKey, Malformed, Request, VersionRange, Versions};
 use crate::engine::native::observe::Watch;
 
 /// A socket, encrypted or not.
@@ -114,7 +114,8 @@ impl Wire {
     /// which could carry nothing else. An answer that nobody waits for any more is read and dropped.
     pub(crate) async fn request<R: Request>(&self, request: R) -> Result<R::Answer, RequestFailed> {
         let offered = self.versions.get(R::KEY);
-        let version = offered.and_then(|offered| R::VERSIONS.newest_of_both(offered));
+        let ours = VersionRange::new(R::VERSIONS.min, request.newest());
+        let version = offered.and_then(|offered| ours.newest_of_both(offered));
         let version = version.ok_or(RequestFailed::Unsupported(R::KEY))?;
         let answer = self.shared.write(&request, version, &self.client_id).await;
         let answer = match answer {
@@ -333,7 +334,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::*;
-    use crate::engine::native::api::{Reader, VersionRange, Writer};
+    use crate::engine::native::api::{Reader, Writer};
 
     const SIZE: usize = 4 << 10;
     /// Size, header with the name of the client, and length of the bytes.

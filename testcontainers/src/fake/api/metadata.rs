@@ -12,6 +12,9 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use super::{Outcome, get, put, text};
 use crate::fake::state::{Shared, State};
 
+/// Said of an answer as a whole, and not of a topic (KIP-1102).
+const REBOOTSTRAP_REQUIRED: i16 = 129;
+
 /// The topics that are requested by name.
 pub(in crate::fake) fn topics(body: Bytes, version: i16) -> io::Result<Vec<String>> {
     let request: MetadataRequest = get(body, version)?;
@@ -27,6 +30,9 @@ pub(super) fn handle(
     out: &mut BytesMut,
 ) -> io::Result<()> {
     let request: MetadataRequest = get(body, version)?;
+    if version >= 13 && outcome.error == Some(REBOOTSTRAP_REQUIRED) {
+        return put(&MetadataResponse::default().with_error_code(REBOOTSTRAP_REQUIRED), version, out);
+    }
     let mut state = shared.lock();
     // Version 0 asks for all topics by an empty list, later ones by null.
     let asked = request.topics.filter(|topics| version > 0 || !topics.is_empty());

@@ -21,12 +21,12 @@ pub(super) use self::metadata::topics;
 pub(super) use self::produce::batches;
 use super::state::Shared;
 
-/// What is supported, and in which versions; those of Apache Kafka 4.1 as far as this cluster understands them.
+/// What is supported, and in which versions: those of Apache Kafka 4.1.
 const APIS: &[(ApiKey, i16, i16)] = &[
-    (ApiKey::Produce, 3, 12),
+    (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 12),
     (ApiKey::ListOffsets, 1, 7),
-    (ApiKey::Metadata, 0, 12),
+    (ApiKey::Metadata, 0, 13),
     (ApiKey::ApiVersions, 0, 4),
     (ApiKey::CreateTopics, 2, 7),
     (ApiKey::DeleteTopics, 1, 5),

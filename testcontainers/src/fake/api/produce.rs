@@ -1,12 +1,14 @@
 //! `Produce`: checked as a broker checks it, then appended.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::produce_request::TopicProduceData;
 use kafka_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{ApiKey, BrokerId, ProduceRequest, ProduceResponse};
 
@@ -21,17 +23,26 @@ const HOUR_MS: i64 = 3_600_000;
 const ZSTD: i16 = 4;
 /// The version of Produce that knows it.
 const ZSTD_SINCE: i16 = 7;
+/// The version of Produce that calls topics by their ids (KIP-516).
+const IDS: i16 = 13;
+const UNKNOWN_TOPIC_ID: i16 = 100;
 
 /// `acks` and what the batches claim to be.
-pub(in crate::fake) fn batches(body: Bytes, version: i16) -> io::Result<(Option<i16>, Vec<BatchSeen>)> {
+pub(in crate::fake) fn batches(
+    shared: &Shared,
+    body: Bytes,
+    version: i16,
+) -> io::Result<(Option<i16>, Vec<BatchSeen>)> {
     let request: ProduceRequest = get(body, version)?;
+    let state = shared.lock();
     let mut seen = Vec::new();
     for topic in &request.topic_data {
+        let name = name(&state, topic, version).unwrap_or_default();
         for partition in &topic.partition_data {
             let batch = partition.records.as_deref().unwrap_or_default();
             let header = BatchHeader::read(batch);
             seen.push(BatchSeen {
-                topic: topic.name.to_string(),
+                topic: name.clone(),
                 partition: partition.index,
                 records: header.map_or(0, |h| h.count),
                 bytes: batch.len(),
@@ -42,6 +53,14 @@ pub(in crate::fake) fn batches(body: Bytes, version: i16) -> io::Result<(Option<
         }
     }
     Ok((Some(request.acks), seen))
+}
+
+/// The name of a topic, which the newest versions call by its id; `None` where there is none with this id.
+fn name(state: &State, topic: &TopicProduceData, version: i16) -> Option<String> {
+    match version >= IDS {
+        true => state.named(topic.topic_id.as_u128()).map(str::to_owned),
+        false => Some(topic.name.to_string()),
+    }
 }
 
 pub(super) fn handle(
@@ -57,6 +76,7 @@ pub(super) fn handle(
     let mut state = shared.lock();
     let mut answer = ProduceResponse::default().with_throttle_time_ms(outcome.throttle_ms);
     for topic in request.topic_data {
+        let name = name(&state, &topic, version);
         let mut partitions: Vec<_> = topic
             .partition_data
             .iter()
@@ -65,19 +85,24 @@ pub(super) fn handle(
                 let verdict = match outcome.error {
                     Some(code) => Err(Refusal::new(code)),
                     None if !matches!(acks, -1..=1) => Err(Refusal::new(21)),
-                    None => append(&mut state, &topic.name, partition.index, node, version, &batch),
+                    None => match &name {
+                        Some(name) => append(&mut state, name, partition.index, node, version, &batch),
+                        None => Err(Refusal::new(UNKNOWN_TOPIC_ID)),
+                    },
                 };
-                answer_of(&mut state, &topic.name, partition.index, version, verdict, outcome)
+                let name = name.as_deref().unwrap_or_default();
+                answer_of(&mut state, name, partition.index, version, verdict, outcome)
             })
             .collect();
         // Kafka answers in another order than it was asked.
         partitions.reverse();
-        answer.responses.push(
-            TopicProduceResponse::default()
-                .with_name(topic.name.clone())
-                .with_partition_responses(partitions),
-        );
+        let answered = TopicProduceResponse::default().with_partition_responses(partitions);
+        answer.responses.push(match version >= IDS {
+            true => answered.with_topic_id(topic.topic_id),
+            false => answered.with_name(topic.name),
+        });
     }
+    answer.node_endpoints = endpoints(&state, &answer);
     drop(state);
     if acks == 0 {
         return Ok(false);
@@ -85,6 +110,22 @@ pub(super) fn handle(
     answer.responses.reverse();
     put(&answer, version, out)?;
     Ok(true)
+}
+
+/// Where the leaders are that an answer names (KIP-951).
+fn endpoints(state: &State, answer: &ProduceResponse) -> Vec<NodeEndpoint> {
+    let partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
+    let leaders: BTreeSet<_> = partitions.map(|partition| partition.current_leader.leader_id.0).collect();
+    let endpoint = |id: i32| {
+        let node = state.nodes.get(usize::try_from(id - state.first_node_id).ok()?)?;
+        let endpoint = NodeEndpoint::default()
+            .with_node_id(BrokerId(id))
+            .with_host(text(&node.address.ip().to_string()))
+            .with_port(i32::from(node.address.port()))
+            .with_rack(node.rack.as_deref().map(text));
+        Some(endpoint)
+    };
+    leaders.into_iter().filter_map(endpoint).collect()
 }
 
 struct Refusal {
