@@ -13,6 +13,7 @@ mod hostile;
 mod runner;
 mod schedule;
 mod settings;
+#[allow(dead_code, reason = "shared with the example")]
 mod simulation;
 mod trouble;
 mod user;

@@ -1,6 +1,6 @@
 //! Runs many random schedules: on every core, each on its own paused clock, and watched by a clock that nothing can pause.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -125,11 +125,13 @@ impl Drop for OpenCall {
 pub(crate) const ON_PURPOSE: &str = "on purpose";
 
 thread_local! {
+    /// Whether this thread runs a schedule.
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Keeps quiet about panics on purpose, and remembers the first of the others.
-fn hook_panics() {
+pub(crate) fn hook_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let former = std::panic::take_hook();
@@ -138,8 +140,7 @@ fn hook_panics() {
             if text.contains(ON_PURPOSE) {
                 return;
             }
-            let named = std::thread::current().name().is_some_and(|name| name.starts_with("schedules-"));
-            if named {
+            if WATCHED.get() {
                 let place = info.location().map(ToString::to_string).unwrap_or_default();
                 LAST_PANIC.with_borrow_mut(|last| {
                     last.get_or_insert_with(|| format!("{place}: {text}"));
@@ -179,17 +180,45 @@ pub(crate) fn number(name: &str, default: u64) -> u64 {
 ///
 /// If one failed, with the seeds of those that did.
 pub(crate) fn run(name: &str, default: u64, schedule: Schedule) -> Counts {
-    hook_panics();
     let (from, count) = (number("FROM", 0), number("SCHEDULES", default));
     let threads = number("THREADS", std::thread::available_parallelism().map_or(2, |n| n.get() as u64));
+    let search = Search { from, count, threads, failures: usize::MAX };
+    let Explored { counts, failed } = explore(name, &search, schedule);
+    let seeds: Vec<_> = failed.iter().map(|(seed, text)| format!("\n  seed {seed}: {text}")).collect();
+    assert!(failed.is_empty(), "{} of {count} failed:{}", failed.len(), seeds.concat());
+    counts
+}
+
+/// Which schedules are run.
+#[derive(Clone, Copy)]
+pub(crate) struct Search {
+    /// The first seed.
+    pub(crate) from: u64,
+    pub(crate) count: u64,
+    pub(crate) threads: u64,
+    /// After so many failures no more are run.
+    pub(crate) failures: usize,
+}
+
+/// What many schedules came to.
+pub(crate) struct Explored {
+    pub(crate) counts: Counts,
+    /// Seeds, and why.
+    pub(crate) failed: Vec<(u64, String)>,
+}
+
+/// Runs many of them.
+pub(crate) fn explore(name: &str, search: &Search, schedule: Schedule) -> Explored {
+    hook_panics();
+    let Search { from, count, threads, failures } = *search;
     let shared = Arc::new(Shared::default());
     shared.next.store(from, Ordering::Relaxed);
     let started = Instant::now();
     for _ in 0..threads {
-        spawn(&shared, from + count, schedule);
+        spawn(&shared, *search, schedule);
     }
     let (mut said, mut hangs) = (Instant::now(), 0);
-    while shared.done.load(Ordering::Acquire) < count {
+    while shared.done.load(Ordering::Acquire) < count && shared.failed.lock().len() < failures {
         std::thread::sleep(Duration::from_millis(20));
         for running in
             shared.running.lock().iter_mut().filter(|r| !r.reported && r.since.elapsed() > PATIENCE)
@@ -200,7 +229,7 @@ pub(crate) fn run(name: &str, default: u64, schedule: Schedule) -> Counts {
             eprintln!("{name}, seed {}: {text}: {}", running.seed, running.watch.dump());
             shared.failed.lock().push((running.seed, text));
             shared.done.fetch_add(1, Ordering::Release);
-            spawn(&shared, from + count, schedule);
+            spawn(&shared, *search, schedule);
         }
         if said.elapsed() > PROGRESS {
             said = Instant::now();
@@ -218,17 +247,15 @@ pub(crate) fn run(name: &str, default: u64, schedule: Schedule) -> Counts {
         "{name}: {done} schedules from seed {from} on in {seconds:.1} s, {:.0} a second: {counts:?}",
         done as f64 / seconds
     );
-    let seeds: Vec<_> = failed.iter().map(|(seed, text)| format!("\n  seed {seed}: {text}")).collect();
-    assert!(failed.is_empty(), "{} of {done} failed:{}", failed.len(), seeds.concat());
-    counts
+    Explored { counts, failed }
 }
 
-fn spawn(shared: &Arc<Shared>, end: u64, schedule: Schedule) {
+fn spawn(shared: &Arc<Shared>, search: Search, schedule: Schedule) {
     let shared = shared.clone();
     let work = move || {
         loop {
             let seed = shared.next.fetch_add(1, Ordering::Relaxed);
-            if seed >= end {
+            if seed >= search.from + search.count || shared.failed.lock().len() >= search.failures {
                 return;
             }
             let watch = Watch::new(Limits::ALL, false);
@@ -261,6 +288,7 @@ fn spawn(shared: &Arc<Shared>, end: u64, schedule: Schedule) {
 /// One schedule on its own runtime; what it panicked with.
 pub(crate) fn one(seed: u64, watch: &Arc<Watch>, schedule: Schedule) -> Result<Counts, String> {
     LAST_PANIC.set(None);
+    let outer = WATCHED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(|| {
         let counts = schedule(seed, watch);
         // Outside of its runtime, as if they had never been dropped while it ran.
@@ -268,6 +296,7 @@ pub(crate) fn one(seed: u64, watch: &Arc<Watch>, schedule: Schedule) -> Result<C
         counts
     }));
     let panicked = LAST_PANIC.take();
+    WATCHED.set(outer);
     match (result, panicked) {
         (Ok(counts), None) => Ok(counts),
         (_, Some(text)) => Err(text),

@@ -14,6 +14,8 @@ pub(crate) struct Outcome {
     pub(crate) hash: u64,
     /// The promise that was broken.
     pub(crate) failure: Option<String>,
+    /// Its settings, and what happened to its cluster.
+    pub(crate) schedule: String,
     /// What happened, by lines, where it was recorded.
     pub(crate) trace: Vec<String>,
 }
@@ -35,9 +37,6 @@ pub(crate) fn look(seed: u64, limits: Limits, records: bool) -> Outcome {
     let failure = one(seed, &watch, run).err();
     watch.producer(None);
     let net = watch.net.lock().take();
-    if records {
-        eprintln!("{}", watch.dump());
-    }
     let trace = net.as_ref().map(SimNet::trace).unwrap_or_default();
-    Outcome { hash: net.map_or(0, |net| net.trace_hash()), failure, trace }
+    Outcome { hash: net.map_or(0, |net| net.trace_hash()), failure, trace, schedule: watch.dump() }
 }

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kafka_testbed::{FakeCluster, JvmCluster, Reader, StoredRecord};
+use kafka_testbed::{FakeCluster, JvmCluster, Reader, SimCluster, StoredRecord};
+use rskafka_producer::ProducerConfig;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+use crate::support::simulated;
 
 /// Nodes of real clusters that may run at a time: of three nodes one cluster, of one node two. Most of their time is waiting, but on a small
 /// machine more of them would only slow one another down.
@@ -89,6 +92,10 @@ pub(crate) trait Cluster: Send + Sync {
     async fn has_topic(&self, name: &str) -> bool;
     /// Reads a topic by every reader that there is; they have to agree.
     async fn read(&self, topic: &str) -> Vec<StoredRecord>;
+    /// What a producer needs beyond the addresses.
+    fn reached_by(&self, config: ProducerConfig) -> ProducerConfig {
+        config
+    }
 }
 
 #[async_trait]
@@ -110,6 +117,29 @@ impl Cluster for FakeCluster {
 
     async fn read(&self, topic: &str) -> Vec<StoredRecord> {
         self.all_records(topic)
+    }
+}
+
+#[async_trait]
+impl Cluster for SimCluster {
+    fn bootstrap(&self) -> Vec<String> {
+        FakeCluster::bootstrap(self)
+    }
+
+    async fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        Cluster::create_topic(&**self, name, partitions, configs).await;
+    }
+
+    async fn has_topic(&self, name: &str) -> bool {
+        FakeCluster::has_topic(self, name)
+    }
+
+    async fn read(&self, topic: &str) -> Vec<StoredRecord> {
+        self.all_records(topic)
+    }
+
+    fn reached_by(&self, config: ProducerConfig) -> ProducerConfig {
+        simulated(self.net(), config)
     }
 }
 

@@ -72,7 +72,7 @@ impl Run<'_> {
     }
 
     fn config(&self) -> ProducerConfig {
-        ProducerConfig::new(self.cluster.bootstrap()).engine(self.engine)
+        self.cluster.reached_by(ProducerConfig::new(self.cluster.bootstrap()).engine(self.engine))
     }
 
     async fn new_topic(&self, name: &str, partitions: i32) -> String {
