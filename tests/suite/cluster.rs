@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use kafka_testbed::{FakeCluster, JvmCluster, Reader, SimCluster, StoredRecord};
@@ -92,6 +92,10 @@ pub(crate) trait Cluster: Send + Sync {
     async fn has_topic(&self, name: &str) -> bool;
     /// Reads a topic by every reader that there is; they have to agree.
     async fn read(&self, topic: &str) -> Vec<StoredRecord>;
+    /// The time of day at its brokers.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
     /// What a producer needs beyond the addresses.
     fn reached_by(&self, config: ProducerConfig) -> ProducerConfig {
         config
@@ -136,6 +140,10 @@ impl Cluster for SimCluster {
 
     async fn read(&self, topic: &str) -> Vec<StoredRecord> {
         self.all_records(topic)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.net().wall_clock()
     }
 
     fn reached_by(&self, config: ProducerConfig) -> ProducerConfig {

@@ -1,6 +1,6 @@
 //! One suite for every cluster and engine.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rskafka_producer::{
@@ -9,7 +9,7 @@ use rskafka_producer::{
 };
 
 use crate::cluster::Cluster;
-use crate::support::{assert_numbers_in_order, minute};
+use crate::support::{SECOND, assert_numbers_in_order, minute};
 
 /// A case runs against a cluster with an engine, on topics with its own prefix.
 pub(crate) type Case = for<'a> fn(Run<'a>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -83,6 +83,10 @@ impl Run<'_> {
 
     async fn producer(&self, config: ProducerConfig) -> Tested {
         Tested { producer: Producer::connect(&minute(), config).await.unwrap(), way: self.way }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.cluster.now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
     }
 
     fn is_native(&self) -> bool {
@@ -162,7 +166,7 @@ async fn contents_survive_unchanged(run: Run<'_>) {
         Message::tombstone("gone"),
         Message::default(),
         Message::new(all_bytes.clone()).key(all_bytes),
-        Message::new("dated").timestamp(UNIX_EPOCH + Duration::from_millis(now_ms() - 5_000)),
+        Message::new("dated").timestamp(run.cluster.now() - 5 * SECOND),
         Message::new("headers").header("a", "1").header("b", ""),
     ];
     if run.is_native() {
@@ -182,7 +186,7 @@ async fn contents_survive_unchanged(run: Run<'_>) {
         assert_eq!(stored.headers, headers);
         match sent.timestamp {
             Some(set) => assert_eq!(stored.timestamp, set),
-            None => assert!((now_ms() as i64 - stored.timestamp).abs() < 60_000),
+            None => assert!((run.now_ms() - stored.timestamp).abs() < 60_000),
         }
     }
     producer.close(&minute()).await.unwrap();
@@ -387,9 +391,9 @@ async fn a_broker_that_sets_the_time_is_believed(run: Run<'_>) {
     let topic = run.topic("appended");
     run.cluster.create_topic(&topic, 1, &[("message.timestamp.type", "LogAppendTime")]).await;
     let producer = run.producer(run.config().topic(&topic)).await;
-    let an_hour_ago = SystemTime::now() - Duration::from_secs(3_600);
+    let an_hour_ago = run.cluster.now() - 3_600 * SECOND;
     let delivery = producer.send(&minute(), Message::new("v").timestamp(an_hour_ago)).await.unwrap();
-    assert!((delivery.timestamp() - now_ms() as i64).abs() < 60_000);
+    assert!((delivery.timestamp() - run.now_ms()).abs() < 60_000);
     assert_eq!(run.cluster.read(&topic).await[0].timestamp, delivery.timestamp());
     producer.close(&minute()).await.unwrap();
 }
@@ -431,10 +435,6 @@ async fn a_producer_that_delivers_is_healthy(run: Run<'_>) {
     producer.close(&minute()).await.unwrap();
     let error = producer.health(&minute()).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), (ErrorCode::BrokersUnavailable, ErrorKind::Closed));
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
 }
 
 async fn a_topic_and_its_cluster_are_described(run: Run<'_>) {
