@@ -50,7 +50,7 @@ pub use message::{Header, Message};
 pub use partitioner::{PartitionInput, Partitioner, Partitioning};
 pub use producer::{
     BrokerInfo, BrokerWait, Explanation, Liveness, PartitionInfo, PartitionWait, Producer, ProducerSink,
-    TopicWait,
+    TopicProducer, TopicWait,
 };
 pub use resilience::{BreakerState, CircuitBreakerConfig, OpenCircuit, RateLimitConfig};
 pub use telemetry::{BrokerStats, Distribution, Propagator, Stats, TopicStats, TraceHeaders};

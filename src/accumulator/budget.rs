@@ -1,5 +1,6 @@
 //! Space for messages: in the buffer as a whole, and in the share of it that one topic may fill.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::buffer::{Buffer, NoRoom};
@@ -64,7 +65,7 @@ impl Budget {
     }
 
     fn held(&self, bytes: usize) -> Held<'_> {
-        Held { budget: self, bytes }
+        Held { budget: Cow::Borrowed(self), bytes }
     }
 
     /// Tasks that wait for space are woken: no lock may be held.
@@ -100,10 +101,10 @@ fn take_second(second: &Buffer, first: &Buffer, bytes: usize) -> Result<(), NoRo
 }
 
 /// Space for a message that is not appended yet. It is given back unless it is [kept](Self::keep): whatever happens between
-/// taking and appending, no byte is lost.
+/// taking and appending, no byte is lost. No lock may be held when it is dropped: tasks that wait for space are woken.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
-    budget: &'a Budget,
+    budget: Cow<'a, Budget>,
     bytes: usize,
 }
 
@@ -122,6 +123,11 @@ impl Held<'_> {
     #[inline]
     pub(crate) fn keep(self) {
         std::mem::forget(self);
+    }
+
+    /// The same space, to be given back when the lock under which it was taken is released.
+    pub(crate) fn into_owned(mut self) -> Held<'static> {
+        Held { budget: Cow::Owned((*self.budget).clone()), bytes: std::mem::take(&mut self.bytes) }
     }
 }
 

@@ -76,6 +76,7 @@ impl Receipt {
 impl Future for Receipt {
     type Output = Result<Delivery>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut polled = self.batch.poll(self.accepted.index, cx.waker());
         if polled.is_pending() && !self.batch.attend() {

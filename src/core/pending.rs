@@ -60,7 +60,7 @@ impl Pending {
 
 /// ` in topics "a", "b", "c" and 4 more`.
 fn topics(partitions: &[Arc<Partition>]) -> String {
-    let mut names: Vec<&str> = partitions.iter().map(|partition| &**&partition.topic).collect();
+    let mut names: Vec<&str> = partitions.iter().map(|partition| &*partition.topic).collect();
     names.sort_unstable();
     names.dedup();
     let s = if names.len() == 1 { "" } else { "s" };

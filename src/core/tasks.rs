@@ -80,7 +80,7 @@ impl Owner for Core {
         let current = self.metadata.partition(topic, partition);
         // One of a topic that is gone may still have something in flight.
         let former = || {
-            let is_it = |p: &Arc<Partition>| (&**&p.topic, p.index) == (topic, partition);
+            let is_it = |p: &Arc<Partition>| (&*p.topic, p.index) == (topic, partition);
             self.metadata.partitions().into_iter().find(is_it)
         };
         let partition = current.or_else(former)?;

@@ -35,7 +35,7 @@ where
 /// Drops a message whose values may have owners. A panic of theirs is ignored: it concerns no call, and the panic
 /// hook has reported it.
 #[inline]
-pub(crate) fn let_go(mut message: Message) {
+pub(crate) fn let_go(message: &mut Message) {
     let mut let_go = || {
         drop(message.value.take());
         drop(message.key.take());
@@ -145,7 +145,7 @@ mod tests {
     fn what_panics_when_it_is_dropped_is_gone_all_the_same() {
         let (sender, gone) = std::sync::mpsc::channel();
         let bomb = || Bytes::from_owner(Owned(sender.clone()));
-        let_go(Message::new(bomb()).key(bomb()).header("a", bomb()).header("b", bomb()));
+        let_go(&mut Message::new(bomb()).key(bomb()).header("a", bomb()).header("b", bomb()));
         assert_eq!(gone.try_iter().count(), 4);
     }
 

@@ -47,7 +47,7 @@ impl Metadata {
 
     /// Removes a topic; `end` ends each of its partitions.
     fn remove(&self, core: &Core, topic: &Topic, end: impl Fn(&Partition)) {
-        self.topics.write().remove(&topic.name);
+        self.change(|topics| topics.remove(&topic.name));
         self.leaving.lock().extend(topic.partitions.all.iter().cloned());
         for partition in &topic.partitions.all {
             end(partition);

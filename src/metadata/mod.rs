@@ -1,6 +1,7 @@
 //! The topics in use: their partitions, who leads them, and the broker that each is sent by.
 
 mod abandoned;
+mod bound;
 mod describe;
 mod history;
 mod moved;
@@ -12,11 +13,13 @@ mod topic;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::time::Instant;
 
+pub(crate) use bound::Bound;
 pub(crate) use topic::{Partitions, Topic, TopicSettings};
 
 use self::history::Incarnation;
@@ -39,6 +42,8 @@ type Resolving = Flight<Result<Arc<Topic>>>;
 pub(crate) struct Metadata {
     /// Looked into for every message, hence the quick hash; seeded, so that names cannot be chosen to collide.
     topics: RwLock<Topics>,
+    /// Rises with each change of `topics`.
+    version: AtomicU64,
     /// Held while metadata is taken over: two at a time would make a partition twice.
     learning: Mutex<()>,
     /// Partitions of topics that are gone, until their batches in flight are answered.
@@ -61,6 +66,7 @@ impl Metadata {
     pub(crate) fn new(settings: TopicSettings, breaker: Breaker) -> Self {
         Self {
             breaker: Mutex::new(breaker),
+            version: AtomicU64::new(0),
             topics: RwLock::new(HashMap::with_hasher(settings.random.hasher())),
             learning: Mutex::default(),
             leaving: Mutex::default(),
@@ -76,6 +82,13 @@ impl Metadata {
 
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
         self.topics.read().get(name).cloned()
+    }
+
+    /// Changes the topics. What `change` returns is dropped without a lock.
+    fn change<T>(&self, change: impl FnOnce(&mut Topics) -> T) {
+        let unused = change(&mut self.topics.write());
+        self.version.fetch_add(1, Ordering::Release);
+        drop(unused);
     }
 
     /// Lends the topics, without taking a share in one.
@@ -194,7 +207,7 @@ impl Metadata {
             }
         };
         if let Some(topic) = topic {
-            self.topics.write().insert(metadata.name.clone(), Arc::new(topic));
+            self.change(|topics| topics.insert(metadata.name.clone(), Arc::new(topic)));
         }
         known.filter(|_| incarnation == Incarnation::Another)
     }

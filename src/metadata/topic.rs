@@ -93,8 +93,15 @@ impl Topic {
         for index in all.len()..leaders.len() {
             let broker = core.brokers.to(None);
             let (supervisor, log) = (core.supervisor.clone(), core.log.clone());
-            let partition =
-                Partition::new(self.name.clone(), index as i32, self.budget.clone(), broker, supervisor, log);
+            let partition = Partition::new(
+                self.name.clone(),
+                index as i32,
+                self.budget.clone(),
+                broker,
+                supervisor,
+                core.stats.accepted(),
+                log,
+            );
             partition.belongs_to(self.history().id());
             all.push(partition);
         }

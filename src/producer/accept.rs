@@ -10,7 +10,7 @@ use crate::config::{Capabilities, OpenCircuit};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
-use crate::metadata::{Partitions, Topic};
+use crate::metadata::{Bound, Partitions, Topic};
 use crate::partitioner::PartitionInput;
 use crate::record::{max_encoded_len, message_footprint, most_encoded_len};
 use crate::resilience::BreakerState;
@@ -26,39 +26,65 @@ pub(super) enum Offer {
     NoRoom(Arc<Topic>, usize),
 }
 
+/// A message that was not accepted, and space that was taken for it in vain. That is given back once no lock is held, since
+/// it wakes calls that wait for space.
+struct InVain {
+    outcome: Result<Offer>,
+    _unused: Option<Held<'static>>,
+}
+
+impl From<Error> for Box<InVain> {
+    fn from(error: Error) -> Self {
+        Self::new(InVain { outcome: Err(error), _unused: None })
+    }
+}
+
+/// Where the messages of a call go.
+#[derive(Clone, Copy)]
+pub(super) enum To<'a> {
+    /// To the topic that each names, or else to the default topic.
+    Named,
+    Topic(&'a Bound),
+}
+
 impl Core {
     /// Offers a message. `waited`: the space that its caller has waited for.
     pub(super) fn offer(
         self: &Arc<Self>,
+        to: To<'_>,
         message: &Message,
         deadline: Option<Instant>,
         waited: Option<Held<'_>>,
     ) -> Result<Offer> {
         self.supervisor.ready()?;
-        let Some(name) = self.topic_of(message) else {
-            return Err(Error::new(
-                ErrorKind::NoTopic,
-                "the message names no topic and the producer has no default topic: set one of them",
-            ));
-        };
-        let (lent, owned);
-        let found = if self.calls_out {
+        let name = self.topic_of(to, message)?;
+        // Dropped after what is lent.
+        let mut waited = waited;
+        let mut offer = |topic| self.offer_to(topic, name, message, deadline, &mut waited);
+        let offered = if self.calls_out {
             // The user's code may call the producer, or block: no lock is held meanwhile.
-            owned = self.metadata.topic(name);
-            owned.as_ref()
+            offer(self.metadata.topic(name).as_ref())
         } else {
-            lent = self.metadata.lend();
-            lent.get(name)
+            match to {
+                To::Named => offer(self.metadata.lend().get(name)),
+                To::Topic(bound) => offer(bound.lend(&self.metadata).topic.as_ref()),
+            }
         };
-        self.offer_to(found, name, message, deadline, waited)
+        offered.or_else(|in_vain| in_vain.outcome)
     }
 
-    /// The topic that a message names, or the default one.
+    /// The name of the topic that a message goes to.
     #[inline]
-    pub(super) fn topic_of<'a>(&'a self, message: &'a Message) -> Option<&'a Arc<str>> {
-        message.topic.as_ref().or(self.default_topic.as_ref())
+    pub(super) fn topic_of<'a>(&'a self, to: To<'a>, message: &'a Message) -> Result<&'a Arc<str>> {
+        match (to, &message.topic) {
+            (To::Named, Some(topic)) => Ok(topic),
+            (To::Named, None) => self.default_topic.as_ref().ok_or_else(no_topic),
+            (To::Topic(bound), Some(other)) if *other != bound.name => Err(other_topic(bound, other)),
+            (To::Topic(bound), _) => Ok(&bound.name),
+        }
     }
 
+    /// `waited`: the space that its caller has waited for. It is left there if it is not used.
     #[inline]
     fn offer_to(
         self: &Arc<Self>,
@@ -66,43 +92,42 @@ impl Core {
         name: &Arc<str>,
         message: &Message,
         deadline: Option<Instant>,
-        waited: Option<Held<'_>>,
-    ) -> Result<Offer> {
+        waited: &mut Option<Held<'_>>,
+    ) -> Result<Offer, Box<InVain>> {
         let Some(topic) = found else {
-            return match topic_name::check(name) {
-                Ok(()) => Ok(Offer::UnknownTopic(name.clone())),
-                Err(problem) => Err(Error::new(ErrorKind::InvalidTopic, problem)),
-            };
+            topic_name::check(name).map_err(|problem| Error::new(ErrorKind::InvalidTopic, problem))?;
+            return Ok(Offer::UnknownTopic(name.clone()));
         };
         let footprint = message_footprint(message);
         self.check(message, footprint).map_err(|error| error.with_topic(topic.name.clone()))?;
-        // Where the topic is gone, or another has taken its name, what was waited for is given back.
-        let held = match waited.filter(|held| held.is_of(&topic.budget)) {
-            Some(held) => held,
-            None => match topic.budget.try_take(footprint) {
-                Ok(held) => held,
-                Err(NoRoom::Closed) => return Err(closed()),
+        // Where the topic was gone meanwhile, or another has taken its name, it is of no use.
+        let has_waited = waited.as_ref().is_some_and(|held| held.is_of(&topic.budget));
+        let taken = match has_waited {
+            true => None,
+            false => match topic.budget.try_take(footprint) {
+                Ok(taken) => Some(taken),
+                Err(NoRoom::Closed) => return Err(closed().into()),
                 Err(NoRoom::Full) if topic.budget.can_hold(footprint) => {
                     return Ok(Offer::NoRoom(topic.clone(), footprint));
                 }
-                Err(NoRoom::Full) => {
-                    let problem = format!(
-                        "the message takes {footprint} bytes of memory, more than buffer.max_bytes and \
-                         bulkhead.topic_share allow: raise one of them"
-                    );
-                    return Err(Error::new(ErrorKind::BufferFull, problem).with_topic(topic.name.clone()));
-                }
+                Err(NoRoom::Full) => return Err(never_room(topic, footprint).into()),
             },
         };
-        let partition = self.route(topic, message, footprint)?;
-        match self.append(partition, message, footprint, deadline)? {
-            Some(accepted) => {
-                held.keep();
-                Ok(accepted)
+        let routed = self.route(topic, message, footprint);
+        match routed.map(|partition| self.append(partition, message, footprint, deadline)) {
+            Ok(Some(receipt)) => {
+                taken.or_else(|| waited.take()).into_iter().for_each(Held::keep);
+                Ok(Offer::Accepted(receipt))
             }
-            // The partition takes nothing more: the producer was closed, or the topic is gone.
-            None if !self.life.is_open() => Err(closed()),
-            None => Ok(Offer::UnknownTopic(topic.name.clone())),
+            failed => {
+                let outcome = match failed {
+                    Err(error) => Err(error),
+                    // The partition takes nothing more: the producer was closed, or the topic is gone.
+                    Ok(_) if !self.life.is_open() => Err(closed()),
+                    Ok(_) => Ok(Offer::UnknownTopic(topic.name.clone())),
+                };
+                Err(Box::new(InVain { outcome, _unused: taken.map(Held::into_owned) }))
+            }
         }
     }
 
@@ -113,23 +138,19 @@ impl Core {
         message: &Message,
         footprint: usize,
         deadline: Option<Instant>,
-    ) -> Result<Option<Offer>> {
+    ) -> Option<Receipt> {
         let arrival = Arrival { message, footprint, now: recently(), deadline };
         // A custom clock is read before the queue is locked.
         let wall = self.custom_wall_millis();
         let wall = || wall.unwrap_or_else(|| self.wall_millis());
-        let Some((receipt, Appended { wake, sealed, .. })) = partition.append(&arrival, &self.policy, wall)
-        else {
-            return Ok(None);
-        };
-        self.stats.accepted(1);
+        let (receipt, Appended { wake, sealed, .. }) = partition.append(&arrival, &self.policy, wall)?;
         if sealed {
             self.sealed();
         }
         if wake {
             partition.broker().schedule(self, partition.clone());
         }
-        Ok(Some(Offer::Accepted(receipt)))
+        Some(receipt)
     }
 
     fn check_circuit(&self, partition: &Partition) -> Result<()> {
@@ -240,6 +261,29 @@ impl Core {
         let index = Some(chosen as usize).filter(|index| *index < count);
         index.and_then(|index| all.get(index)).ok_or_else(|| no_partition(topic, chosen.into(), true))
     }
+}
+
+#[cold]
+fn no_topic() -> Error {
+    let text = "the message names no topic and the producer has no default topic: set one of them";
+    Error::new(ErrorKind::NoTopic, text)
+}
+
+#[cold]
+fn other_topic(bound: &Bound, named: &str) -> Error {
+    let text =
+        format!("the message names topic {named:?}, but this `TopicProducer` is for topic {:?}", bound.name);
+    Error::new(ErrorKind::InvalidMessage, text)
+}
+
+/// The error of a message for which there can never be enough space.
+#[cold]
+fn never_room(topic: &Topic, footprint: usize) -> Error {
+    let text = format!(
+        "the message takes {footprint} bytes of memory, more than buffer.max_bytes and bulkhead.topic_share allow: raise \
+         one of them"
+    );
+    Error::new(ErrorKind::BufferFull, text).with_topic(topic.name.clone())
 }
 
 /// The error of a message for a partition that its topic does not have.

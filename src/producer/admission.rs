@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::accept::{Offer, closed};
+use super::accept::{Offer, To, closed};
 use crate::accumulator::{POLLED_WITHIN, Receipt};
 use crate::clock::later;
 use crate::context::{Context, Ended};
@@ -24,6 +24,7 @@ impl Core {
     pub(super) async fn enqueue_slowly(
         self: &Arc<Self>,
         ctx: &Context,
+        to: To<'_>,
         message: &Message,
         mut offer: Offer,
         limit: Duration,
@@ -49,7 +50,7 @@ impl Core {
                             return Err(self.gave_up(ended, last, &what, reason).with_topic(name));
                         }
                     }
-                    self.offer(message, ctx.deadline(), None)?
+                    self.offer(to, message, ctx.deadline(), None)?
                 }
                 Offer::NoRoom(topic, bytes) => {
                     let started = Instant::now();
@@ -69,7 +70,7 @@ impl Core {
                     let waited = self.unless_closed(&bounded, room).await;
                     self.report_backpressure(started);
                     match waited? {
-                        Ok(Ok(room)) => self.offer(message, ctx.deadline(), Some(room))?,
+                        Ok(Ok(room)) => self.offer(to, message, ctx.deadline(), Some(room))?,
                         Ok(Err(_)) => return Err(closed()),
                         Err(Ended::Cancelled) => return Err(self.no_room_before(&topic, bytes)),
                         Err(Ended::Deadline) => return Err(self.no_room(&topic, bytes)),

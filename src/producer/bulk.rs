@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::Producer;
-use super::accept::Offer;
+use super::accept::{Offer, To};
 use super::send::{as_deadline, not_sent};
 use crate::accumulator::{Arrival, Delivery, Receipt, Receipts};
 use crate::clock::recently;
@@ -63,40 +64,7 @@ impl Producer {
         ctx: &Context,
         messages: impl IntoIterator<Item = Message>,
     ) -> Vec<Result<Delivery>> {
-        let started = Instant::now();
-        let core = self.core();
-        let mut intake = Intake::new(core, ctx, true);
-        // The messages are kept to be handed back should the context end while they are in flight.
-        intake.kept = (!ctx.is_unbounded()).then(Vec::new);
-        intake.take(messages).await;
-        let Intake { mut receipts, kept, .. } = intake;
-        let results = match kept {
-            None => receipts.await,
-            Some(kept) => match core.supervisor.bound(ctx, &mut receipts).await {
-                Ok(results) => {
-                    kept.into_iter().for_each(let_go);
-                    results
-                        .into_iter()
-                        .map(|result| result.map_err(|e| as_deadline(e, ctx.ended())))
-                        .collect()
-                }
-                Err(ended) => {
-                    let mut results = Vec::with_capacity(kept.len());
-                    for (receipt, message) in receipts.into_iter().zip(kept) {
-                        results.push(match receipt {
-                            Ok(receipt) => core.settled_or_called_off(ended, receipt, message).await,
-                            Err(error) => Err(error),
-                        });
-                    }
-                    results
-                }
-            },
-        };
-        let heard = core.log.sends_are_heard();
-        for result in results.iter().filter(|result| heard || result.is_err()) {
-            core.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
-        }
-        results
+        self.core().send_all(To::Named, ctx, messages).await
     }
 
     /// Hands over messages and returns once each is accepted or rejected; the [`Receipts`] resolve when they are stored.
@@ -132,7 +100,59 @@ impl Producer {
     /// # }
     /// ```
     pub async fn enqueue_all(&self, ctx: &Context, messages: impl IntoIterator<Item = Message>) -> Receipts {
-        let mut intake = Intake::new(self.core(), ctx, false);
+        self.core().enqueue_all(To::Named, ctx, messages).await
+    }
+}
+
+impl Core {
+    pub(super) async fn send_all(
+        self: &Arc<Self>,
+        to: To<'_>,
+        ctx: &Context,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Vec<Result<Delivery>> {
+        let started = Instant::now();
+        let mut intake = Intake::new(self, to, ctx, true);
+        // The messages are kept to be handed back should the context end while they are in flight.
+        intake.kept = (!ctx.is_unbounded()).then(Vec::new);
+        intake.take(messages).await;
+        let Intake { mut receipts, kept, .. } = intake;
+        let results = match kept {
+            None => receipts.await,
+            Some(mut kept) => match self.supervisor.bound(ctx, &mut receipts).await {
+                Ok(results) => {
+                    kept.iter_mut().for_each(let_go);
+                    results
+                        .into_iter()
+                        .map(|result| result.map_err(|e| as_deadline(e, ctx.ended())))
+                        .collect()
+                }
+                Err(ended) => {
+                    let mut results = Vec::with_capacity(kept.len());
+                    for (receipt, message) in receipts.into_iter().zip(kept) {
+                        results.push(match receipt {
+                            Ok(receipt) => self.settled_or_called_off(ended, receipt, message).await,
+                            Err(error) => Err(error),
+                        });
+                    }
+                    results
+                }
+            },
+        };
+        let heard = self.log.sends_are_heard();
+        for result in results.iter().filter(|result| heard || result.is_err()) {
+            self.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
+        }
+        results
+    }
+
+    pub(super) async fn enqueue_all(
+        self: &Arc<Self>,
+        to: To<'_>,
+        ctx: &Context,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Receipts {
+        let mut intake = Intake::new(self, to, ctx, false);
         intake.take(messages).await;
         intake.receipts
     }
@@ -141,6 +161,7 @@ impl Producer {
 /// One call's messages on their way in.
 struct Intake<'a> {
     core: &'a Arc<Core>,
+    to: To<'a>,
     ctx: &'a Context,
     /// Whether the end of the context also ends what is not accepted yet.
     sends: bool,
@@ -164,9 +185,10 @@ struct Run {
 }
 
 impl<'a> Intake<'a> {
-    fn new(core: &'a Arc<Core>, ctx: &'a Context, sends: bool) -> Self {
+    fn new(core: &'a Arc<Core>, to: To<'a>, ctx: &'a Context, sends: bool) -> Self {
         Self {
             core,
+            to,
             ctx,
             sends,
             receipts: Receipts::default(),
@@ -195,7 +217,9 @@ impl<'a> Intake<'a> {
             if run.is_empty() && untraced.is_none() {
                 break;
             }
-            self.core.let_sender_run().await;
+            if self.core.sender_should_run() {
+                yield_now().await;
+            }
             self.take_run(&mut run).await;
             if let Some(error) = untraced {
                 self.receipts.push(Err(error));
@@ -203,7 +227,10 @@ impl<'a> Intake<'a> {
             }
             match &mut self.kept {
                 Some(kept) => kept.append(&mut run),
-                None => run.drain(..).for_each(let_go),
+                None => {
+                    run.iter_mut().for_each(let_go);
+                    run.clear();
+                }
             }
         }
     }
@@ -233,11 +260,12 @@ impl<'a> Intake<'a> {
     }
 
     async fn take_one(&mut self, message: &Message) -> Result<Receipt> {
-        match self.core.offer(message, self.ctx.deadline(), None)? {
+        match self.core.offer(self.to, message, self.ctx.deadline(), None)? {
             Offer::Accepted(receipt) => Ok(receipt),
             waiting => {
                 let started = Instant::now();
-                let result = self.core.enqueue_slowly(self.ctx, message, waiting, self.patience).await;
+                let result =
+                    self.core.enqueue_slowly(self.ctx, self.to, message, waiting, self.patience).await;
                 if result.is_err() && started.elapsed() >= self.patience {
                     self.patience = Duration::ZERO;
                 }
@@ -254,14 +282,15 @@ impl<'a> Intake<'a> {
         receipts.clear();
         footprints.clear();
         routes.clear();
-        let first = messages.first().and_then(|message| core.topic_of(message));
+        let to = self.to;
+        let first = messages.first().and_then(|message| core.topic_of(to, message).ok());
         let topic = first.and_then(|name| core.metadata.topic(name));
         let (Ok(()), Some(topic)) = (core.supervisor.ready(), topic) else {
             return 0;
         };
         let is_ours = |message: &Message| {
-            core.topic_of(message)
-                .is_some_and(|name| Arc::ptr_eq(name, &topic.name) || **name == **&topic.name)
+            core.topic_of(to, message)
+                .is_ok_and(|name| Arc::ptr_eq(name, &topic.name) || **name == *topic.name)
         };
         for message in messages.iter().take_while(|message| is_ours(message)) {
             let footprint = message_footprint(message);
@@ -295,7 +324,7 @@ impl<'a> Intake<'a> {
         // A custom clock is read before a queue is locked.
         let wall = core.custom_wall_millis();
         let now = recently();
-        let (mut accepted, mut bytes) = (0, 0);
+        let mut bytes = 0;
         for same in routes.chunk_by(|one, next| one >> 32 == next >> 32) {
             let place = |route: &u64| (*route & u64::from(u32::MAX)) as usize;
             let Some(partition) = topic.partitions.all.get((same[0] >> 32) as usize) else {
@@ -314,7 +343,6 @@ impl<'a> Intake<'a> {
                 || wall.unwrap_or_else(|| core.wall_millis()),
                 |receipt| {
                     if let Some(place) = places.next() {
-                        accepted += 1;
                         bytes += footprints[place];
                         receipts[place] = Some(receipt);
                     }
@@ -327,7 +355,6 @@ impl<'a> Intake<'a> {
                 partition.broker().schedule(core, partition.clone());
             }
         }
-        core.stats.accepted(accepted);
         held.keep_part(bytes);
         receipts.len()
     }

@@ -9,6 +9,8 @@ mod bulk;
 
 mod sink;
 
+mod topic;
+
 mod flush;
 
 mod close;
@@ -28,6 +30,7 @@ pub use self::describe::{BrokerInfo, PartitionInfo};
 pub use self::explain::{BrokerWait, Explanation, PartitionWait, TopicWait};
 pub use self::health::Liveness;
 pub use self::sink::ProducerSink;
+pub use self::topic::TopicProducer;
 use crate::core::{Core, TaskState};
 use crate::telemetry::Stats;
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::Producer;
-use super::accept::Offer;
+use super::accept::{Offer, To};
 use crate::accumulator::{Delivery, Receipt};
 use crate::clock;
 use crate::context::{Context, Ended};
@@ -88,17 +89,8 @@ impl Producer {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn send(&self, ctx: &Context, mut message: Message) -> Result<Delivery> {
-        let started = Instant::now();
-        let core = self.core();
-        let result = match core.trace(&mut message) {
-            Ok(()) => core.send(ctx, message).await,
-            Err(error) => Err(error.with_message(message)),
-        };
-        if result.is_err() || core.log.sends_are_heard() {
-            core.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
-        }
-        result
+    pub async fn send(&self, ctx: &Context, message: Message) -> Result<Delivery> {
+        self.core().send(To::Named, ctx, message).await
     }
 
     /// Hands over a message and returns once it is accepted; the [`Receipt`] resolves when it is stored.
@@ -135,13 +127,8 @@ impl Producer {
     /// # }
     /// ```
     pub async fn enqueue(&self, ctx: &Context, mut message: Message) -> Result<Receipt> {
-        let core = self.core();
-        // Before anything is accepted: a future that is dropped here has done nothing.
-        core.let_sender_run().await;
-        if let Err(error) = core.trace(&mut message) {
-            return Err(error.with_message(message));
-        }
-        handed_over(core.accept(ctx, &message).await, message)
+        let accepted = self.core().enqueue(To::Named, ctx, &mut message).await;
+        handed_over(accepted, message)
     }
 
     /// Hands over a message if that is possible without waiting.
@@ -166,19 +153,62 @@ impl Producer {
     /// }
     /// # }
     /// ```
-    pub fn try_enqueue(&self, mut message: Message) -> Result<Receipt> {
-        let core = self.core();
-        if let Err(error) = core.trace(&mut message) {
+    pub fn try_enqueue(&self, message: Message) -> Result<Receipt> {
+        self.core().try_enqueue(To::Named, message)
+    }
+}
+
+/// A round trip to a broker, generously.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
+
+impl Core {
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        to: To<'_>,
+        ctx: &Context,
+        mut message: Message,
+    ) -> Result<Delivery> {
+        let started = Instant::now();
+        let result = match self.trace(&mut message) {
+            Ok(()) => self.deliver(to, ctx, message).await,
+            Err(error) => Err(error.with_message(message)),
+        };
+        if result.is_err() || self.log.sends_are_heard() {
+            self.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
+        }
+        result
+    }
+
+    #[inline]
+    pub(super) async fn enqueue(
+        self: &Arc<Self>,
+        to: To<'_>,
+        ctx: &Context,
+        message: &mut Message,
+    ) -> Result<Receipt> {
+        if self.sender_should_run() {
+            // Before anything is accepted: a future that is dropped here has done nothing.
+            yield_now().await;
+        }
+        self.trace(message)?;
+        match self.offer(to, message, ctx.deadline(), None)? {
+            Offer::Accepted(receipt) => Ok(receipt),
+            waiting => self.enqueue_slowly(ctx, to, message, waiting, self.config.buffer.max_wait).await,
+        }
+    }
+
+    pub(super) fn try_enqueue(self: &Arc<Self>, to: To<'_>, mut message: Message) -> Result<Receipt> {
+        if let Err(error) = self.trace(&mut message) {
             return Err(error.with_message(message));
         }
-        let error = match core.offer(&message, None, None) {
+        let error = match self.offer(to, &message, None, None) {
             Ok(Offer::Accepted(receipt)) => {
-                let_go(message);
+                let_go(&mut message);
                 return Ok(receipt);
             }
-            Ok(Offer::NoRoom(topic, bytes)) => core.no_room(&topic, bytes),
+            Ok(Offer::NoRoom(topic, bytes)) => self.no_room(&topic, bytes),
             Ok(Offer::UnknownTopic(topic)) => {
-                core.ask_for(topic.clone());
+                self.ask_for(topic.clone());
                 let problem = format!(
                     "topic {topic:?} was not used before, and its metadata is being fetched: try again soon"
                 );
@@ -189,19 +219,6 @@ impl Producer {
             Err(error) => error,
         };
         Err(error.with_message(message))
-    }
-}
-
-/// A round trip to a broker, generously.
-const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
-
-impl Core {
-    /// Lets the sender run where it shares this thread; batches are full seldom enough.
-    #[inline]
-    pub(super) async fn let_sender_run(&self) {
-        if self.sender_should_run() {
-            tokio::task::yield_now().await;
-        }
     }
 
     /// A batch became full.
@@ -226,31 +243,27 @@ impl Core {
         }
     }
 
-    /// Offers a message, and waits for what it lacks.
-    #[inline]
-    async fn accept(self: &Arc<Self>, ctx: &Context, message: &Message) -> Result<Receipt> {
-        match self.offer(message, ctx.deadline(), None)? {
-            Offer::Accepted(receipt) => Ok(receipt),
-            waiting => self.enqueue_slowly(ctx, message, waiting, self.config.buffer.max_wait).await,
-        }
-    }
-
-    async fn send(self: &Arc<Self>, ctx: &Context, message: Message) -> Result<Delivery> {
+    async fn deliver(self: &Arc<Self>, to: To<'_>, ctx: &Context, mut message: Message) -> Result<Delivery> {
         if let Some(ended) = ctx.ended() {
             return Err(not_sent(ended).with_message(message));
         }
-        let mut receipt = match self.accept(ctx, &message).await {
+        let accepted = match self.offer(to, &message, ctx.deadline(), None) {
+            Ok(Offer::Accepted(receipt)) => Ok(receipt),
+            Ok(waiting) => self.enqueue_slowly(ctx, to, &message, waiting, self.config.buffer.max_wait).await,
+            Err(error) => Err(error),
+        };
+        let mut receipt = match accepted {
             Ok(receipt) => receipt,
             Err(error) => return Err(error.with_message(message)),
         };
         if ctx.is_unbounded() {
-            let_go(message);
+            let_go(&mut message);
             return receipt.await;
         }
         // The message is kept to be handed back should the context end while it is in flight.
         match self.supervisor.bound(ctx, &mut receipt).await {
             Ok(result) => {
-                let_go(message);
+                let_go(&mut message);
                 result.map_err(|error| as_deadline(error, ctx.ended()))
             }
             Err(ended) => self.call_off(ended, receipt, message).await,
@@ -318,10 +331,10 @@ impl Core {
 
 /// Drops a message that was accepted; hands back one that was not.
 #[inline]
-pub(super) fn handed_over(accepted: Result<Receipt>, message: Message) -> Result<Receipt> {
+pub(super) fn handed_over(accepted: Result<Receipt>, mut message: Message) -> Result<Receipt> {
     match accepted {
         Ok(receipt) => {
-            let_go(message);
+            let_go(&mut message);
             Ok(receipt)
         }
         Err(error) => Err(error.with_message(message)),

@@ -8,7 +8,7 @@ use std::task::{Context as Task, Poll, ready};
 use futures_sink::Sink;
 
 use super::Producer;
-use super::accept::Offer;
+use super::accept::{Offer, To};
 use super::send::handed_over;
 use crate::accumulator::Receipt;
 use crate::context::Context;
@@ -101,12 +101,13 @@ impl Sink<Message> for ProducerSink {
         if let Err(error) = core.trace(&mut message) {
             return Err(error.with_message(message));
         }
-        match core.offer(&message, None, None) {
+        match core.offer(To::Named, &message, None, None) {
             Ok(Offer::Accepted(receipt)) => self.accepted.push_back(handed_over(Ok(receipt), message)?),
             Ok(waiting) => {
                 self.accepting = Some(Box::pin(async move {
                     let (ctx, limit) = (Context::background(), core.config.buffer.max_wait);
-                    handed_over(core.enqueue_slowly(&ctx, &message, waiting, limit).await, message)
+                    let slowly = core.enqueue_slowly(&ctx, To::Named, &message, waiting, limit);
+                    handed_over(slowly.await, message)
                 }));
             }
             Err(error) => return Err(error.with_message(message)),

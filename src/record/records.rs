@@ -237,7 +237,7 @@ impl Records {
     }
 
     /// Begins a record of so many bytes beside its head, unless the batch would then take more than `most`.
-    #[inline]
+    #[inline(always)]
     fn head(&mut self, timestamp: i64, contents: usize, most: usize) -> Option<Front> {
         let index = self.marks.len();
         if index == 0 {
@@ -258,7 +258,7 @@ impl Records {
         Some(front)
     }
 
-    #[inline]
+    #[inline(always)]
     fn nullable(&mut self, front: &mut Front, part: Option<&Bytes>) {
         let Some(part) = part else {
             return front.varint(-1);

@@ -13,7 +13,7 @@ use crate::accumulator::{
 use crate::engine::TopicId;
 use crate::error::{Error, Failed};
 use crate::supervisor::Supervisor;
-use crate::telemetry::Log;
+use crate::telemetry::{Log, Part};
 
 /// See the [module](self). The queue is behind a lock, which is never held while user code runs: see
 /// [`queue`](Self::queue) and [`settle`](Self::settle).
@@ -42,13 +42,14 @@ impl Partition {
         budget: Budget,
         broker: Arc<Broker>,
         supervisor: Arc<Supervisor>,
+        accepted: Part,
         log: Log,
     ) -> Arc<Self> {
         Arc::new(Self {
             topic,
             index,
             budget,
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(accepted)),
             broker: RwLock::new(broker),
             supervisor,
             led_since: Mutex::new(Instant::now()),

@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use super::distribution::Histogram;
 use super::metrics::{self, Meters, Text};
 use super::stats::{Stats, TopicStats};
+use super::tally::{Part, Tally};
 use crate::clock::millis;
 use crate::error::{Error, Failed, Fate};
 use crate::resilience::BreakerState;
@@ -36,7 +37,7 @@ pub(crate) struct Acked<'a> {
 #[derive(Default)]
 pub(crate) struct Counters {
     meters: Meters,
-    accepted: AtomicU64,
+    accepted: Tally,
     sent: AtomicU64,
     acked: AtomicU64,
     not_persisted: AtomicU64,
@@ -78,9 +79,9 @@ impl Counters {
         Self { meters, ..Self::default() }
     }
 
-    /// The only one that is called for each message, where messages come one at a time.
-    pub(crate) fn accepted(&self, messages: usize) {
-        self.accepted.fetch_add(messages as u64, Relaxed);
+    /// For the messages that one partition accepts.
+    pub(crate) fn accepted(&self) -> Part {
+        self.accepted.part()
     }
 
     pub(crate) fn sent(&self, batch: &Sent<'_>) {
@@ -242,13 +243,13 @@ impl Counters {
 
     /// Messages that were accepted and are not acknowledged.
     pub(crate) fn not_acked(&self) -> u64 {
-        self.accepted.load(Relaxed).saturating_sub(self.acked.load(Relaxed))
+        self.accepted.total().saturating_sub(self.acked.load(Relaxed))
     }
 
     /// Messages that are accepted but not settled.
     pub(crate) fn unsettled(&self) -> usize {
         let settled = self.acked.load(Relaxed) + self.lost();
-        usize::try_from(self.accepted.load(Relaxed).saturating_sub(settled)).unwrap_or(usize::MAX)
+        usize::try_from(self.accepted.total().saturating_sub(settled)).unwrap_or(usize::MAX)
     }
 
     fn topic(&self, name: &Arc<str>) -> Arc<Topic> {
@@ -262,7 +263,7 @@ impl Counters {
         let mut topics: Vec<_> = self.topics.read().iter().map(|(name, topic)| topic.stats(name)).collect();
         topics.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
         Stats {
-            records_accepted: self.accepted.load(Relaxed),
+            records_accepted: self.accepted.total(),
             records_sent: self.sent.load(Relaxed),
             records_acked: self.acked.load(Relaxed),
             records_not_persisted: self.not_persisted.load(Relaxed),

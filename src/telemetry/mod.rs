@@ -8,6 +8,7 @@ mod metrics;
 mod propagation;
 mod span;
 mod stats;
+mod tally;
 
 pub(crate) use counters::{Acked, Counters, Sent};
 pub use distribution::Distribution;
@@ -17,3 +18,4 @@ pub(crate) use metrics::{CLUSTER, Meters};
 pub use propagation::{Propagator, TraceHeaders};
 pub(crate) use span::{Sending, Spans};
 pub use stats::{BrokerStats, Stats, TopicStats};
+pub(crate) use tally::Part;

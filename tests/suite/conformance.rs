@@ -22,11 +22,12 @@ pub(crate) struct Run<'a> {
     pub(crate) way: Way,
 }
 
-/// How messages are handed over: each in a separate call, or through the calls for many.
+/// How messages are handed over: each in a separate call, through the calls for many, or to a producer for one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Single,
     Bulk,
+    Topic,
 }
 
 /// A producer whose messages go that way.
@@ -48,12 +49,16 @@ impl Tested {
         match self.way {
             Way::Single => self.producer.send(ctx, message).await,
             Way::Bulk => self.producer.send_all(ctx, [message]).await.pop().unwrap(),
+            Way::Topic => match &message.topic {
+                Some(topic) => self.producer.topic(topic.clone()).send(ctx, message).await,
+                None => self.producer.send(ctx, message).await,
+            },
         }
     }
 
     async fn send_message(&self, ctx: &Context, key: &str, value: &str) -> Result<Delivery> {
         match self.way {
-            Way::Single => self.producer.send_message(ctx, key, value).await,
+            Way::Single | Way::Topic => self.producer.send_message(ctx, key, value).await,
             Way::Bulk => self.send(ctx, Message::copy_of(value).key_copy(key)).await,
         }
     }
@@ -62,6 +67,10 @@ impl Tested {
         match self.way {
             Way::Single => self.producer.enqueue(ctx, message).await,
             Way::Bulk => self.producer.enqueue_all(ctx, [message]).await.into_iter().next().unwrap(),
+            Way::Topic => match &message.topic {
+                Some(topic) => self.producer.topic(topic.clone()).enqueue(ctx, message).await,
+                None => self.producer.enqueue(ctx, message).await,
+            },
         }
     }
 }

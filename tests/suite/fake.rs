@@ -64,6 +64,13 @@ mod native_in_bulk_on_three_brokers {
     crate::conformance::each_case!(run);
 }
 
+mod native_by_topic_on_one_broker {
+    async fn run(case: &str) {
+        super::run(case, super::EngineKind::Native, 1, super::Way::Topic).await;
+    }
+    crate::conformance::each_case!(run);
+}
+
 mod native_on_three_brokers {
     async fn run(case: &str) {
         super::run(case, super::EngineKind::Native, 3, super::Way::Single).await;

@@ -52,6 +52,7 @@ mod slow_network;
 mod support;
 mod telemetry;
 mod topic_ids;
+mod topic_producer;
 mod topics_in_use;
 mod turns;
 mod unknown_topics;

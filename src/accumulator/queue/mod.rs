@@ -28,6 +28,7 @@ use super::waiters::Settlement;
 use crate::clock::{earliest, later};
 use crate::error::Error;
 use crate::record::{ProducerId, Room};
+use crate::telemetry::Part;
 
 /// The settings that decide when a batch may go.
 #[derive(Clone, Debug)]
@@ -121,9 +122,15 @@ pub(crate) struct Queue {
     alarm: Option<Instant>,
     /// What the last batch took: so much is made room for at once.
     room: Room,
+    /// Counts the messages that were accepted.
+    accepted: Part,
 }
 
 impl Queue {
+    pub(crate) fn new(accepted: Part) -> Self {
+        Self { accepted, ..Self::default() }
+    }
+
     /// Appends a message to the open batch, or opens one. Its room in the budget is taken already. `None` where
     /// nothing is taken any more.
     #[inline]
@@ -140,6 +147,7 @@ impl Queue {
         if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
             let expires = last.expires;
             if let Some(accepted) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
+                self.accepted.add(1);
                 return Some(Appended { accepted, wake: last.expires < expires, sealed: false });
             }
             self.room = last.records.room();
@@ -149,6 +157,7 @@ impl Queue {
         let records = budget.records(self.room);
         let mut batch = Batch::open(completion, budget, arrival.now, wall, records);
         let accepted = batch.push(arrival, policy.delivery, policy.max_batch_bytes)?;
+        self.accepted.add(1);
         self.waiting.push_back(batch);
         self.open = true;
         Some(Appended { accepted, wake: true, sealed: had_open })
