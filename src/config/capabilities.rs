@@ -15,6 +15,8 @@ pub(crate) struct Capabilities {
     /// Without C, that is.
     pub(crate) tls: bool,
     pub(crate) connector: bool,
+    /// It knows who leads a partition, and in which rack that broker is.
+    pub(crate) racks: bool,
     compression: fn(Compression) -> bool,
 }
 
@@ -28,6 +30,7 @@ impl Capabilities {
                 auto_create: true,
                 tls: true,
                 connector: true,
+                racks: true,
                 compression: |_| true,
             },
             #[cfg(feature = "partition-client")]
@@ -38,6 +41,7 @@ impl Capabilities {
                 auto_create: false,
                 tls: false,
                 connector: false,
+                racks: false,
                 compression: |codec| {
                     matches!(codec, Compression::None | Compression::Gzip | Compression::Snappy)
                 },

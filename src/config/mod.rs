@@ -99,6 +99,18 @@ pub struct ProducerConfig {
     /// Name of this client in the logs and quotas of the brokers. Default `rskafka-producer` (Kafka:
     /// `client.id`).
     pub client_id: String,
+    /// Name of the software in the metrics and logs of the brokers: letters, digits, `.` and `-`, which is neither first nor
+    /// last. Default `rskafka-producer` (Kafka: `client.software.name`; KIP-511).
+    pub client_software_name: String,
+    /// Its version, of the same characters. Default the version of this crate (Kafka: `client.software.version`).
+    pub client_software_version: String,
+    /// The rack or availability zone of this process, as the brokers call theirs (`broker.rack`). Default none (Kafka:
+    /// `client.rack`).
+    pub client_rack: Option<String>,
+    /// Whether a message without a key goes to a partition whose leader is in `client_rack`, where there is one: that
+    /// saves the cost of traffic between zones, and loads those partitions more. Default off (Kafka:
+    /// `partitioner.rack.aware`; KIP-1123).
+    pub partitioner_rack_aware: bool,
     /// The engine, which implements the connection to the brokers.
     pub engine: EngineKind,
     /// Which replicas must have a message. Default all (Kafka: `acks`).
@@ -166,6 +178,10 @@ impl Default for ProducerConfig {
             topic: None,
             logger: None,
             client_id: env!("CARGO_PKG_NAME").to_owned(),
+            client_software_name: env!("CARGO_PKG_NAME").to_owned(),
+            client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            client_rack: None,
+            partitioner_rack_aware: false,
             engine: EngineKind::default(),
             acks: Acks::default(),
             idempotence: Idempotence::default(),
@@ -232,6 +248,35 @@ impl ProducerConfig {
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
+        self
+    }
+
+    /// Sets name and version of the software, which brokers show in their metrics and logs.
+    ///
+    /// ```
+    /// # use rskafka_producer::ProducerConfig;
+    /// let config = ProducerConfig::new("kafka-1:9092").client_software("shop", "2.14.0");
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[must_use]
+    pub fn client_software(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.client_software_name = name.into();
+        self.client_software_version = version.into();
+        self
+    }
+
+    /// Sets the rack of this process, and has messages without a key go to partitions whose leader is in it, where there are
+    /// any.
+    ///
+    /// ```
+    /// # use rskafka_producer::ProducerConfig;
+    /// let config = ProducerConfig::new("kafka-1:9092").rack("eu-central-1a");
+    /// assert!(config.partitioner_rack_aware);
+    /// ```
+    #[must_use]
+    pub fn rack(mut self, rack: impl Into<String>) -> Self {
+        self.client_rack = Some(rack.into());
+        self.partitioner_rack_aware = true;
         self
     }
 
@@ -344,6 +389,10 @@ debug_as!(config: ProducerConfig {
     brokers: config.brokers,
     topic: config.topic,
     client_id: config.client_id,
+    client_software_name: config.client_software_name,
+    client_software_version: config.client_software_version,
+    client_rack: config.client_rack,
+    partitioner_rack_aware: config.partitioner_rack_aware,
     engine: config.engine,
     acks: config.acks,
     idempotence: config.idempotence,

@@ -111,6 +111,10 @@ section! {
         pub metadata_age: Duration = Duration::from_secs(300),
         /// A topic that was not used for this long is forgotten: its metadata is fetched again when a message needs it. Default 5 min (Kafka: `metadata.max.idle.ms`).
         pub metadata_idle: Duration = Duration::from_secs(300),
+        /// When no broker has answered a request for metadata for this long, every connection is closed, all that is known of
+        /// the brokers is forgotten, and the configured ones are asked. Default 5 min (Kafka:
+        /// `metadata.recovery.rebootstrap.trigger.ms`; KIP-1102).
+        pub rebootstrap: Duration = Duration::from_secs(300),
     }
 }
 

@@ -49,6 +49,31 @@ fn topic(config: &ProducerConfig, problems: &mut Vec<String>) {
     if config.client_id.len() > 249 {
         problems.push("client_id (client.id) is longer than 249 bytes".into());
     }
+    for (name, kafka, value) in [
+        ("client_software_name", "client.software.name", &config.client_software_name),
+        ("client_software_version", "client.software.version", &config.client_software_version),
+    ] {
+        if !is_software(value) {
+            problems.push(format!(
+                "{name} ({kafka}) is {value:?}; brokers accept up to 249 letters, digits, '.' and '-', a letter or digit first \
+                 and last"
+            ));
+        }
+    }
+    if config.partitioner_rack_aware && config.client_rack.as_deref().is_none_or(str::is_empty) {
+        problems
+            .push("partitioner_rack_aware (partitioner.rack.aware) needs client_rack (client.rack)".into());
+    }
+}
+
+/// What brokers accept as the name and version of a client's software (KIP-511).
+fn is_software(text: &str) -> bool {
+    let ends = |end: Option<char>| end.is_some_and(|c| c.is_ascii_alphanumeric());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    text.len() <= 249
+        && ends(text.chars().next())
+        && ends(text.chars().next_back())
+        && text.chars().all(allowed)
 }
 
 fn batch(config: &ProducerConfig, problems: &mut Vec<String>) {
@@ -162,6 +187,7 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
         (&codec, !able.compresses(config.batch.compression)),
         ("tls", config.tls.is_some() && !able.tls),
         ("connector", config.connector.is_some() && !able.connector),
+        ("partitioner_rack_aware (partitioner.rack.aware)", config.partitioner_rack_aware && !able.racks),
     ] {
         if refused {
             problems.push(format!(

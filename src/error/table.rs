@@ -126,6 +126,8 @@ static ROWS: &[Row] = &[
     r(90,  "PRODUCER_FENCED",                         SequenceLost,      N,   Resequence, Nobody, false, ""),
     r(100, "UNKNOWN_TOPIC_ID",                        UnknownTopic,      N,   Soon,       Nobody, true,  ""),
     r(103, "INCONSISTENT_TOPIC_ID",                   Broker,            N,   Soon,       Nobody, true,  ""),
+    r(120, "TRANSACTION_ABORTABLE",                   Broker,            N,   No,         Nobody, false, ""),
+    r(129, "REBOOTSTRAP_REQUIRED",                    Broker,            N,   Backoff,    Nobody, true,  "the configured brokers are asked again"),
 ];
 
 /// A code that this table does not know: possibly stored, and not tried again.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Metadata;
+use super::racks;
 use super::resolve::{UNKNOWN_AFTER, unknown};
 use crate::core::Core;
 use crate::engine::{Ask, ClusterMetadata};
@@ -55,7 +56,8 @@ impl Metadata {
                 Ok(metadata) => {
                     self.identify(core, metadata.cluster_id.as_ref());
                     let in_use = metadata.topics.iter().filter(|topic| self.topic(&topic.name).is_some());
-                    in_use.for_each(|topic| self.learn(core, topic));
+                    let near = racks::near(&core.config, &metadata.brokers);
+                    in_use.for_each(|topic| self.learn(core, topic, &near));
                     return Ok(metadata);
                 }
                 Err(error) => error,

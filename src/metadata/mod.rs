@@ -6,12 +6,13 @@ mod describe;
 mod history;
 mod moved;
 mod overdue;
+mod racks;
 mod reach;
 mod refresh;
 mod resolve;
 mod topic;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,7 +28,7 @@ use self::overdue::Overdue;
 use self::refresh::Refresher;
 use crate::accumulator::{Queue, lost_track};
 use crate::core::Core;
-use crate::engine::{ClusterMetadata, Leadership, TopicMetadata};
+use crate::engine::{ClusterMetadata, Leadership, NodeId, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::resilience::{Breaker, BreakerState};
 use crate::sender::{Broker, Partition};
@@ -139,7 +140,8 @@ impl Metadata {
     /// Takes over what the cluster says of itself.
     pub(crate) fn take_over(&self, core: &Arc<Core>, metadata: &ClusterMetadata) {
         self.identify(core, metadata.cluster_id.as_ref());
-        metadata.topics.iter().for_each(|topic| self.learn(core, topic));
+        let near = racks::near(&core.config, &metadata.brokers);
+        metadata.topics.iter().for_each(|topic| self.learn(core, topic, &near));
     }
 
     /// Where another cluster answers than before, the producer id may belong to another producer there, and nothing
@@ -160,11 +162,11 @@ impl Metadata {
     }
 
     /// Takes over what the cluster says of a topic.
-    fn learn(&self, core: &Arc<Core>, metadata: &TopicMetadata) {
+    fn learn(&self, core: &Arc<Core>, metadata: &TopicMetadata, near: &HashSet<NodeId>) {
         match &metadata.leaders {
             Ok(leaders) => {
                 let new = self.topic(&metadata.name).is_none();
-                let recreated = self.learn_leaders(core, metadata, leaders);
+                let recreated = self.learn_leaders(core, metadata, leaders, near);
                 if new {
                     core.stats.meet_topic(&metadata.name);
                 }
@@ -188,6 +190,7 @@ impl Metadata {
         core: &Arc<Core>,
         metadata: &TopicMetadata,
         leaders: &[Leadership],
+        near: &HashSet<NodeId>,
     ) -> Option<Arc<Topic>> {
         let _turn = self.learning.lock();
         let known = self.topic(&metadata.name);
@@ -198,12 +201,12 @@ impl Metadata {
                 if incarnation == Incarnation::Same {
                     known.identify();
                 }
-                known.led_by(core, leaders)
+                known.led_by(core, leaders, near)
             }
             None => {
                 let new = Topic::new(metadata.name.clone(), &self.settings);
                 new.history().described(metadata.id);
-                Some(new.led_by(core, leaders).unwrap_or(new))
+                Some(new.led_by(core, leaders, near).unwrap_or(new))
             }
         };
         if let Some(topic) = topic {

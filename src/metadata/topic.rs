@@ -1,5 +1,6 @@
 //! One topic in use.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::history::History;
 use crate::accumulator::{Budget, Buffer, Queue};
 use crate::config::RandomSource;
 use crate::core::Core;
-use crate::engine::Leadership;
+use crate::engine::{Leadership, NodeId};
 use crate::partitioner::{Chooser, Partitioning};
 use crate::sender::Partition;
 
@@ -35,7 +36,7 @@ pub(crate) struct Topic {
     /// Space for its messages.
     pub(crate) budget: Budget,
     pub(crate) partitions: Partitions,
-    pub(crate) chooser: Arc<Chooser>,
+    pub(crate) chooser: Chooser,
     /// Shared by all that are this topic.
     history: Arc<Mutex<History>>,
 }
@@ -52,11 +53,11 @@ pub(crate) struct Partitions {
 impl Topic {
     pub(super) fn new(name: Arc<str>, settings: &TopicSettings) -> Self {
         Self {
-            chooser: Arc::new(Chooser::new(
+            chooser: Chooser::new(
                 &settings.partitioning,
                 settings.batch_bytes,
                 settings.random.generator(&name),
-            )),
+            ),
             name,
             budget: Budget::new(settings.buffer.clone(), settings.share),
             partitions: Partitions::default(),
@@ -86,7 +87,12 @@ impl Topic {
 
     /// This topic with these leaders, where that is something new: partitions that were not there before are added,
     /// those that moved change their broker.
-    pub(super) fn led_by(&self, core: &Arc<Core>, leaders: &[Leadership]) -> Option<Self> {
+    pub(super) fn led_by(
+        &self,
+        core: &Arc<Core>,
+        leaders: &[Leadership],
+        near: &HashSet<NodeId>,
+    ) -> Option<Self> {
         let now = Instant::now();
         let before = &self.partitions;
         let mut all = before.all.clone();
@@ -106,6 +112,7 @@ impl Topic {
             all.push(partition);
         }
         let mut led = Vec::with_capacity(leaders.len());
+        let mut led_nearby = Vec::new();
         for (index, partition) in all.iter().enumerate() {
             let reported = leaders.get(index).copied().unwrap_or(Leadership { node: None, epoch: -1 });
             let leader = match self.history().is_current(index, reported.epoch, now) {
@@ -115,18 +122,24 @@ impl Topic {
             if leader.is_some() {
                 led.push(index as u32);
             }
+            if leader.is_some_and(|leader| near.contains(&leader)) {
+                led_nearby.push(index as u32);
+            }
             let broker = core.brokers.to(leader);
             if partition.move_to(&broker) && !partition.is_idle() {
                 partition.queue(Queue::leader_changed);
                 broker.schedule(core, partition.clone());
             }
         }
-        let same = all.len() == before.all.len() && leaders.len() == before.count && led == before.led;
+        let same = all.len() == before.all.len()
+            && leaders.len() == before.count
+            && led == before.led
+            && led_nearby == self.chooser.near;
         (!same).then(|| Self {
             name: self.name.clone(),
             budget: self.budget.clone(),
             partitions: Partitions { all, count: leaders.len(), led },
-            chooser: self.chooser.clone(),
+            chooser: self.chooser.towards(led_nearby),
             history: self.history.clone(),
         })
     }

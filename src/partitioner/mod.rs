@@ -78,16 +78,29 @@ debug_as!(input: PartitionInput<'_> { topic: input.topic, partitions: input.part
 #[derive(Debug)]
 pub(crate) struct Chooser {
     rule: Partitioning,
-    sticky: Sticky,
-    round_robin: RoundRobin,
+    sticky: Arc<Sticky>,
+    round_robin: Arc<RoundRobin>,
+    /// Partitions that messages without a key go to as long as there are any: those whose leader is near (KIP-1123).
+    pub(crate) near: Vec<u32>,
 }
 
 impl Chooser {
     pub(crate) fn new(rule: &Partitioning, batch_bytes: usize, random: fastrand::Rng) -> Self {
         Self {
             rule: rule.clone(),
-            sticky: Sticky::new(batch_bytes, random),
-            round_robin: RoundRobin::default(),
+            sticky: Arc::new(Sticky::new(batch_bytes, random)),
+            round_robin: Arc::default(),
+            near: Vec::new(),
+        }
+    }
+
+    /// The same, which remembers the same, where other partitions are near.
+    pub(crate) fn towards(&self, near: Vec<u32>) -> Self {
+        Self {
+            rule: self.rule.clone(),
+            sticky: self.sticky.clone(),
+            round_robin: self.round_robin.clone(),
+            near,
         }
     }
 
@@ -111,6 +124,7 @@ impl Chooser {
             (Partitioning::Crc32, Some(key)) if !key.is_empty() => Some(crc32::partition(key, n)),
             _ => None,
         };
-        Ok(keyed.unwrap_or_else(|| self.sticky.choose(n, led, bytes, load)))
+        let usable = if self.near.is_empty() { led } else { &self.near };
+        Ok(keyed.unwrap_or_else(|| self.sticky.choose(n, usable, bytes, load)))
     }
 }

@@ -45,6 +45,7 @@ events! {
     CONNECTION_OPENED = INFO "connection.opened" "connected to a broker";
     HEALTH_FAILS = WARN "health.changed" "a health check fails";
     HEALTH_PASSES = INFO "health.changed" "a health check passes again";
+    METADATA_REBOOTSTRAP = WARN "metadata.rebootstrap" "starting again from the configured brokers";
     METADATA_REFRESH_FAILED = WARN "metadata.refresh_failed" "could not fetch the cluster's metadata";
     PRODUCER_DROPPED = WARN "producer.dropped" "the producer was dropped without close() and could not deliver everything";
     PRODUCER_ID_FAILED = WARN "producer_id.failed" "could not get a producer id";

@@ -224,6 +224,10 @@ impl Log {
         emit!(self, CONNECTION_CLOSED, broker, age_ms);
     }
 
+    pub(crate) fn rebootstrapped(&self) {
+        emit!(self, METADATA_REBOOTSTRAP);
+    }
+
     pub(crate) fn refresh_failed(&self, error: &Error) {
         let error = with_causes(error);
         emit!(self, METADATA_REFRESH_FAILED, error);

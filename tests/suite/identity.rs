@@ -25,7 +25,7 @@ async fn send(producer: &Producer, n: usize) -> Result<Option<i64>, Error> {
     producer.send(&minute(), Message::new(n.to_string()).partition(0)).await.map(|delivery| delivery.offset())
 }
 
-fn events(lines: &Lines, name: &str) -> Vec<serde_json::Value> {
+pub(crate) fn events(lines: &Lines, name: &str) -> Vec<serde_json::Value> {
     lines.all().into_iter().filter(|event| event["event"] == name).collect()
 }
 

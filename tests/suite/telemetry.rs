@@ -34,6 +34,9 @@ async fn everything(lines: &Lines) {
     healthy.send_message(&ctx(SECOND), "k", "v").await.unwrap();
     healthy.flush(&ctx(SECOND)).await.unwrap();
     healthy.health(&ctx(SECOND)).await.unwrap();
+    // A broker demands to start from the configured ones.
+    cluster.inject(Rule::on(Api::Metadata), Fault::Error(129));
+    healthy.partitions(&ctx(SECOND), "t").await.unwrap();
     // A broker is slow, refuses, throttles.
     cluster.inject(Rule::on(Api::Produce), Fault::Error(19));
     cluster.inject(Rule::on(Api::Produce), Fault::Throttle(SECOND));
@@ -47,7 +50,7 @@ async fn everything(lines: &Lines) {
     broken.send_message(&ctx(10 * SECOND), "k", "v").await.unwrap();
     // Settings and variables without effect.
     let from_env = ProducerConfig::from_env_with_prefix("PA").unwrap().logger(lines.logger());
-    Producer::new(from_env.with_properties([("bootstrap.servers", "a:1"), ("client.rack", "r1")]).unwrap())
+    Producer::new(from_env.with_properties([("bootstrap.servers", "a:1"), ("key.serializer", "s")]).unwrap())
         .unwrap();
     // It grants no producer id at first.
     cluster.inject(Rule::on(Api::InitProducerId).times(2), Fault::Error(15));

@@ -357,6 +357,13 @@ impl Brokers {
         }
     }
 
+    /// Forgets every broker but the configured ones, and drops every connection.
+    pub(super) fn start_anew(&self) {
+        self.known.lock().clear();
+        self.reset();
+        self.settings.observer.log.rebootstrapped();
+    }
+
     /// Drops every connection.
     pub(super) fn reset(&self) {
         let slots = std::mem::take(&mut *self.slots.lock());

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::api::Request;
+use super::api::{Request, Software};
 use super::handshake::{Answered, Wanted, shake_hands};
 use super::identity::Peer;
 use super::listener::Listener;
@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Fate, Result};
 /// What every connection needs to know.
 pub(super) struct Settings {
     pub(super) client_id: Arc<str>,
+    pub(super) software: Software,
     pub(super) connect_timeout: Duration,
     pub(super) idle: Duration,
     pub(super) clock: WallClock,

@@ -114,12 +114,16 @@ impl Handshake<'_> {
         Ok(ready)
     }
 
+    fn question(&self) -> ApiVersionsRequest<'_> {
+        ApiVersionsRequest { software: &self.settings.software }
+    }
+
     /// Asks for versions, and in the same breath for what is wanted.
     async fn ask(&self, mut wire: Wire) -> Result<Ready, Failed> {
         let wanted = self.wanted.filter(|wanted| wanted.apis().all(|api| self.listener.takes_early(api)));
         let (versions, answered) = match wanted {
             Some(wanted) => self.ask_early(&wire, wanted).await?,
-            None => (self.heard(wire.request(ApiVersionsRequest).await)?, Answered::default()),
+            None => (self.heard(wire.request(self.question()).await)?, Answered::default()),
         };
         self.adopt(&mut wire, versions).await?;
         Ok(Ready { wire, answered, session: None })
@@ -130,7 +134,7 @@ impl Handshake<'_> {
         wire: &Wire,
         wanted: Wanted<'_>,
     ) -> Result<(ApiVersionsResponse, Answered), Failed> {
-        match select(pin!(wire.request(ApiVersionsRequest)), pin!(ask_wanted(wire, wanted))).await {
+        match select(pin!(wire.request(self.question())), pin!(ask_wanted(wire, wanted))).await {
             Either::Left((versions, answered)) => {
                 let versions = self.heard(versions)?;
                 if versions.error_code == 0 {
@@ -149,7 +153,7 @@ impl Handshake<'_> {
     async fn log_in(&self, mut wire: Wire, login: Login<'_>) -> Result<Ready, Failed> {
         // Under TLS, Kafka has the second request of a login in its buffer and waits 300 ms for its socket.
         if self.listener.takes_early(ApiKey::SaslHandshake) && !self.settings.encrypts() {
-            let (versions, named) = join(wire.request(ApiVersionsRequest), login.handshake(&wire)).await;
+            let (versions, named) = join(wire.request(self.question()), login.handshake(&wire)).await;
             let versions = self.heard(versions)?;
             if versions.error_code == UNSUPPORTED_VERSION {
                 // In the middle of a login it cannot be asked again.
@@ -158,7 +162,7 @@ impl Handshake<'_> {
             self.adopt(&mut wire, versions).await?;
             named?;
         } else {
-            let versions = self.heard(wire.request(ApiVersionsRequest).await)?;
+            let versions = self.heard(wire.request(self.question()).await)?;
             self.adopt(&mut wire, versions).await?;
             login.handshake(&wire).await?;
         }
@@ -187,7 +191,7 @@ impl Handshake<'_> {
         if versions.error_code == UNSUPPORTED_VERSION {
             wire.set_versions(assumed(0));
             // A broker may close the connection where the version is too new (KIP-511 does not).
-            versions = wire.request(ApiVersionsRequest).await.map_err(|_| Failed::Assumed)?;
+            versions = wire.request(self.question()).await.map_err(|_| Failed::Assumed)?;
             if versions.error_code != 0 {
                 let text = format!("{} refuses every version of ApiVersions", self.address);
                 return Err(Error::unsupported_version(text).with_broker(self.address.to_string()).into());
@@ -206,7 +210,8 @@ impl Handshake<'_> {
 }
 
 async fn ask_wanted(wire: &Wire, wanted: Wanted<'_>) -> Answered {
-    let metadata = async { wire.request(wanted.metadata?).await.ok() };
+    let metadata =
+        async { wire.request(wanted.metadata?).await.ok().filter(|metadata| metadata.error_code == 0) };
     let producer_id = async {
         match wanted.producer_id {
             true => wire.request(InitProducerIdRequest).await.ok(),

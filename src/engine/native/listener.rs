@@ -84,7 +84,7 @@ impl Listener {
             Said::TooNew => 0,
             Said::Offers(offered) => {
                 let newest = offered.get(ApiKey::ApiVersions).map_or(0, |range| range.max);
-                newest.clamp(0, ApiVersionsRequest::VERSIONS.max)
+                newest.clamp(0, <ApiVersionsRequest<'_>>::VERSIONS.max)
             }
         }
     }

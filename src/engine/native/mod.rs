@@ -11,6 +11,7 @@ mod net;
 mod observe;
 mod pace;
 mod questions;
+mod recovery;
 mod rotation;
 mod sasl;
 mod session;
@@ -26,13 +27,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
-use self::api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, TopicKey};
+use self::api::{MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, Software, TopicKey};
 use self::brokers::Brokers;
 use self::connection::{Connection, Settings, unreachable};
 use self::identity::Peer;
 pub(crate) use self::observe::Observer;
 use self::pace::LATE;
 use self::questions::{FirstId, listed};
+use self::recovery::Recovery;
 use self::rotation::Rotation;
 use self::versions::Needs;
 use super::{
@@ -55,12 +57,17 @@ pub(crate) struct NativeEngine {
     allow_auto_create_topics: bool,
     first_id: Mutex<FirstId>,
     rotation: Mutex<Rotation>,
+    recovery: Recovery,
 }
 
 impl NativeEngine {
     pub(crate) fn new(config: &ProducerConfig, clock: WallClock, observer: Observer) -> Self {
         let settings = Settings {
             client_id: config.client_id.as_str().into(),
+            software: Software {
+                name: config.client_software_name.as_str().into(),
+                version: config.client_software_version.as_str().into(),
+            },
             connect_timeout: config.timeouts.connect,
             idle: config.timeouts.idle,
             clock,
@@ -82,6 +89,7 @@ impl NativeEngine {
             allow_auto_create_topics: config.allow_auto_create_topics,
             first_id: Mutex::new(if config.is_idempotent() { FirstId::Wanted } else { FirstId::Done }),
             rotation: Mutex::default(),
+            recovery: Recovery::new(config.timeouts.rebootstrap),
         }
     }
 
@@ -294,6 +302,7 @@ impl Engine for NativeEngine {
 
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const PRODUCER_FENCED: i16 = 90;
+const REBOOTSTRAP_REQUIRED: i16 = 129;
 
 /// More partitions than any topic has. Each takes memory here, and a broker cannot claim more.
 const MOST_PARTITIONS: usize = 100_000;

@@ -8,11 +8,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::NativeEngine;
 use super::api::{Broker, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse};
 use super::connection::Connection;
 use super::handshake::Wanted;
 use super::identity::Peer;
+use super::{NativeEngine, REBOOTSTRAP_REQUIRED};
 use crate::config::Address;
 use crate::engine::{Ask, NodeId};
 use crate::error::{Error, ErrorKind, Fate, Result};
@@ -57,10 +57,22 @@ impl NativeEngine {
                 Ok((connection, metadata))
             })
         };
-        let (_, metadata) = self.ask_any(topics, ask, &question).await?;
+        let mut answer = self.ask_any(topics, ask, &question).await;
+        if answer.as_ref().is_err_and(|error| self.must_start_anew(error)) {
+            self.brokers.start_anew();
+            answer = self.ask_any(topics, ask, &question).await;
+        }
+        let (_, metadata) = answer?;
+        self.recovery.answered();
         self.brokers.adopt(&metadata.cluster_id.as_deref().map(Arc::from));
         self.brokers.learn(metadata.brokers.iter().filter_map(listed));
         Ok(metadata)
+    }
+
+    /// Whether the brokers that are known are of no use: one says so, or none has answered for long (KIP-1102).
+    fn must_start_anew(&self, error: &Error) -> bool {
+        let required = error.broker_error().is_some_and(|error| error.code() == REBOOTSTRAP_REQUIRED);
+        required || self.recovery.is_due(Instant::now())
     }
 
     /// Asks any broker for a producer id.

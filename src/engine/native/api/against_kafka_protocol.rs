@@ -231,11 +231,12 @@ fn sasl() {
 #[test]
 fn api_versions() {
     use kafka_protocol::messages::api_versions_response::ApiVersion;
-    for number in versions::<ApiVersionsRequest>() {
-        let asked: theirs::ApiVersionsRequest = written(&ApiVersionsRequest, number);
-        if number >= 3 {
-            assert_eq!(asked.client_software_name.as_str(), "rskafka-producer");
-        }
+    let software = Software { name: "shop".into(), version: "1.2".into() };
+    for number in versions::<ApiVersionsRequest<'_>>() {
+        let request = ApiVersionsRequest { software: &software };
+        let asked: theirs::ApiVersionsRequest = written(&request, number);
+        let (name, version) = (asked.client_software_name.as_str(), asked.client_software_version.as_str());
+        assert_eq!((name, version), if number >= 3 { ("shop", "1.2") } else { ("", "") });
         let key = ApiVersion::default()
             .with_api_key(0)
             .with_min_version(3)
@@ -244,7 +245,7 @@ fn api_versions() {
         let answer = theirs::ApiVersionsResponse::default()
             .with_api_keys(vec![key])
             .with_unknown_tagged_fields(unknown(number >= 3));
-        let read = read::<ApiVersionsRequest>(&answer, number);
+        let read = read::<ApiVersionsRequest<'_>>(&answer, number);
         assert_eq!(read.offered.get(ApiKey::Produce), Some(VersionRange::new(3, 11)));
     }
 }

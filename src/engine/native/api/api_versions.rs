@@ -1,10 +1,21 @@
 //! `ApiVersions`: which requests a broker knows, in which versions; and who we are (KIP-511).
 
+use std::sync::Arc;
+
 use super::{ApiKey, Malformed, Reader, Request, VersionRange, Versions, Writer};
 
-/// Asks for versions; from version 3 on it also contains name and version of this library.
-#[derive(Debug)]
-pub(crate) struct ApiVersionsRequest;
+/// Asks for versions; from version 3 on it also contains name and version of the client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ApiVersionsRequest<'a> {
+    pub(crate) software: &'a Software,
+}
+
+/// What the broker's metrics and logs call this client (KIP-511).
+#[derive(Clone, Debug)]
+pub(crate) struct Software {
+    pub(crate) name: Arc<str>,
+    pub(crate) version: Arc<str>,
+}
 
 #[derive(Debug)]
 pub(crate) struct ApiVersionsResponse {
@@ -16,7 +27,7 @@ pub(crate) struct ApiVersionsResponse {
 
 pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
 
-impl Request for ApiVersionsRequest {
+impl Request for ApiVersionsRequest<'_> {
     const KEY: ApiKey = ApiKey::ApiVersions;
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FLEXIBLE_FROM: i16 = 3;
@@ -24,8 +35,8 @@ impl Request for ApiVersionsRequest {
 
     fn write<'a>(&'a self, writer: &mut Writer<'_, 'a>, version: i16) {
         if version >= Self::FLEXIBLE_FROM {
-            writer.string(env!("CARGO_PKG_NAME"));
-            writer.string(env!("CARGO_PKG_VERSION"));
+            writer.string(&self.software.name);
+            writer.string(&self.software.version);
             writer.tagged_fields();
         }
     }

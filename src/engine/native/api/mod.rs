@@ -12,7 +12,7 @@ mod reader;
 mod sasl;
 mod writer;
 
-pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, UNSUPPORTED_VERSION};
+pub(super) use api_versions::{ApiVersionsRequest, ApiVersionsResponse, Software, UNSUPPORTED_VERSION};
 pub(super) use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub(super) use key::{ApiKey, VersionRange, Versions};
 pub(super) use metadata::{Broker, MetadataRequest, MetadataResponse, Topic};
@@ -143,7 +143,7 @@ mod tests {
         [
             (produce_answer(), |bytes| reads::<ProduceRequest<'_>>(bytes, 8)),
             (metadata_answer(), |bytes| reads::<MetadataRequest<'_>>(bytes, 7)),
-            (api_versions_answer(), |bytes| reads::<ApiVersionsRequest>(bytes, 3)),
+            (api_versions_answer(), |bytes| reads::<ApiVersionsRequest<'_>>(bytes, 3)),
             (handshake_answer(), |bytes| reads::<SaslHandshakeRequest>(bytes, 1)),
             (authenticate_answer(), |bytes| reads::<SaslAuthenticateRequest>(bytes, 1)),
             (producer_id_answer(), |bytes| reads::<InitProducerIdRequest>(bytes, 1)),
