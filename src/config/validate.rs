@@ -54,8 +54,9 @@ fn topic(config: &ProducerConfig, problems: &mut Vec<String>) {
         ("client_software_version", "client.software.version", &config.client_software_version),
     ] {
         if !is_software(value) {
+            let shown: String = value.chars().take(80).collect();
             problems.push(format!(
-                "{name} ({kafka}) is {value:?}; brokers accept up to 249 letters, digits, '.' and '-', a letter or digit first \
+                "{name} ({kafka}) is {shown:?}; brokers accept up to 249 letters, digits, '.' and '-', a letter or digit first \
                  and last"
             ));
         }
