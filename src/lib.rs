@@ -36,9 +36,9 @@ pub use compression::Compression;
 pub use config::Setting;
 pub use config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, ByteStream, ConnectError, Connector, Credentials,
-    CredentialsProvider, EngineKind, Idempotence, IntoBrokers, Pem, ProducerConfig, ProviderError,
-    RetryConfig, SaslConfig, SaslMechanism, Secret, TelemetryConfig, TimeoutConfig, TlsConfig, TlsRoots,
-    Token, TokenProvider,
+    CredentialsProvider, EngineKind, Idempotence, IntoBrokers, Pem, ProducerConfig, ProviderError, Proxy,
+    RetryConfig, SaslConfig, SaslMechanism, Secret, SocketConfig, TelemetryConfig, TimeoutConfig, TlsConfig,
+    TlsRoots, Token, TokenProvider,
 };
 pub use context::Context;
 pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result, Wait, WaitReason};

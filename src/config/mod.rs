@@ -4,6 +4,7 @@ mod address;
 mod brokers;
 mod capabilities;
 mod connector;
+mod proxy;
 mod random;
 mod sasl;
 mod secret;
@@ -24,13 +25,16 @@ pub(crate) use address::Address;
 pub use brokers::IntoBrokers;
 pub(crate) use capabilities::Capabilities;
 pub use connector::{ByteStream, ConnectError, Connector};
+pub use proxy::Proxy;
 pub(crate) use random::RandomSource;
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
 };
 pub(crate) use sasl::{Source, credentials_for, token_for};
 pub use secret::Secret;
-pub use sections::{BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, TelemetryConfig, TimeoutConfig};
+pub use sections::{
+    BatchConfig, BufferConfig, BulkheadConfig, RetryConfig, SocketConfig, TelemetryConfig, TimeoutConfig,
+};
 #[cfg(feature = "text-config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "text-config")))]
 pub use text::Setting;
@@ -140,6 +144,8 @@ pub struct ProducerConfig {
     pub rate_limit: RateLimitConfig,
     /// Limits that keep one failing topic or broker from stopping the others.
     pub bulkhead: BulkheadConfig,
+    /// Sockets to the brokers.
+    pub socket: SocketConfig,
     /// Optional per-message telemetry.
     pub telemetry: TelemetryConfig,
     /// The runtime of the producer's tasks. By default the one on which it is first used; when that shuts down or is not
@@ -196,6 +202,7 @@ impl Default for ProducerConfig {
             circuit_breaker: CircuitBreakerConfig::default(),
             rate_limit: RateLimitConfig::default(),
             bulkhead: BulkheadConfig::default(),
+            socket: SocketConfig::default(),
             telemetry: TelemetryConfig::default(),
             runtime: None,
             connector: None,
@@ -332,6 +339,7 @@ impl ProducerConfig {
         circuit_breaker: CircuitBreakerConfig,
         rate_limit: RateLimitConfig,
         bulkhead: BulkheadConfig,
+        socket: SocketConfig,
         telemetry: TelemetryConfig,
     }
 
@@ -407,6 +415,7 @@ debug_as!(config: ProducerConfig {
     circuit_breaker: config.circuit_breaker,
     rate_limit: config.rate_limit,
     bulkhead: config.bulkhead,
+    socket: config.socket,
     telemetry: config.telemetry,
     ..
 });

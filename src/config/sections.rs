@@ -170,6 +170,33 @@ section! {
     }
 }
 
+section! {
+    /// Sockets to the brokers. `TCP_NODELAY` is always set.
+    ///
+    /// # Examples
+    ///
+    /// Room for what is on its way over a long distance: 100 MB/s at 80 ms take 8 MB.
+    ///
+    /// ```
+    /// use rskafka_producer::{ProducerConfig, SocketConfig};
+    ///
+    /// let config = ProducerConfig::new("kafka-1:9092").socket(SocketConfig::default().send_buffer(8 << 20));
+    /// assert!(config.validate().is_ok());
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub struct SocketConfig {
+        /// Whether the system asks a peer that has been silent for a minute if it is still there, so that what forgets idle
+        /// connections does not. Default on (librdkafka: `socket.keepalive.enable`; Java always does).
+        pub keepalive: bool = true,
+        /// Bytes of the system's buffer for what is sent, `SO_SNDBUF`; Linux sets twice as many. Default the system's, which grows as
+        /// needed (Kafka: `send.buffer.bytes`).
+        pub send_buffer: Option<usize> = None,
+        /// The same for what is received, `SO_RCVBUF`. Default the system's (Kafka: `receive.buffer.bytes`).
+        pub receive_buffer: Option<usize> = None,
+    }
+}
+
 /// Optional per-message telemetry; see [`docs::telemetry`](crate::docs::telemetry).
 ///
 /// # Examples

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acks, Address, Idempotence, ProducerConfig};
+use super::{Acks, Address, Idempotence, ProducerConfig, SocketConfig};
 use crate::config::Capabilities;
 use crate::error::{Error, ErrorKind, Result};
 use crate::topic_name;
@@ -157,6 +157,15 @@ fn limits(config: &ProducerConfig, problems: &mut Vec<String>) {
             bulkhead.max_in_flight
         ));
     }
+    for (name, kafka, bytes) in [
+        ("socket.send_buffer", "send.buffer.bytes", config.socket.send_buffer),
+        ("socket.receive_buffer", "receive.buffer.bytes", config.socket.receive_buffer),
+    ] {
+        if let Some(bytes) = bytes.filter(|bytes| *bytes == 0 || i32::try_from(*bytes).is_err()) {
+            problems
+                .push(format!("{name} ({kafka}) is {bytes}; expected 1 to 2147483647, or the system's (-1)"));
+        }
+    }
     if !(bulkhead.topic_share > 0.0 && bulkhead.topic_share <= 1.0) {
         problems.push(format!(
             "bulkhead.topic_share is {}; expected more than 0 and at most 1",
@@ -188,6 +197,7 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
         (&codec, !able.compresses(config.batch.compression)),
         ("tls", config.tls.is_some() && !able.tls),
         ("connector", config.connector.is_some() && !able.connector),
+        ("socket", config.socket != SocketConfig::default() && !able.connector),
         ("partitioner_rack_aware (partitioner.rack.aware)", config.partitioner_rack_aware && !able.racks),
     ] {
         if refused {

@@ -39,6 +39,7 @@ mod logins;
 mod metrics;
 mod odd_versions;
 mod old_brokers;
+mod proxies;
 mod racks;
 mod real;
 mod real_faults;

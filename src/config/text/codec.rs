@@ -107,6 +107,16 @@ pub(super) const BYTES: Codec<usize> = Codec {
     },
 };
 
+/// Java takes -1 for the system's, and librdkafka 0.
+pub(super) const SOCKET_BUFFER: Codec<Option<usize>> = Codec {
+    unit: "bytes, `system` (Kafka: `-1`)",
+    read: |text, spelling| match (spelling, text) {
+        (Spelling::Ours, "system") | (Spelling::Kafka, "-1" | "0") => Ok(None),
+        _ => (BYTES.read)(text, spelling).map(Some),
+    },
+    print: |bytes| bytes.as_ref().map_or_else(|| "system".to_owned(), BYTES.print),
+};
+
 pub(super) const COUNT: Codec<usize> =
     Codec { unit: "count", read: |text, _| number(text), print: usize::to_string };
 

@@ -2,7 +2,8 @@
 
 use super::codec::{
     ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LIST, MECHANISM, OPTIONAL_TEXT,
-    PART, PARTITIONING, RATE, SMALL_COUNT, SWITCH, TEXT, TIME, VERIFY_HOSTNAME, WHEN_OPEN, choice,
+    PART, PARTITIONING, RATE, SMALL_COUNT, SOCKET_BUFFER, SWITCH, TEXT, TIME, VERIFY_HOSTNAME, WHEN_OPEN,
+    choice,
 };
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, Spelling, jaas};
@@ -119,6 +120,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Requests in flight to one broker; at most 5 with idempotence."),
     field!(bulkhead.topic_share, [], PART, "Part of the buffer that one topic may fill."),
     field!(bulkhead.max_connecting, [], COUNT, "Connections under construction at the same time."),
+    field!(socket.keepalive, ["socket.keepalive.enable"], SWITCH,
+        "Whether the system asks a peer that has been silent for a minute if it is still there."),
+    field!(socket.send_buffer, ["send.buffer.bytes", "socket.send.buffer.bytes"], SOCKET_BUFFER,
+        "The system's buffer for what is sent (`SO_SNDBUF`)."),
+    field!(socket.receive_buffer, ["receive.buffer.bytes", "socket.receive.buffer.bytes"], SOCKET_BUFFER,
+        "The system's buffer for what is received (`SO_RCVBUF`)."),
     field!(telemetry.topic_labels, [], SWITCH,
         "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."),
     security!(protocol, "security.protocol", ["security.protocol"],

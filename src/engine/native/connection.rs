@@ -20,7 +20,7 @@ use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
-use crate::config::{Address, Connector, SaslConfig, WallClock};
+use crate::config::{Address, Connector, SaslConfig, SocketConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
 /// What every connection needs to know.
@@ -33,6 +33,7 @@ pub(super) struct Settings {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<super::net::tls::Tls>,
     pub(super) sasl: Option<SaslConfig>,
+    pub(super) socket: SocketConfig,
     /// Opens streams in place of TCP.
     pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) needs: Needs,

@@ -226,7 +226,7 @@ async fn open(address: &Address, listener: &Listener, settings: &Settings) -> Re
     let not_connected = |error| not_connected(address, error);
     match &settings.connector {
         None => {
-            let socket = dial(address).await.map_err(not_connected)?;
+            let socket = dial(address, settings.socket).await.map_err(not_connected)?;
             encrypt(address, listener, settings, socket).await
         }
         Some(connector) => {

@@ -74,6 +74,7 @@ impl NativeEngine {
             #[cfg(feature = "tls")]
             tls: config.tls.clone().map(net::tls::Tls::new),
             sasl: config.sasl.clone(),
+            socket: config.socket,
             connector: config.connector.clone(),
             needs: Needs::of(config),
             observer,

@@ -23,7 +23,7 @@ const RENEWAL: &str = "a login is renewed before its session expires, within tim
 const RESULTS: &str = "every send returns its own result";
 const RESTRICT: &str = "restrict TLS with TlsConfig::client_config, and remove it";
 const SERIALIZERS: &str = "messages are bytes: there are no serializers";
-const SOCKETS: &str = "sockets have no delay, keep-alive after a minute, and the system's buffers";
+const SOCKETS: &str = "sockets have no delay";
 const TOKENS: &str = "tokens come from SaslConfig::oauth_bearer";
 const VERSIONS: &str = "versions are always negotiated with each broker";
 
@@ -51,14 +51,9 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("broker.address.family", Usually("any", "IPv6 and IPv4 are tried, and the first to connect is used")),
     ("broker.address.ttl", Ignored("names are resolved again for each connection")),
     ("client.dns.lookup", Usually("use_all_dns_ips", "every address of a host is tried")),
-    ("receive.buffer.bytes", Ignored(SOCKETS)),
-    ("send.buffer.bytes", Ignored(SOCKETS)),
     ("socket.blocking.max.ms", Ignored(INTERNAL)),
-    ("socket.keepalive.enable", Ignored(SOCKETS)),
     ("socket.max.fails", Ignored("a connection is closed when a request times out")),
     ("socket.nagle.disable", Usually("true", SOCKETS)),
-    ("socket.receive.buffer.bytes", Ignored(SOCKETS)),
-    ("socket.send.buffer.bytes", Ignored(SOCKETS)),
     ("socket.timeout.ms", Ignored("the limit of a request is request.timeout.ms")),
     ("reconnect.backoff.jitter.ms", Ignored(RECONNECT)),
     ("reconnect.backoff.max.ms", Ignored(RECONNECT)),

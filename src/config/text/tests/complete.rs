@@ -78,7 +78,7 @@ fn the_documentation_of_every_field_has_its_kafka_name() {
     {
         let Some(kafka) = setting.kafka.first() else { continue };
         let (section, field) = setting.name.split_once('.').unwrap_or(("producer", setting.name));
-        let kind = ["producer", "batch", "buffer", "timeouts", "retry", "bulkhead"]
+        let kind = ["producer", "batch", "buffer", "timeouts", "retry", "bulkhead", "socket"]
             .into_iter()
             .find(|k| *k == section);
         let kind = kind.unwrap().trim_end_matches('s').to_owned();
