@@ -25,7 +25,7 @@ pub(crate) async fn schedule(seed: u64, ground: Ground, watch: Arc<Watch>) -> Co
     let world = World::new(&settings, seed, ground, watch.clone()).await;
     let producer = connect(&settings, &world, &mut random).await;
     watch.producer(Some(producer.clone()));
-    let turns = tokio::spawn(bound_turns(producer.clone()));
+    let turns = tokio::spawn(bounded(producer.clone(), settings.buffer));
     let ledger = Arc::new(Ledger::new(world.ground.clone()));
     let users: Vec<_> = (0..settings.users)
         .map(|id| {
@@ -152,11 +152,13 @@ async fn ended<T>(task: impl Future<Output = Result<T, tokio::task::JoinError>>,
     }
 }
 
-/// No task runs in circles.
-async fn bound_turns(producer: Producer) {
+/// No task runs in circles, and no more is buffered than may be.
+async fn bounded(producer: Producer, buffer: usize) {
     let mut before = producer.tasks();
     loop {
         tokio::time::sleep(SECOND).await;
+        let buffered = producer.stats().buffer_bytes;
+        assert!(buffered <= buffer, "{buffered} bytes are buffered of {buffer}");
         let now = producer.tasks();
         for task in &now {
             let earlier = before.iter().find(|other| other.name == task.name);

@@ -1,6 +1,6 @@
 //! What goes wrong with a cluster, at random.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub(crate) struct World {
     settings: Settings,
     over: Mutex<HashMap<(usize, i32), Vec<Life>>>,
     forgot: Mutex<HashMap<(usize, i32), bool>>,
+    /// Partitions that lost messages which only their leader had acknowledged.
+    pub(crate) lossy: Mutex<HashSet<(usize, i32)>>,
     pub(crate) recreated: Mutex<u64>,
     stopped: Mutex<Option<i32>>,
     swapped: AtomicBool,
@@ -89,6 +91,7 @@ impl World {
             settings: settings.clone(),
             over: Mutex::default(),
             forgot: Mutex::default(),
+            lossy: Mutex::default(),
             recreated: Mutex::new(0),
             stopped: Mutex::default(),
             swapped: AtomicBool::default(),
@@ -155,6 +158,15 @@ impl World {
                 *self.stopped.lock() = Some(node);
                 cluster.stop(node).await;
                 tokio::time::sleep(MS * r.u32(..2_000)).await;
+                if r.bool() {
+                    // It had not yet written what it held.
+                    for (topic, name) in TOPICS.iter().enumerate() {
+                        let led = |partition: &i32| cluster.leader(name, *partition) == Some(node);
+                        (0..self.partitions())
+                            .filter(led)
+                            .for_each(|partition| self.lose_end(topic, partition, r));
+                    }
+                }
                 self.start(node, r.bool());
             }
             10 => {
@@ -164,9 +176,8 @@ impl World {
             11 => self.recreate(topic, r).await,
             12 => tokio::time::sleep(MS * r.u32(..6_000)).await,
             13 => {
-                let lost = cluster.lose_unacknowledged(name, partition);
+                self.lose_end(topic, partition, r);
                 cluster.move_leader(name, partition, node);
-                self.say(&format!("{lost} records are lost"));
             }
             14 => self.ground.turns(r, &self.watch),
             15 => self.swap().await,
@@ -187,6 +198,18 @@ impl World {
         *self.recreated.lock() += 1;
         self.say("created again");
         self.cluster.create_topic(TOPICS[topic], self.settings.partitions);
+    }
+
+    /// A partition loses the end of its log: what no producer has heard of, or more where `acks` permits that.
+    fn lose_end(&self, topic: usize, partition: i32, r: &mut fastrand::Rng) {
+        let name = TOPICS[topic];
+        let mut lost = self.cluster.lose_unacknowledged(name, partition);
+        if self.settings.leader_acks {
+            let end = self.cluster.high_watermark(name, partition).unwrap_or_default();
+            lost += self.cluster.truncate(name, partition, end - r.i64(..5));
+            self.lossy.lock().insert((topic, partition));
+        }
+        self.say(&format!("{name}/{partition} lost {lost} records"));
     }
 
     /// Another cluster answers at the same addresses from now on. Once in a schedule.

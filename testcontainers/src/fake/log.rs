@@ -142,10 +142,16 @@ impl Log {
     }
 
     /// Loses what nobody has heard is stored; how many records that was.
-    pub(super) fn truncate(&mut self) -> i64 {
-        let lost = self.next - self.acknowledged;
-        self.next = self.acknowledged;
-        self.batches.retain(|batch| batch.base_offset < self.next);
+    pub(super) fn lose_unacknowledged(&mut self) -> i64 {
+        self.truncate(self.acknowledged)
+    }
+
+    /// Loses all batches that do not end before this offset; how many records that was.
+    pub(super) fn truncate(&mut self, offset: i64) -> i64 {
+        self.batches.retain(|batch| batch.base_offset + i64::from(batch.records) <= offset);
+        let next = self.batches.last().map_or(0, |batch| batch.base_offset + i64::from(batch.records));
+        let lost = self.next - next;
+        (self.next, self.acknowledged) = (next, self.acknowledged.min(next));
         self.producers.clear();
         for batch in self.batches.clone().iter().filter(|batch| batch.producer_id >= 0) {
             let numbers = (batch.sequence, advance(batch.sequence, batch.records - 1), batch.base_offset);

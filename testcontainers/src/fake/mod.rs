@@ -158,7 +158,13 @@ impl FakeCluster {
     /// of which a producer heard that it is stored. What is known of producers follows from what is left. Returns the number
     /// of records that are gone.
     pub fn lose_unacknowledged(&self, topic: &str, partition: i32) -> i64 {
-        self.change(|state| state.log(topic, partition).map_or(0, |log| log.truncate()))
+        self.change(|state| state.log(topic, partition).map_or(0, |log| log.lose_unacknowledged()))
+    }
+
+    /// Loses the end of a partition's log from this offset on, whatever producers have heard: as a new leader does where
+    /// they did not wait for all replicas. Batches stay whole. Returns the number of records that are gone.
+    pub fn truncate(&self, topic: &str, partition: i32, offset: i64) -> i64 {
+        self.change(|state| state.log(topic, partition).map_or(0, |log| log.truncate(offset)))
     }
 
     // ----- what was stored

@@ -50,8 +50,9 @@ pub(crate) struct SimListener {
     streams: mpsc::UnboundedReceiver<SimStream>,
 }
 
-/// The time of day at which every simulation begins, in seconds since 1970.
-const BEGINS: Duration = Duration::from_secs(1_700_000_000);
+/// The time of day at which every simulation begins, since 1970: in the year 2100, since brokers refuse timestamps of the
+/// future, which those of the system's clock would be otherwise.
+const BEGINS: Duration = Duration::from_secs(4_102_444_800);
 
 impl SimNet {
     /// A calm network. Needs a tokio runtime, whose clock it uses.

@@ -7,6 +7,7 @@ mod foreign;
 mod proxy;
 mod sasl;
 mod secured;
+mod sim;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
