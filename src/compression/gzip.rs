@@ -3,9 +3,6 @@ use std::io;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-/// Level 1: of the levels the one whose gain is worth its time; level 6 takes four times as long for a fifth less.
-const LEVEL: u32 = 1;
-
 /// As far back as a match can reach, as a power of two: 32 kB, what every reader knows.
 const WINDOW: u8 = 15;
 
@@ -13,13 +10,14 @@ const WINDOW: u8 = 15;
 const ROOM: usize = 256;
 
 thread_local! {
-    /// To make one anew, with its 260 kB of tables, takes longer than to compress a small batch.
-    static STATE: Cell<Option<Compress>> = const { Cell::new(None) };
+    /// With its level. To make one anew, with its 260 kB of tables, takes longer than to compress a small batch.
+    static STATE: Cell<Option<(u32, Compress)>> = const { Cell::new(None) };
 }
 
-pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn compress(input: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
     // One that fails or panics is not put back.
-    let mut state = STATE.take().unwrap_or_else(|| Compress::new_gzip(Compression::new(LEVEL), WINDOW));
+    let known = STATE.take().filter(|(known, _)| *known == level).map(|(_, state)| state);
+    let mut state = known.unwrap_or_else(|| Compress::new_gzip(Compression::new(level), WINDOW));
     loop {
         let rest = &input[state.total_in() as usize..];
         out.reserve(rest.len() / 2 + ROOM);
@@ -28,6 +26,6 @@ pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         }
     }
     state.reset();
-    STATE.set(Some(state));
+    STATE.set(Some((level, state)));
     Ok(())
 }

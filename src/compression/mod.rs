@@ -43,6 +43,14 @@ pub(crate) struct CompressError {
     cause: String,
 }
 
+/// A codec, and how hard it tries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compressor {
+    pub(crate) codec: Compression,
+    /// Only gzip and zstd have levels.
+    pub(crate) level: u32,
+}
+
 impl Compression {
     /// The codec's bits in the attributes of a batch: Kafka numbers them in this order.
     pub(crate) const fn id(self) -> i16 {
@@ -69,28 +77,30 @@ impl Compression {
             }
         }
     }
+}
 
+impl Compressor {
     /// Appends what `input` is compressed to.
     ///
     /// An encoder that panics is contained: what it says is the error.
     pub(crate) fn compress(self, input: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
-        let work = std::panic::AssertUnwindSafe(|| match self {
-            Self::None => {
+        let work = std::panic::AssertUnwindSafe(|| match self.codec {
+            Compression::None => {
                 out.extend_from_slice(input);
                 Ok(())
             }
             #[cfg(feature = "gzip")]
-            Self::Gzip => gzip::compress(input, out),
+            Compression::Gzip => gzip::compress(input, self.level, out),
             #[cfg(feature = "snappy")]
-            Self::Snappy => snappy::compress(input, out),
+            Compression::Snappy => snappy::compress(input, out),
             #[cfg(feature = "lz4")]
-            Self::Lz4 => lz4::compress(input, out),
+            Compression::Lz4 => lz4::compress(input, out),
             #[cfg(feature = "zstd")]
-            Self::Zstd => zstd::compress(input, out),
+            Compression::Zstd => zstd::compress(input, self.level, out),
             #[allow(unreachable_patterns, reason = "which patterns are left depends on the features")]
             _ => Err(std::io::Error::other("not built in")),
         });
-        contained(work).map_err(|cause| CompressError { codec: self, cause })
+        contained(work).map_err(|cause| CompressError { codec: self.codec, cause })
     }
 }
 
@@ -105,6 +115,33 @@ fn contained(work: impl FnOnce() -> std::io::Result<()> + std::panic::UnwindSafe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(any(feature = "gzip", feature = "zstd"))]
+    #[test]
+    fn a_higher_level_makes_a_batch_smaller_whatever_the_one_before_was() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let event = |_| {
+            format!(
+                "{{\"id\":\"{:016x}\",\"price\":{},\"text\":\"lorem ipsum\"}}",
+                random.u64(..),
+                random.u8(..)
+            )
+        };
+        let text: String = (0..500).map(event).collect();
+        for (codec, high) in [(Compression::Gzip, 6), (Compression::Zstd, 19)] {
+            if codec.validate().is_err() {
+                continue;
+            }
+            let size = |level| {
+                let mut out = Vec::new();
+                Compressor { codec, level }.compress(text.as_bytes(), &mut out).unwrap();
+                out.len()
+            };
+            let (one, least) = (size(1), size(high));
+            assert!(least * 100 < one * 97, "{codec}: {one}, and {least} at level {high}");
+            assert_eq!((size(1), size(high)), (one, least), "{codec}");
+        }
+    }
 
     #[test]
     fn an_encoder_that_panics_is_an_encoder_that_fails() {

@@ -2,12 +2,9 @@ use std::io;
 
 use structured_zstd::encoding::{CompressionLevel, compress_slice_to_vec};
 
-/// Level 1: on record batches both faster and smaller than the default of 3.
-const LEVEL: i32 = 1;
-
 /// `compress_slice_to_vec` rather than `FrameCompressor`, its reusable form, since that is generic and adds most of a
 /// minute to each build of the crate that names it.
-pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    out.extend_from_slice(&compress_slice_to_vec(input, CompressionLevel::Level(LEVEL)));
+pub(super) fn compress(input: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
+    out.extend_from_slice(&compress_slice_to_vec(input, CompressionLevel::Level(level as i32)));
     Ok(())
 }

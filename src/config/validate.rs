@@ -95,6 +95,14 @@ fn batch(config: &ProducerConfig, problems: &mut Vec<String>) {
     if let Err(problem) = batch.compression.validate() {
         problems.push(problem);
     }
+    for (name, kafka, level, most) in [
+        ("batch.gzip_level", "compression.gzip.level", batch.gzip_level, 9),
+        ("batch.zstd_level", "compression.zstd.level", batch.zstd_level, 22),
+    ] {
+        if !(1..=most).contains(&level) {
+            problems.push(format!("{name} ({kafka}) is {level}; expected 1 to {most}"));
+        }
+    }
     if config.buffer.max_bytes < batch.full_at() {
         problems.push(format!(
             "buffer.max_bytes (buffer.memory) is {}, less than one batch of batch.max_bytes ({})",

@@ -1,7 +1,7 @@
 //! A record batch: its header, and its records as they are or compressed.
 
 use super::{Records, Sequence};
-use crate::compression::{CompressError, Compression};
+use crate::compression::{CompressError, Compression, Compressor};
 
 /// Bytes of a batch before its first record.
 pub(crate) const BATCH_OVERHEAD: usize = 61;
@@ -33,7 +33,7 @@ pub(crate) enum Packed {
 pub(crate) fn encode_batch(
     records: &Records,
     sequence: Option<Sequence>,
-    compression: Compression,
+    compressor: Compressor,
     out: &mut Vec<u8>,
 ) -> Result<Packed, CompressError> {
     let start = out.len();
@@ -55,13 +55,13 @@ pub(crate) fn encode_batch(
     out.extend_from_slice(&count.to_be_bytes());
     debug_assert_eq!(out.len() - start, BATCH_OVERHEAD);
 
-    let packed = match compression {
+    let packed = match compressor.codec {
         Compression::None => Ok(Packed::No),
-        _ => pack(records, compression, out),
+        _ => pack(records, compressor, out),
     };
     let follows = match packed {
         Ok(Packed::Yes) => {
-            out[start + ATTRIBUTES..][..2].copy_from_slice(&compression.id().to_be_bytes());
+            out[start + ATTRIBUTES..][..2].copy_from_slice(&compressor.codec.id().to_be_bytes());
             0
         }
         Ok(Packed::No) | Err(_) => records.body_bytes(),
@@ -77,9 +77,9 @@ pub(crate) fn encode_batch(
 }
 
 /// Appends the records compressed, if that makes them smaller.
-fn pack(records: &Records, compression: Compression, out: &mut Vec<u8>) -> Result<Packed, CompressError> {
+fn pack(records: &Records, compressor: Compressor, out: &mut Vec<u8>) -> Result<Packed, CompressError> {
     let start = out.len();
-    let done = records.in_one_piece(|plain| compression.compress(plain, out));
+    let done = records.in_one_piece(|plain| compressor.compress(plain, out));
     if done.is_ok() && out.len() - start < records.body_bytes() {
         return Ok(Packed::Yes);
     }

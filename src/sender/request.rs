@@ -94,10 +94,10 @@ impl Request {
     }
 
     fn encode(mut self) -> Self {
-        let compression = self.core.config.batch.compression;
+        let compressor = self.core.config.batch.compressor();
         for batch in &mut self.batches {
             let (mut bytes, plain) = (Vec::new(), batch.plain());
-            let packed = encode_batch(plain.records, plain.sequence, compression, &mut bytes);
+            let packed = encode_batch(plain.records, plain.sequence, compressor, &mut bytes);
             if let Err(problem) = &packed {
                 self.core.log.compression_failed(&batch.partition.topic, problem);
             }

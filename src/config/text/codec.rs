@@ -123,6 +123,13 @@ pub(super) const COUNT: Codec<usize> =
 pub(super) const SMALL_COUNT: Codec<u32> =
     Codec { unit: "count", read: |text, _| number(text), print: u32::to_string };
 
+/// Java writes -1 for "the default of the codec".
+pub(super) const LEVEL: Codec<u32> = Codec {
+    unit: "count",
+    read: |text, _| if text == "-1" { Ok(1) } else { number(text) },
+    print: u32::to_string,
+};
+
 pub(super) const PART: Codec<f64> =
     Codec { unit: "part of 1", read: |text, _| real(text), print: f64::to_string };
 

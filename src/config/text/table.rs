@@ -1,9 +1,9 @@
 //! The settings, a row each. Effects are sentences of the guide.
 
 use super::codec::{
-    ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LIST, MECHANISM, OPTIONAL_TEXT,
-    PART, PARTITIONING, RATE, SMALL_COUNT, SOCKET_BUFFER, SWITCH, TEXT, TIME, VERIFY_HOSTNAME, WHEN_OPEN,
-    choice,
+    ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LEVEL, LIST, MECHANISM,
+    OPTIONAL_TEXT, PART, PARTITIONING, RATE, SMALL_COUNT, SOCKET_BUFFER, SWITCH, TEXT, TIME, VERIFY_HOSTNAME,
+    WHEN_OPEN, choice,
 };
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, Spelling, jaas};
@@ -81,6 +81,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Largest produce request, and so, less 1024 bytes, the **largest message**."),
     field!(batch.compression, ["compression.type", "compression.codec"], COMPRESSION,
         "Compression of each batch; needs the feature of its name."),
+    field!(batch.gzip_level, ["compression.gzip.level"], LEVEL,
+        "How hard gzip tries, from 1 (fast) to 9 (small)."),
+    field!(batch.zstd_level, ["compression.zstd.level"], LEVEL,
+        "How hard zstd tries, from 1 (fast) to 22 (small)."),
     field!(buffer.max_bytes, ["buffer.memory"], BYTES,
         "Bytes of accepted messages that are neither stored nor failed, plus 64 bytes for each."),
     field!(buffer.max_wait, ["max.block.ms"], TIME,

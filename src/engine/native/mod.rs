@@ -41,7 +41,7 @@ use super::{
     Answer, Ask, BrokerMetadata, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId,
     PartitionBatch, Produced, Stage, TopicMetadata,
 };
-use crate::compression::Compression;
+use crate::compression::Compressor;
 use crate::config::{Acks, Address, ProducerConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::ProducerId;
@@ -53,7 +53,7 @@ pub(crate) struct NativeEngine {
     brokers: Brokers,
     acks: i16,
     request_timeout: Duration,
-    compression: Compression,
+    compressor: Compressor,
     allow_auto_create_topics: bool,
     first_id: Mutex<FirstId>,
     rotation: Mutex<Rotation>,
@@ -86,7 +86,7 @@ impl NativeEngine {
                 Acks::Leader => 1,
             },
             request_timeout: config.timeouts.request,
-            compression: config.batch.compression,
+            compressor: config.batch.compressor(),
             allow_auto_create_topics: config.allow_auto_create_topics,
             first_id: Mutex::new(if config.is_idempotent() { FirstId::Wanted } else { FirstId::Done }),
             rotation: Mutex::default(),
@@ -248,7 +248,7 @@ impl Engine for NativeEngine {
         let request = ProduceRequest {
             acks: self.acks,
             timeout: self.request_timeout,
-            compression: self.compression,
+            compressor: self.compressor,
             log: &self.brokers.settings.observer.log,
             batches,
         };

@@ -7,7 +7,8 @@ use crate::config::text::security::{CONVERT, NO_TOKENS};
 const BY_BYTES: &str = "batches and the buffer are limited by bytes: batch.size and buffer.memory";
 const CODE: &str = "code cannot be named in text: remove it";
 const CALLBACK: &str = "a callback cannot be set in text: remove it";
-const FIXED_LEVEL: &str = "the level of each codec is fixed";
+const LEVELS: &str = "gzip and zstd have a level each: compression.gzip.level, compression.zstd.level";
+const ONE_LEVEL: &str = "lz4 has one level here";
 const INTERNAL: &str = "it concerns the inner workings of another client";
 const JAVA_TLS: &str = "it concerns Java's TLS; this producer uses rustls";
 const LOG: &str = "events go through `tracing`, whose subscriber chooses levels";
@@ -81,10 +82,8 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("buffer.memory.allocation.strategy", Ignored("memory follows the messages that wait")),
     ("message.copy.max.bytes", Ignored("messages are not copied before they are encoded")),
     ("receive.message.max.bytes", Ignored("responses to a producer are small")),
-    ("compression.level", Ignored(FIXED_LEVEL)),
-    ("compression.gzip.level", Ignored(FIXED_LEVEL)),
-    ("compression.lz4.level", Ignored(FIXED_LEVEL)),
-    ("compression.zstd.level", Ignored(FIXED_LEVEL)),
+    ("compression.level", Ignored(LEVELS)),
+    ("compression.lz4.level", Ignored(ONE_LEVEL)),
     ("partitioner.adaptive.partitioning.enable",
         Usually("true", "busy partitions always get fewer messages without a key")),
     ("partitioner.availability.timeout.ms",

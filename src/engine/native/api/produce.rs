@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ApiKey, Broker, Malformed, Parts, Reader, Request, VersionRange, Writer};
 use crate::clock::millis;
-use crate::compression::Compression;
+use crate::compression::Compressor;
 use crate::engine::{Answer, Leadership, NodeId, PartitionBatch, TopicId};
 use crate::record::{BATCH_OVERHEAD, Packed, bytes_in_request, encode_batch};
 use crate::telemetry::Log;
@@ -18,7 +18,7 @@ pub(crate) struct ProduceRequest<'a> {
     pub(crate) acks: i16,
     /// How long the broker may wait for its replicas.
     pub(crate) timeout: Duration,
-    pub(crate) compression: Compression,
+    pub(crate) compressor: Compressor,
     pub(crate) log: &'a Log,
     /// Topics stand together.
     pub(crate) batches: &'a [PartitionBatch<'a>],
@@ -143,7 +143,7 @@ impl Request for ProduceRequest<'_> {
 impl<'a> ProduceRequest<'a> {
     /// Appends the batch. Records that are not compressed stay where they are.
     fn encode(&self, batch: &PartitionBatch<'a>, parts: &mut Parts<'a>) {
-        match encode_batch(batch.records, batch.sequence, self.compression, parts.own()) {
+        match encode_batch(batch.records, batch.sequence, self.compressor, parts.own()) {
             Ok(Packed::Yes) => return,
             Ok(Packed::No) => {}
             Err(problem) => self.log.compression_failed(batch.topic, &problem),
@@ -191,7 +191,7 @@ mod tests {
         let request = ProduceRequest {
             acks: -1,
             timeout: Duration::from_secs(1),
-            compression: Compression::None,
+            compressor: crate::config::BatchConfig::default().compressor(),
             log: &Log::ambient(),
             batches: &[batch],
         };
