@@ -70,7 +70,7 @@ async fn what_kfake_lacks_fails_at_once_and_the_error_names_it() {
     }
     let cases: [(KfakeClusterBuilder, &[&str]); 3] = [
         (builder().without(Api::InitProducerId), &["InitProducerId", "idempotence(false)"]),
-        (builder().offer(Api::Produce, 0..=2), &["Produce", "0 to 2", "3 to 12"]),
+        (builder().offer(Api::Produce, 0..=2), &["Produce", "0 to 2", "3 to 13"]),
         (builder().without(Api::Metadata), &["Metadata"]),
     ];
     for (cluster, words) in cases {
