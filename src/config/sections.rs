@@ -192,7 +192,7 @@ section! {
     /// ```
     /// use rskafka_producer::{ProducerConfig, SocketConfig};
     ///
-    /// let config = ProducerConfig::new("kafka-1:9092").socket(SocketConfig::default().send_buffer(8 << 20));
+    /// let config = ProducerConfig::new("kafka-1:9092").socket(SocketConfig::default().send_buffer(Some(8 << 20)));
     /// assert!(config.validate().is_ok());
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
