@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Of a schedule that breaks a promise, all is taken away that it does not need; its trace is printed, and the command that
-//! repeats it: `--seed N`, with limits to its calls, happenings and faults, and `--calm` where it needs no weather.
+//! repeats it: `--seed N`, with limits to its calls, happenings and faults, and `--calm` where it needs no weather. `TRACE=1`
+//! prints the events of the producer, too.
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the schedule")]
 
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         }
     };
     runner::hook_panics();
+    runner::print_events_if_asked();
     match args.seed {
         Some(seed) => replay(seed, args.limits),
         None => search(&args.search),

@@ -25,20 +25,8 @@ use crate::runner::{Counts, Limits, Watch};
 
 #[test]
 fn whatever_users_and_brokers_do_every_promise_holds() {
-    trace_if_asked();
+    runner::print_events_if_asked();
     each_kind_happens(&runner::run("model", 40, on_sockets));
-}
-
-/// With `TRACE=1`, every event is printed.
-fn trace_if_asked() {
-    if std::env::var_os("TRACE").is_some() {
-        let events = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(std::io::stderr)
-            .without_time();
-        // The other test may have been first.
-        drop(events.try_init());
-    }
 }
 
 fn on_sockets(seed: u64, watch: &Arc<Watch>) -> Counts {
@@ -49,7 +37,7 @@ fn on_sockets(seed: u64, watch: &Arc<Watch>) -> Counts {
 
 #[test]
 fn whatever_users_and_brokers_do_every_promise_holds_in_a_simulated_world() {
-    trace_if_asked();
+    runner::print_events_if_asked();
     each_kind_happens(&runner::run("simulation", 100, simulation::run));
 }
 

@@ -152,6 +152,18 @@ pub(crate) fn hook_panics() {
     });
 }
 
+/// With `TRACE=1`, every event of the producer is printed.
+pub(crate) fn print_events_if_asked() {
+    if std::env::var_os("TRACE").is_some() {
+        let events = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(std::io::stderr)
+            .without_time();
+        // Another test may have been first.
+        drop(events.try_init());
+    }
+}
+
 struct Running {
     seed: u64,
     since: Instant,
