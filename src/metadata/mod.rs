@@ -203,6 +203,8 @@ impl Metadata {
                 }
                 known.led_by(core, leaders, near)
             }
+            // What comes back waits for what was sent before it was abandoned, so as not to overtake it.
+            None if self.is_leaving(&metadata.name) => None,
             None => {
                 let new = Topic::new(metadata.name.clone(), &self.settings);
                 new.history().described(metadata.id);

@@ -133,8 +133,7 @@ impl Metadata {
         }
         self.refresher.answered_in_part();
         self.take_over(core, metadata);
-        self.topic(name)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "a topic vanished while it was learned"))
+        self.topic(name).ok_or_else(|| still_leaving(name))
     }
 
     fn known_absent(&self, name: &Arc<str>) -> Option<Error> {
@@ -160,6 +159,11 @@ impl Drop for Asking {
             resolving.remove(&self.name);
         }
     }
+}
+
+fn still_leaving(name: &Arc<str>) -> Error {
+    let text = format!("messages that were sent to topic {name:?} before it was gone are not answered yet");
+    Error::new(ErrorKind::Broker, text)
 }
 
 fn not_created(name: &Arc<str>, error: Error) -> Error {

@@ -159,12 +159,17 @@ async fn a_send_that_is_called_off_ends_and_withdraws_no_other_message_of_a_topi
     let asked = cluster.requests(Api::Metadata);
     cluster.wait_until(|cluster| cluster.requests(Api::Metadata) > asked).await;
     sleep(SECOND / 10).await;
-    let second = producer.enqueue(&background(), Message::new("second")).await.unwrap();
-    assert!(!first.is_finished());
+    let second = tokio::spawn({
+        let producer = producer.clone();
+        async move { producer.send(&background(), Message::new("second")).await }
+    });
+    sleep(5 * SECOND).await;
+    // The topic is back, but what was sent before it was gone is on its way still, and must not be overtaken.
+    assert!(!first.is_finished() && !second.is_finished());
     called_off.cancel();
     let ended = tokio::time::timeout(SECOND / 4, first).await.expect("it ends with its context").unwrap();
     assert_eq!(ended.unwrap_err().fate(), Fate::PossiblyPersisted);
-    second.await.unwrap();
+    second.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
