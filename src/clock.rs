@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) use self::recent::{batch_full, recently};
+pub(crate) use self::recent::{accepted, recently};
 
 /// Waits until then; forever, where there is no such time.
 pub(crate) async fn until(at: Option<Instant>) {

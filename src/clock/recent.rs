@@ -6,7 +6,7 @@
 use std::any::TypeId;
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use quanta::Clock;
 use tokio::time::Instant;
@@ -14,12 +14,13 @@ use tokio::time::Instant;
 /// A look at the clock is used again for a quarter of a millisecond.
 const RECENT_NANOS: u64 = 250_000;
 
-/// Full batches after which the counter is calibrated: programs that send little save nothing by it.
-const FLOOD: usize = 8;
+/// Messages of a producer after which the counter is calibrated, which may take a fifth of a second of a processor: only a
+/// long flood saves more than that.
+const LONG_FLOOD: u64 = 4_000_000;
 
 /// The processor's counter, once it is calibrated.
 static COUNTER: OnceLock<Clock> = OnceLock::new();
-static FULL_BATCHES: AtomicUsize = AtomicUsize::new(0);
+static CALIBRATES: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static LAST: Cell<Option<Look>> = const { Cell::new(None) };
@@ -41,10 +42,10 @@ pub(crate) fn recently() -> Instant {
     }
 }
 
-/// A batch became full. From a number of them on the counter is used, if there is one that can be trusted.
-pub(crate) fn batch_full() {
-    if FULL_BATCHES.fetch_add(1, Ordering::Relaxed) == FLOOD && !clock_may_be_paused() {
-        // It takes a millisecond, or a fifth of a second where the machine is busy. Without a thread nothing is lost.
+/// So many messages were accepted by a producer. After very many the counter is used, if it can be trusted.
+pub(crate) fn accepted(messages: u64) {
+    if messages >= LONG_FLOOD && !CALIBRATES.swap(true, Ordering::Relaxed) && !clock_may_be_paused() {
+        // Without a thread nothing is lost.
         let calibrate = || drop(COUNTER.set(Clock::new()));
         drop(std::thread::Builder::new().name("calibrate the clock".into()).spawn(calibrate));
     }

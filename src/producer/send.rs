@@ -225,7 +225,7 @@ impl Core {
     #[cold]
     pub(super) fn sealed(&self) {
         self.batch_full.store(true, Ordering::Relaxed);
-        clock::batch_full();
+        clock::accepted(self.stats.total_accepted());
     }
 
     /// Whether a batch became full since a caller last made way for the sender.

@@ -241,6 +241,10 @@ impl Counters {
         self.not_persisted.load(Relaxed) + self.possibly_persisted.load(Relaxed)
     }
 
+    pub(crate) fn total_accepted(&self) -> u64 {
+        self.accepted.total()
+    }
+
     /// Messages that were accepted and are not acknowledged.
     pub(crate) fn not_acked(&self) -> u64 {
         self.accepted.total().saturating_sub(self.acked.load(Relaxed))
