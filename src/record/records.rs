@@ -15,6 +15,10 @@ use crate::telemetry::Log;
 /// What is longer is kept as the user gave it, so that it is copied only once, into its request.
 const LARGE: usize = 512;
 
+/// Pieces that are shorter than this on average are copied together: a copy costs less than a piece more for the checksum
+/// and the system call.
+const SCATTERED: usize = 4 << 10;
+
 #[cfg(test)]
 thread_local! {
     /// Records that this thread copied from one batch to another.
@@ -278,6 +282,11 @@ impl Records {
     fn append(&mut self, front: &mut Front, part: &[u8]) {
         front.flush(&mut self.bytes);
         self.bytes.extend_from_slice(part);
+    }
+
+    /// Whether to send them piece by piece costs more than to copy them together.
+    pub(super) fn are_scattered(&self) -> bool {
+        self.large_bytes < self.large.len() * SCATTERED
     }
 
     /// The records as they stand in a batch, piece by piece.
