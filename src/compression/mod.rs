@@ -48,6 +48,10 @@ pub(crate) struct CompressError {
 pub(crate) struct Compressor {
     pub(crate) codec: Compression,
     /// Only gzip and zstd have levels.
+    #[cfg_attr(
+        not(any(feature = "gzip", feature = "zstd")),
+        expect(dead_code, reason = "the others have none")
+    )]
     pub(crate) level: u32,
 }
 
