@@ -143,7 +143,9 @@ async fn an_acknowledged_message_is_stored_where_its_delivery_says(run: Run<'_>)
     let topic = run.new_topic("one", 3).await;
     let producer = run.producer(run.config().topic(&topic)).await;
     let delivery = producer.send_message(&minute(), "key", "value").await.unwrap();
-    assert_eq!((delivery.topic(), delivery.attempts()), (topic.as_str(), 1));
+    assert_eq!(delivery.topic(), topic);
+    // More than one where a real broker has not heard of the new topic yet.
+    assert!(delivery.attempts() >= 1);
     let stored = run.cluster.read(&topic).await;
     assert_eq!(stored.len(), 1);
     assert_eq!(stored[0].partition, delivery.partition());
