@@ -1,14 +1,20 @@
 //! The messages of one batch, in the bytes that are sent.
 
+mod reader;
+#[cfg(test)]
+mod tests;
+mod values;
+
 use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{BATCH_OVERHEAD, RECORD_OVERHEAD, varint};
+use self::reader::Reader;
+use self::values::Values;
+use super::{BATCH_OVERHEAD, varint};
 use crate::compression::scratch;
-use crate::error::callback::{OWNER, guarded};
+use crate::error::callback::OWNER;
 use crate::message::{Header, Message};
 use crate::telemetry::Log;
 
@@ -117,43 +123,6 @@ impl Room {
     #[cfg(test)]
     pub(crate) fn of(bytes: usize) -> Self {
         Self { records: bytes / 100, bytes }
-    }
-}
-
-/// Long keys and values. Their owners are user code and may panic when they are dropped: each is dropped separately,
-/// since a second panic would end the process.
-#[derive(Debug, Default)]
-struct Values(Vec<(usize, Bytes)>);
-
-impl Values {
-    fn let_go(&mut self, mut drop: impl FnMut(Bytes)) {
-        while let Some((_, part)) = self.0.pop() {
-            drop(part);
-        }
-    }
-}
-
-impl Drop for Values {
-    fn drop(&mut self) {
-        self.let_go(|part| {
-            if let Err(panicked) = guarded(OWNER, || drop(part)) {
-                Log::ambient().callback_panicked(OWNER, &panicked);
-            }
-        });
-    }
-}
-
-impl Deref for Values {
-    type Target = Vec<(usize, Bytes)>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl DerefMut for Values {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
     }
 }
 
@@ -402,65 +371,6 @@ impl Records {
     }
 }
 
-/// Reads what [`Records::push`] wrote.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    large: &'a [(usize, Bytes)],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> &'a [u8] {
-        let (taken, rest) = self.bytes.split_at(count);
-        self.bytes = rest;
-        taken
-    }
-
-    fn varint(&mut self) -> i64 {
-        varint::read(&mut self.bytes)
-    }
-
-    /// Passes a record's head by; how much later than the first one it is.
-    fn head(&mut self) -> i64 {
-        let _length = self.varint();
-        let _attributes = self.take(1);
-        let delta = self.varint();
-        let _index = self.varint();
-        delta
-    }
-
-    /// Bytes of the buffers that the message took whose record begins here.
-    fn footprint(&mut self) -> usize {
-        self.head();
-        let part = |reader: &mut Self| reader.nullable(|part| part.len(), <[u8]>::len).unwrap_or_default();
-        let mut bytes = RECORD_OVERHEAD + part(self) + part(self);
-        for _ in 0..self.varint() {
-            bytes += size_of::<Header>() + self.name().len() + part(self);
-        }
-        bytes
-    }
-
-    fn name(&mut self) -> &'a [u8] {
-        let length = self.varint() as usize;
-        self.take(length)
-    }
-
-    fn bytes(&mut self) -> Option<Bytes> {
-        self.nullable(Bytes::clone, Bytes::copy_from_slice)
-    }
-
-    /// A key or a value, wherever it is kept.
-    fn nullable<T>(&mut self, large: impl Fn(&Bytes) -> T, small: impl Fn(&[u8]) -> T) -> Option<T> {
-        let length = usize::try_from(self.varint()).ok()?;
-        match self.large.split_first() {
-            Some(((_, part), rest)) if length > LARGE => {
-                self.large = rest;
-                Some(large(part))
-            }
-            _ => Some(small(self.take(length))),
-        }
-    }
-}
-
 /// Bytes of key, value and headers on the wire.
 #[inline]
 pub(super) fn contents_len(message: &Message) -> usize {
@@ -479,84 +389,5 @@ fn nullable_len(bytes: Option<&Bytes>) -> usize {
     match bytes {
         Some(bytes) => varint::len(bytes.len() as i64) + bytes.len(),
         None => 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::message_footprint;
-
-    fn part(random: &mut fastrand::Rng) -> Option<Bytes> {
-        let length = match random.u8(..5) {
-            0 => return None,
-            1 => 0,
-            2 => random.usize(LARGE - 1..LARGE + 2),
-            3 => 3 * LARGE,
-            _ => random.usize(..40),
-        };
-        Some(vec![random.u8(..); length].into())
-    }
-
-    fn message(random: &mut fastrand::Rng) -> Message {
-        let headers = (0..random.usize(..4))
-            .map(|_| Header {
-                name: "aä".repeat(if random.u8(..9) == 0 { LARGE } else { random.usize(..5) }),
-                value: part(random),
-            })
-            .collect();
-        Message {
-            key: part(random),
-            value: part(random),
-            headers,
-            topic: random.bool().then(|| "t".into()),
-            partition: random.bool().then_some(3),
-            timestamp: random.bool().then(|| random.i64(0..1 << 50)),
-        }
-    }
-
-    fn stamp(position: usize, message: &Message) -> Stamp {
-        Stamp { timestamp: message.timestamp.unwrap_or(5_000), expires_after: position as u32 }
-    }
-
-    #[test]
-    fn a_message_comes_back_as_it_went_in_and_so_do_those_that_are_left() {
-        for seed in 0..2_000 {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let messages: Vec<Message> = (0..random.usize(1..9)).map(|_| message(&mut random)).collect();
-            let mut records = Records::default();
-            for (position, message) in messages.iter().enumerate() {
-                assert!(records.push(message, stamp(position, message), usize::MAX));
-            }
-            let chosen: Vec<usize> = (0..messages.len()).filter(|_| random.bool()).collect();
-            let picked = records.pick(chosen.iter().copied());
-            let topic: Arc<str> = "t".into();
-            for (records, positions) in [(&records, (0..messages.len()).collect()), (&picked, chosen)] {
-                assert_eq!(records.len(), positions.len(), "seed {seed}");
-                for (at, position) in positions.iter().enumerate() {
-                    assert_eq!(records.message(at, &topic, 3), messages[*position], "seed {seed}");
-                }
-                assert!(records.expiries().eq(positions.iter().map(|p| *p as u32)), "seed {seed}");
-                let footprint: usize = positions.iter().map(|p| message_footprint(&messages[*p])).sum();
-                assert_eq!(records.footprint(), footprint, "seed {seed}");
-                let mut out = Vec::new();
-                records.write(&mut out);
-                assert_eq!(out.len(), records.body_bytes(), "seed {seed}");
-                let newest = positions.iter().map(|p| stamp(*p, &messages[*p]).timestamp).max();
-                assert_eq!(records.newest, newest.unwrap_or_default(), "seed {seed}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_batch_takes_no_more_than_it_may_and_an_empty_one_anything() {
-        let (message, now) = (Message::new(vec![0; 50]), Stamp { timestamp: 7, expires_after: 0 });
-        let mut records = Records::default();
-        assert!(records.push(&message, now, 10));
-        let one = records.wire_bytes() - BATCH_OVERHEAD;
-        let most = BATCH_OVERHEAD + 2 * one;
-        assert!(!records.push(&message, now, most - 1));
-        assert!(records.push(&message, now, most));
-        assert_eq!((records.len(), records.wire_bytes()), (2, most));
     }
 }
