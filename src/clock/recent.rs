@@ -42,9 +42,13 @@ pub(crate) fn recently() -> Instant {
     }
 }
 
-/// So many messages were accepted by a producer. After very many the counter is used, if it can be trusted.
-pub(crate) fn accepted(messages: u64) {
-    if messages >= LONG_FLOOD && !CALIBRATES.swap(true, Ordering::Relaxed) && !clock_may_be_paused() {
+/// A producer has accepted messages: how many, which is asked until it was very many. Then the counter is used, if it can be
+/// trusted.
+pub(crate) fn accepted(messages: impl FnOnce() -> u64) {
+    if CALIBRATES.load(Ordering::Relaxed) || messages() < LONG_FLOOD {
+        return;
+    }
+    if !CALIBRATES.swap(true, Ordering::Relaxed) && !clock_may_be_paused() {
         // Without a thread nothing is lost.
         let calibrate = || drop(COUNTER.set(Clock::new()));
         drop(std::thread::Builder::new().name("calibrate the clock".into()).spawn(calibrate));

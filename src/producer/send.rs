@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
@@ -52,9 +51,7 @@ impl Producer {
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<Delivery> {
-        let message =
-            Message::new(Bytes::copy_from_slice(value.as_ref())).key(Bytes::copy_from_slice(key.as_ref()));
-        self.send(ctx, message).await
+        self.send(ctx, Message::copy_of(value).key_copy(key)).await
     }
 
     /// Sends a message and waits until it is stored.
@@ -225,7 +222,7 @@ impl Core {
     #[cold]
     pub(super) fn sealed(&self) {
         self.batch_full.store(true, Ordering::Relaxed);
-        clock::accepted(self.stats.total_accepted());
+        clock::accepted(|| self.stats.total_accepted());
     }
 
     /// Whether a batch became full since a caller last made way for the sender.

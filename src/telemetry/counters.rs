@@ -247,13 +247,13 @@ impl Counters {
 
     /// Messages that were accepted and are not acknowledged.
     pub(crate) fn not_acked(&self) -> u64 {
-        self.accepted.total().saturating_sub(self.acked.load(Relaxed))
+        self.total_accepted().saturating_sub(self.acked.load(Relaxed))
     }
 
     /// Messages that are accepted but not settled.
     pub(crate) fn unsettled(&self) -> usize {
         let settled = self.acked.load(Relaxed) + self.lost();
-        usize::try_from(self.accepted.total().saturating_sub(settled)).unwrap_or(usize::MAX)
+        usize::try_from(self.total_accepted().saturating_sub(settled)).unwrap_or(usize::MAX)
     }
 
     fn topic(&self, name: &Arc<str>) -> Arc<Topic> {
@@ -267,7 +267,7 @@ impl Counters {
         let mut topics: Vec<_> = self.topics.read().iter().map(|(name, topic)| topic.stats(name)).collect();
         topics.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
         Stats {
-            records_accepted: self.accepted.total(),
+            records_accepted: self.total_accepted(),
             records_sent: self.sent.load(Relaxed),
             records_acked: self.acked.load(Relaxed),
             records_not_persisted: self.not_persisted.load(Relaxed),
