@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Acks, Address, Idempotence, ProducerConfig, SocketConfig};
 use crate::config::Capabilities;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::topic_name;
 
 /// What the protocol's signed 32-bit sizes can hold, with room for a request's header.
@@ -36,8 +36,7 @@ fn brokers(config: &ProducerConfig, problems: &mut Vec<String>) {
     }
     for entry in &config.brokers {
         if let Err(problem) = Address::parse(entry) {
-            let shown: String = entry.chars().take(80).collect();
-            problems.push(format!("brokers (bootstrap.servers): {shown:?} {problem}"));
+            problems.push(format!("brokers (bootstrap.servers): {} {problem}", quoted(entry)));
         }
     }
 }
@@ -54,10 +53,10 @@ fn topic(config: &ProducerConfig, problems: &mut Vec<String>) {
         ("client_software_version", "client.software.version", &config.client_software_version),
     ] {
         if !is_software(value) {
-            let shown: String = value.chars().take(80).collect();
             problems.push(format!(
-                "{name} ({kafka}) is {shown:?}; brokers accept up to 249 letters, digits, '.' and '-', a letter or digit first \
-                 and last"
+                "{name} ({kafka}) is {}; brokers accept up to 249 letters, digits, '.' and '-', a letter or digit first \
+                 and last",
+                quoted(value)
             ));
         }
     }

@@ -228,6 +228,12 @@ fn code_of(kind: ErrorKind) -> ErrorCode {
     }
 }
 
+/// A user's text in quotes, short and on one line.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 80;
+    format!("{:?}", text.chars().take(LONGEST).collect::<String>())
+}
+
 /// A peer's text, short and fit for a log line: what would break the line, colour a terminal or turn the direction of
 /// reading is escaped.
 pub(crate) fn printable(text: &str) -> String {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::Producer;
 use super::accept::To;
 use super::send::handed_over;
@@ -87,7 +85,7 @@ impl TopicProducer {
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<Delivery> {
-        self.send(ctx, Message::copy_of(value).key(Bytes::copy_from_slice(key.as_ref()))).await
+        self.send(ctx, Message::copy_of(value).key_copy(key)).await
     }
 
     /// As [`Producer::send`].

@@ -29,81 +29,36 @@ async fn simulate(case: &str, brokers: usize, way: Way) {
     }
 }
 
-mod native_on_one_simulated_broker {
-    async fn run(case: &str) {
-        super::simulate(case, 1, super::Way::Single).await;
-    }
-    crate::conformance::each_case!(run);
+/// A module for each way to run the suite, with a test for each case.
+macro_rules! suites {
+    ($($name:ident: |$case:ident| $run:expr;)+) => {$(
+        mod $name {
+            use super::*;
+
+            async fn run($case: &str) {
+                $run.await;
+            }
+            crate::conformance::each_case!(run);
+        }
+    )+};
 }
 
-mod native_in_bulk_on_three_simulated_brokers {
-    async fn run(case: &str) {
-        super::simulate(case, 3, super::Way::Bulk).await;
-    }
-    crate::conformance::each_case!(run);
+suites! {
+    native_on_one_simulated_broker: |case| simulate(case, 1, Way::Single);
+    native_in_bulk_on_three_simulated_brokers: |case| simulate(case, 3, Way::Bulk);
+    native_on_one_broker: |case| super::run(case, EngineKind::Native, 1, Way::Single);
+    native_in_bulk_on_one_broker: |case| super::run(case, EngineKind::Native, 1, Way::Bulk);
+    native_in_bulk_on_three_brokers: |case| super::run(case, EngineKind::Native, 3, Way::Bulk);
+    native_by_topic_on_one_broker: |case| super::run(case, EngineKind::Native, 1, Way::Topic);
+    native_on_three_brokers: |case| super::run(case, EngineKind::Native, 3, Way::Single);
+    native_on_the_newest_version_of_each_request:
+        |case| run_on(builder().only_newest(), case, EngineKind::Native, Way::Single);
+    native_on_the_oldest_version_of_each_request:
+        |case| run_on(builder().only_oldest(), case, EngineKind::Native, Way::Single);
+    partition_client_on_three_brokers: |case| super::run(case, EngineKind::PartitionClient, 3, Way::Bulk);
+    partition_client_on_one_broker: |case| super::run(case, EngineKind::PartitionClient, 1, Way::Single);
 }
 
-mod native_on_one_broker {
-    async fn run(case: &str) {
-        super::run(case, super::EngineKind::Native, 1, super::Way::Single).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod native_in_bulk_on_one_broker {
-    async fn run(case: &str) {
-        super::run(case, super::EngineKind::Native, 1, super::Way::Bulk).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod native_in_bulk_on_three_brokers {
-    async fn run(case: &str) {
-        super::run(case, super::EngineKind::Native, 3, super::Way::Bulk).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod native_by_topic_on_one_broker {
-    async fn run(case: &str) {
-        super::run(case, super::EngineKind::Native, 1, super::Way::Topic).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod native_on_three_brokers {
-    async fn run(case: &str) {
-        super::run(case, super::EngineKind::Native, 3, super::Way::Single).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod native_on_the_newest_version_of_each_request {
-    async fn run(case: &str) {
-        let builder = super::FakeCluster::builder().brokers(3).only_newest();
-        super::run_on(builder, case, super::EngineKind::Native, super::Way::Single).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod native_on_the_oldest_version_of_each_request {
-    async fn run(case: &str) {
-        let builder = super::FakeCluster::builder().brokers(3).only_oldest();
-        super::run_on(builder, case, super::EngineKind::Native, super::Way::Single).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod partition_client_on_three_brokers {
-    async fn run(case: &str) {
-        super::run(case, super::EngineKind::PartitionClient, 3, super::Way::Bulk).await;
-    }
-    crate::conformance::each_case!(run);
-}
-
-mod partition_client_on_one_broker {
-    async fn run(case: &str) {
-        super::run(case, super::EngineKind::PartitionClient, 1, super::Way::Single).await;
-    }
-    crate::conformance::each_case!(run);
+fn builder() -> FakeClusterBuilder {
+    FakeCluster::builder().brokers(3)
 }

@@ -4,7 +4,8 @@ use std::io;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 use crate::config::Address;
@@ -15,18 +16,15 @@ const LONGEST: usize = 8 << 10;
 const END: &[u8] = b"\r\n\r\n";
 
 /// Has the proxy connect to `host:port`; what follows on the stream is the peer's.
-pub(super) async fn open<S>(
-    stream: &mut S,
+pub(super) async fn open(
+    stream: &mut TcpStream,
     host: &str,
     port: u16,
     credentials: Option<(&str, &str)>,
-) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> io::Result<()> {
     // A host with a line break would add lines of its choice.
     if host.is_empty() || host.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the broker's host name is not one"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the broker's host name is not valid"));
     }
     let target = Address::new(host, port);
     let mut request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
@@ -46,7 +44,7 @@ where
 }
 
 /// The answer up to its empty line. A broker says nothing before it is asked, so that nothing follows.
-async fn head<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Vec<u8>> {
+async fn head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(256);
     while !head.windows(END.len()).any(|end| end == END) {
         if head.len() > LONGEST {

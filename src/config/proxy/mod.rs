@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::net::TcpStream;
 
 use super::{Address, ByteStream, ConnectError, Connector, Secret};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// A [`Connector`] that opens every connection through a proxy: SOCKS5 (RFC 1928, 1929) or the `CONNECT` of an HTTP proxy
 /// (RFC 9110 §9.3.6).
@@ -63,8 +63,7 @@ impl Proxy {
 
     fn new(protocol: Protocol, address: &str) -> Result<Self> {
         let parsed = Address::parse(address).map_err(|problem| {
-            let shown: String = address.chars().take(80).collect();
-            Error::new(ErrorKind::InvalidConfig, format!("proxy: {shown:?} {problem}"))
+            Error::new(ErrorKind::InvalidConfig, format!("proxy: {} {problem}", quoted(address)))
         })?;
         Ok(Self { protocol, address: parsed, credentials: None })
     }

@@ -3,7 +3,8 @@
 use std::io;
 use std::net::IpAddr;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 5;
@@ -20,15 +21,12 @@ const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
 /// Has the proxy connect to `host:port`; what follows on the stream is the peer's.
-pub(super) async fn open<S>(
-    stream: &mut S,
+pub(super) async fn open(
+    stream: &mut TcpStream,
     host: &str,
     port: u16,
     credentials: Option<(&str, &str)>,
-) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> io::Result<()> {
     let offered = if credentials.is_some() { &[NO_LOGIN, PASSWORD][..] } else { &[NO_LOGIN] };
     stream.write_all(&[&[VERSION, offered.len() as u8], offered].concat()).await?;
     let [version, method] = read(stream).await?;
@@ -63,17 +61,14 @@ where
     let bound = match kind {
         IPV4 => 4,
         IPV6 => 16,
-        NAME => usize::from(read::<1, _>(stream).await?[0]),
+        NAME => usize::from(read::<1>(stream).await?[0]),
         _ => return Err(io::Error::other("it answers with an address of an unknown kind")),
     };
     let mut rest = vec![0; bound + 2];
     stream.read_exact(&mut rest).await.map(drop)
 }
 
-async fn log_in<S>(stream: &mut S, user: &str, password: &str) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn log_in(stream: &mut TcpStream, user: &str, password: &str) -> io::Result<()> {
     let mut message = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
     message.extend([LOGIN_VERSION, length(user, "the proxy's user name")?]);
     message.extend(user.as_bytes());
@@ -86,7 +81,7 @@ where
     }
 }
 
-async fn read<const N: usize, S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<[u8; N]> {
+async fn read<const N: usize>(stream: &mut TcpStream) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     stream.read_exact(&mut bytes).await?;
     Ok(bytes)

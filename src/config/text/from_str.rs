@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::codec::{ACKS, COMPRESSION, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, Spelling, WHEN_OPEN};
 use crate::compression::Compression;
 use crate::config::{Acks, EngineKind, Idempotence, OpenCircuit, SaslMechanism};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, quoted};
 use crate::partitioner::Partitioning;
 
 macro_rules! choices {
@@ -31,8 +31,8 @@ macro_rules! choices {
 
             fn from_str(text: &str) -> Result<Self, Error> {
                 ($codec.read)(text.trim(), Spelling::Ours).map_err(|why| {
-                    let shown: String = text.chars().take(80).collect();
-                    Error::new(ErrorKind::InvalidConfig, format!("{}={shown:?}: {why}", $setting))
+                    let text = format!("{}={}: {why}", $setting, quoted(text));
+                    Error::new(ErrorKind::InvalidConfig, text)
                 })
             }
         }

@@ -64,10 +64,10 @@ impl Reader {
 
     /// A name that stands for nothing. Its value is not shown: it may be a misspelt password's.
     pub(crate) fn unknown(&mut self, shown: &str, near: &[String]) {
-        let shown: String = shown.chars().take(80).collect();
+        let shown = crate::error::quoted(shown);
         self.problem(match near {
-            [] => format!("{shown:?} is not a setting (docs::configuration lists them)"),
-            near => format!("{shown:?} is not a setting: did you mean {}?", near.join(" or ")),
+            [] => format!("{shown} is not a setting (docs::configuration lists them)"),
+            near => format!("{shown} is not a setting: did you mean {}?", near.join(" or ")),
         });
     }
 
@@ -102,6 +102,6 @@ impl Reader {
 fn quoted(setting: &Setting, value: &str) -> String {
     match setting.secret {
         true => "***".into(),
-        false => format!("{:?}", value.chars().take(80).collect::<String>()),
+        false => crate::error::quoted(value),
     }
 }

@@ -21,10 +21,10 @@ use super::net::dial::dial;
 use super::net::frame::{NotKafka, Unreadable};
 #[cfg(feature = "tls")]
 use super::net::wire::plain;
-use super::net::wire::{Ended, RequestFailed, Socket, Wire};
+use super::net::wire::{Ended, RequestFailed, Wire};
 use super::sasl::Login;
 use super::versions::{assumed, assumption_holds};
-use crate::config::{Address, ConnectError};
+use crate::config::{Address, ByteStream, ConnectError};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a first use needs.
@@ -100,7 +100,7 @@ struct Handshake<'a> {
 
 impl Handshake<'_> {
     async fn attempt(&self) -> Result<Ready, Failed> {
-        let socket = open(self.address, self.listener, self.settings).await?;
+        let socket = open(self.address, self.settings).await?;
         let mut wire = Wire::new(socket, self.settings.client_id.clone());
         wire.set_versions(assumed(self.listener.asks_versions_in()));
         let ready = match &self.settings.sasl {
@@ -222,16 +222,16 @@ async fn ask_wanted(wire: &Wire, wanted: Wanted<'_>) -> Answered {
     Answered { metadata, producer_id }
 }
 
-async fn open(address: &Address, listener: &Listener, settings: &Settings) -> Result<Box<dyn Socket>> {
+async fn open(address: &Address, settings: &Settings) -> Result<Box<dyn ByteStream>> {
     let not_connected = |error| not_connected(address, error);
     match &settings.connector {
         None => {
             let socket = dial(address, settings.socket).await.map_err(not_connected)?;
-            encrypt(address, listener, settings, socket).await
+            encrypt(address, settings, socket).await
         }
         Some(connector) => {
             let stream = custom::open(&**connector, address).await.map_err(not_connected)?;
-            encrypt(address, listener, settings, stream).await
+            encrypt(address, settings, stream).await
         }
     }
 }
@@ -253,20 +253,18 @@ fn not_connected(address: &Address, error: ConnectError) -> Error {
 #[cfg(not(feature = "tls"))]
 async fn encrypt(
     _: &Address,
-    _: &Listener,
     _: &Settings,
-    socket: impl Socket + 'static,
-) -> Result<Box<dyn Socket>> {
+    socket: impl ByteStream + 'static,
+) -> Result<Box<dyn ByteStream>> {
     Ok(Box::new(socket))
 }
 
 #[cfg(feature = "tls")]
 async fn encrypt(
     address: &Address,
-    _: &Listener,
     settings: &Settings,
-    socket: impl Socket + 'static,
-) -> Result<Box<dyn Socket>> {
+    socket: impl ByteStream + 'static,
+) -> Result<Box<dyn ByteStream>> {
     use super::net::tls::TlsFailure;
 
     let Some(tls) = &settings.tls else {

@@ -74,7 +74,7 @@ impl SimNet {
     ///
     /// # Panics
     ///
-    /// If there is no memory for a runtime, or inside a runtime.
+    /// Inside a runtime, and if the runtime cannot be created.
     pub fn run<F: Future>(seed: u64, world: impl FnOnce(Self) -> F) -> F::Output {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build();

@@ -13,17 +13,13 @@ use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadHalf, WriteHalf};
+use tokio::io::{BufReader, ReadHalf, WriteHalf};
 use tokio::sync::oneshot;
 
 use super::frame::{Answers, Unreadable, frame, read_answer, write_frame};
+use crate::config::ByteStream;
 use crate::engine::native::api::{ApiKey, Malformed, Request, VersionRange, Versions};
 use crate::engine::native::observe::Watch;
-
-/// A socket, encrypted or not.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
 /// See the [module](self).
 pub(crate) struct Wire {
@@ -95,7 +91,7 @@ pub(crate) fn plain(error: io::Error) -> io::Error {
 
 impl Wire {
     /// Needs a runtime: a task reads the answers.
-    pub(crate) fn new(socket: Box<dyn Socket>, client_id: Arc<str>) -> Self {
+    pub(crate) fn new(socket: Box<dyn ByteStream>, client_id: Arc<str>) -> Self {
         let (reader, writer) = tokio::io::split(socket);
         let shared = Arc::new(Shared::new(writer));
         tokio::spawn(read_answers(reader, shared.clone()));
@@ -173,7 +169,7 @@ struct Shared {
 
 struct Pen {
     /// `None` once the connection has ended.
-    socket: Option<WriteHalf<Box<dyn Socket>>>,
+    socket: Option<WriteHalf<Box<dyn ByteStream>>>,
     next_id: i32,
 }
 
@@ -185,7 +181,7 @@ struct State {
 }
 
 impl Shared {
-    fn new(socket: WriteHalf<Box<dyn Socket>>) -> Self {
+    fn new(socket: WriteHalf<Box<dyn ByteStream>>) -> Self {
         Self {
             pen: tokio::sync::Mutex::new(Pen { socket: Some(socket), next_id: 0 }),
             state: Mutex::default(),
@@ -286,7 +282,7 @@ impl Drop for Begun<'_> {
 }
 
 /// Reads answers until the connection ends, and then closes the socket.
-async fn read_answers(socket: ReadHalf<Box<dyn Socket>>, shared: Arc<Shared>) {
+async fn read_answers(socket: ReadHalf<Box<dyn ByteStream>>, shared: Arc<Shared>) {
     {
         let mut answers = Answers::new(BufReader::new(socket));
         let reading = pin!(async {
