@@ -16,8 +16,12 @@ pub mod docs;
 mod engine;
 mod error;
 mod health;
+#[cfg(feature = "http")]
+#[cfg_attr(not(test), allow(dead_code, reason = "each of its users needs a part"))]
+mod http;
 mod message;
 mod metadata;
+mod net;
 mod partitioner;
 mod producer;
 mod record;

@@ -8,7 +8,6 @@ mod link;
 mod native;
 #[cfg(feature = "partition-client")]
 mod partition_client;
-mod race;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,7 +23,7 @@ pub(crate) struct Material {
 }
 
 /// Each setting by our name, which is the environment's too (`KAFKA_TLS_CA`), and by Kafka's.
-const AUTHORITIES: &str = "tls.ca (ssl.truststore.location)";
+pub(super) const AUTHORITIES: &str = "tls.ca (ssl.truststore.location)";
 const AUTHORITIES_PEM: &str = "tls.ca_pem (ssl.truststore.certificates)";
 const CERTIFICATES: &str = "tls.certificates (ssl.keystore.certificate.chain)";
 const KEY: &str = "tls.key (ssl.keystore.key)";
@@ -120,11 +120,7 @@ fn roots(roots: &TlsRoots, material: &Material) -> Result<RootCertStore> {
     match roots {
         TlsRoots::Pem(_) => {
             for pem in &material.authorities {
-                for certificate in certificates(pem, AUTHORITIES)? {
-                    store.add(certificate).map_err(|error| {
-                        invalid(format!("{AUTHORITIES}: a certificate cannot be used: {error}"))
-                    })?;
-                }
+                add(&mut store, pem, AUTHORITIES)?;
             }
         }
         TlsRoots::Webpki => add_webpki(&mut store),
@@ -135,17 +131,25 @@ fn roots(roots: &TlsRoots, material: &Material) -> Result<RootCertStore> {
     Ok(store)
 }
 
+pub(super) fn add(store: &mut RootCertStore, pem: &[u8], setting: &str) -> Result<()> {
+    for certificate in certificates(pem, setting)? {
+        let added = store.add(certificate);
+        added.map_err(|error| invalid(format!("{setting}: a certificate cannot be used: {error}")))?;
+    }
+    Ok(())
+}
+
 #[cfg(feature = "tls-webpki-roots")]
-fn add_webpki(store: &mut RootCertStore) {
+pub(super) fn add_webpki(store: &mut RootCertStore) {
     store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
 }
 
 /// Validation refuses to get here.
 #[cfg(not(feature = "tls-webpki-roots"))]
-fn add_webpki(_: &mut RootCertStore) {}
+pub(super) fn add_webpki(_: &mut RootCertStore) {}
 
 #[cfg(feature = "tls-platform-roots")]
-fn add_platform(store: &mut RootCertStore) -> Result<()> {
+pub(super) fn add_platform(store: &mut RootCertStore) -> Result<()> {
     let found = rustls_native_certs::load_native_certs();
     let (added, _) = store.add_parsable_certificates(found.certs);
     if added > 0 {
@@ -160,7 +164,7 @@ fn add_platform(store: &mut RootCertStore) -> Result<()> {
 
 /// Validation refuses to get here.
 #[cfg(not(feature = "tls-platform-roots"))]
-fn add_platform(_: &mut RootCertStore) -> Result<()> {
+pub(super) fn add_platform(_: &mut RootCertStore) -> Result<()> {
     Ok(())
 }
 

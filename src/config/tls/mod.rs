@@ -4,6 +4,9 @@
 mod any_name;
 #[cfg(feature = "tls")]
 pub(crate) mod client_config;
+#[cfg(feature = "http")]
+#[cfg_attr(not(test), allow(dead_code, reason = "each of its users needs a part"))]
+pub(crate) mod https;
 #[cfg(feature = "tls")]
 mod key;
 #[cfg(feature = "tls")]

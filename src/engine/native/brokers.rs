@@ -16,9 +16,9 @@ use super::identity::{ClusterId, Clusters, Peer};
 use super::missed::Missed;
 use super::slot::{Attempts, Slot, in_place};
 use crate::config::Address;
-use crate::engine::race::{HEAD_START, race};
 use crate::engine::{Link, NodeId, Stage};
 use crate::error::{Error, ErrorKind, Result, list};
+use crate::net::{HEAD_START, race};
 
 /// Pause after a failed attempt; it grows up to the second value.
 const RECONNECT_BACKOFF: Duration = Duration::from_millis(50);

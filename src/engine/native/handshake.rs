@@ -17,7 +17,6 @@ use super::api::{
 use super::connection::{Settings, unreachable};
 use super::listener::Listener;
 use super::net::custom;
-use super::net::dial::dial;
 use super::net::frame::{NotKafka, Unreadable};
 #[cfg(feature = "tls")]
 use super::net::wire::plain;
@@ -26,6 +25,7 @@ use super::sasl::Login;
 use super::versions::{assumed, assumption_holds};
 use crate::config::{Address, ByteStream, ConnectError};
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::dial;
 
 /// What a first use needs.
 #[derive(Clone, Copy, Debug)]

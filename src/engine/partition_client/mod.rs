@@ -22,7 +22,6 @@ use rskafka::client::{Client, ClientBuilder};
 use tokio::time::Instant;
 
 use self::classify::classify;
-use super::race::{HEAD_START, race};
 use super::{
     Answer, Ask, ClusterMetadata, Engine, Late, Leadership, NodeId, PartitionBatch, Produced, TopicMetadata,
 };
@@ -30,6 +29,7 @@ use crate::compression::Compression;
 use crate::config::{Address, ProducerConfig, SaslConfig};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::message::Message;
+use crate::net::{HEAD_START, race};
 use crate::record::ProducerId;
 
 const MAX_ANSWER: usize = 16 << 20;

@@ -9,13 +9,13 @@ use futures_util::stream::FuturesUnordered;
 use crate::clock::if_any;
 
 /// RFC 8305 recommends 250 ms.
-pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+pub(crate) const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The first success, or every failure in the order in which they came. The next attempt begins after `head_start`, or when
 /// one has failed.
 ///
 /// Has no time limit. Dropping the future drops every attempt.
-pub(super) async fn race<T, E, F>(
+pub(crate) async fn race<T, E, F>(
     attempts: impl IntoIterator<Item = F>,
     head_start: Duration,
 ) -> Result<T, Vec<E>>

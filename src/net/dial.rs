@@ -7,8 +7,8 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::race::{HEAD_START, race};
 use crate::config::{Address, ConnectError, SocketConfig};
-use crate::engine::race::{HEAD_START, race};
 
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
