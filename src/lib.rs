@@ -29,6 +29,9 @@ mod resilience;
 mod sender;
 mod supervisor;
 mod telemetry;
+#[cfg(feature = "http")]
+#[allow(dead_code, unused_imports, reason = "each of its users needs a part")]
+mod tokens;
 mod topic_name;
 
 #[doc(hidden)]

@@ -1,0 +1,7 @@
+//! Credentials that a server issues for a while: fetched when they are needed, kept, and refreshed before they expire.
+
+mod cache;
+mod policy;
+
+pub(crate) use self::cache::{Cached, Fetch};
+pub(crate) use self::policy::Fetched;
