@@ -7,6 +7,9 @@
 mod macros;
 
 mod accumulator;
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod clock;
 mod compression;
 mod config;

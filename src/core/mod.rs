@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) calls_out: bool,
     /// A batch became full since someone let the sender run.
     pub(crate) batch_full: AtomicBool,
+    /// The sender has a separate thread: callers need not make way for it.
+    pub(crate) sends_aside: AtomicBool,
     clock: WallClock,
     requests: AtomicU64,
     /// Why there was no room in the buffer, for callers that ask again and again.
@@ -110,6 +112,7 @@ impl Core {
             life: Lifecycle::default(),
             calls_out: matches!(config.partitioning, Partitioning::Custom(_)) || clock.is_custom(),
             batch_full: AtomicBool::new(false),
+            sends_aside: AtomicBool::new(false),
             clock,
             requests: AtomicU64::new(0),
             no_room: waiting::Recent::default(),

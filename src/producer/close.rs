@@ -83,6 +83,19 @@ impl Core {
         first
     }
 
+    /// Accepts nothing from here on, unless it was closed before. What is left has to be delivered by this future; without
+    /// anything left, the producer ends at once.
+    pub(crate) fn left_behind(self: &Arc<Self>) -> Option<impl Future<Output = ()> + Send + use<>> {
+        if !self.refuse_work() {
+            return None;
+        }
+        if self.stats.unsettled() == 0 {
+            self.end();
+            return None;
+        }
+        Some(LastWords { core: self.clone(), done: false }.deliver())
+    }
+
     async fn close(self: &Arc<Self>, ctx: &Context) -> Result<()> {
         let closed = match self.supervisor.bound(ctx, self.drained()).await {
             Ok(result) => result,
@@ -168,16 +181,7 @@ impl Drop for Draining {
 /// The last handle is gone: what was accepted is still delivered, in the background.
 impl Drop for Shared {
     fn drop(&mut self) {
-        let core = self.core.clone();
-        if !core.refuse_work() {
-            return;
-        }
-        let unsettled = core.stats.unsettled();
-        if unsettled == 0 {
-            core.end();
-            return;
-        }
-        let delivering = LastWords { core, done: false }.deliver();
+        let Some(delivering) = self.core.left_behind() else { return };
         // The runtime on which this handle is dropped is driven; the home may no longer be.
         match Handle::try_current() {
             Ok(here) if self.core.config.runtime.is_none() => drop(here.spawn(delivering)),

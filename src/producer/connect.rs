@@ -62,18 +62,21 @@ impl Producer {
     /// # }
     /// ```
     pub async fn connect(ctx: &Context, config: ProducerConfig) -> Result<Self> {
-        let started = Instant::now();
         let producer = Self::new(config)?;
-        let core = producer.core();
+        producer.connected(ctx).await?;
+        Ok(producer)
+    }
+
+    /// Waits until it is connected. If that fails, the producer ends.
+    pub(crate) async fn connected(&self, ctx: &Context) -> Result<()> {
+        let started = Instant::now();
+        let core = self.core();
         let result = core.reach(ctx).await.map_err(at_startup);
         core.log.operation(Operation::Connect, started.elapsed(), result.as_ref().copied());
-        match result {
-            Ok(()) => Ok(producer),
-            Err(error) => {
-                core.end();
-                Err(error)
-            }
+        if result.is_err() {
+            core.end();
         }
+        result
     }
 }
 

@@ -99,7 +99,7 @@ impl Producer {
         core.brokers.all().iter().for_each(|broker| broker.notify());
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.shared.core
     }
 }

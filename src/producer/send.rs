@@ -221,7 +221,9 @@ impl Core {
     /// A batch became full.
     #[cold]
     pub(super) fn sealed(&self) {
-        self.batch_full.store(true, Ordering::Relaxed);
+        if !self.sends_aside.load(Ordering::Relaxed) {
+            self.batch_full.store(true, Ordering::Relaxed);
+        }
         clock::accepted(|| self.stats.total_accepted());
     }
 

@@ -37,7 +37,11 @@ impl Supervisor {
             poll_fn(|cx| {
                 let now = Handle::try_current().ok().or_else(|| self.home());
                 match now {
-                    Some(now) if now.id() == runtime.id() => sleep.as_mut().poll(cx),
+                    Some(now) if now.id() == runtime.id() => match sleep.as_mut().poll(cx) {
+                        // A thread that is blocked, and its timers with it, holds up no caller that looks again.
+                        Poll::Pending if self.pinned.is_some() && Instant::now() >= at => Poll::Ready(()),
+                        polled => polled,
+                    },
                     _ => Poll::Ready(()),
                 }
             })

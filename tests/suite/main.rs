@@ -4,6 +4,8 @@
 
 mod answers_sweep;
 mod bad_input;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod breaker;
 mod brief_waits;
 mod bulk;
