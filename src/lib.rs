@@ -7,6 +7,8 @@
 mod macros;
 
 mod accumulator;
+#[cfg(feature = "aws-msk-iam")]
+mod aws;
 #[cfg(feature = "blocking")]
 #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;
@@ -50,6 +52,9 @@ pub use config::{
     RetryConfig, SaslConfig, SaslMechanism, Secret, SocketConfig, TelemetryConfig, TimeoutConfig, TlsConfig,
     TlsRoots, Token, TokenProvider,
 };
+#[cfg(feature = "aws-msk-iam")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aws-msk-iam")))]
+pub use config::{AwsCredentials, AwsCredentialsProvider, MskIam};
 pub use context::Context;
 pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result, Wait, WaitReason};
 pub use health::{

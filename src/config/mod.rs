@@ -1,10 +1,14 @@
 //! The configuration, and its validation.
 
 mod address;
+#[cfg(feature = "aws-msk-iam")]
+mod aws;
 mod brokers;
 mod capabilities;
 mod choices;
 mod connector;
+#[cfg(feature = "http")]
+mod issuer;
 mod proxy;
 mod random;
 mod sasl;
@@ -23,10 +27,17 @@ use tokio::runtime::Handle;
 use tracing::Dispatch;
 
 pub(crate) use address::Address;
+#[cfg(feature = "aws-msk-iam")]
+#[cfg_attr(docsrs, doc(cfg(feature = "aws-msk-iam")))]
+pub use aws::{AwsCredentials, AwsCredentialsProvider, MskIam};
+#[cfg(feature = "aws-msk-iam")]
+pub(crate) use aws::{AwsSource, Variables};
 pub use brokers::IntoBrokers;
 pub(crate) use capabilities::Capabilities;
 pub use choices::{Acks, EngineKind, Idempotence};
 pub use connector::{ByteStream, ConnectError, Connector};
+#[cfg(feature = "http")]
+pub(crate) use issuer::{Surroundings, TokenIssuer};
 pub use proxy::Proxy;
 pub(crate) use random::RandomSource;
 pub use sasl::{

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Secret;
+#[cfg(feature = "http")]
+use super::{ProducerConfig, Surroundings, TokenIssuer};
 use crate::error::callback::guarded_async;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -61,6 +63,9 @@ impl SaslMechanism {
 pub(crate) enum Source {
     Password(Arc<dyn CredentialsProvider>),
     Token(Arc<dyn TokenProvider>),
+    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "aws-msk-iam"), allow(dead_code, reason = "issuers are features"))]
+    Issuer(Arc<dyn TokenIssuer>),
 }
 
 /// An error of a provider; it becomes the source of the producer's error, so it must hold no secret.
@@ -195,6 +200,18 @@ impl SaslConfig {
         }
     }
 
+    /// `OAUTHBEARER` with the signed tokens of Amazon MSK: needs TLS, or [`allow_plaintext`](Self::allow_plaintext).
+    #[cfg(feature = "aws-msk-iam")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "aws-msk-iam")))]
+    #[must_use]
+    pub fn msk_iam(iam: super::MskIam) -> Self {
+        Self {
+            mechanism: SaslMechanism::OauthBearer,
+            source: Source::Issuer(Arc::new(iam)),
+            allow_plaintext: false,
+        }
+    }
+
     /// Reads name and password from a provider at each login, for a mechanism that uses them.
     ///
     /// With [`SaslMechanism::OauthBearer`], which has none, validation fails.
@@ -216,12 +233,32 @@ impl SaslConfig {
         self.mechanism
     }
 
+    /// This configuration for the producer of `config`, whose tokens no other one shares.
+    #[cfg(feature = "http")]
+    pub(crate) fn prepared(&self, config: &ProducerConfig) -> Self {
+        match &self.source {
+            Source::Issuer(issuer) => {
+                Self { source: Source::Issuer(issuer.prepared(&Surroundings::of(config))), ..self.clone() }
+            }
+            _ => self.clone(),
+        }
+    }
+
+    #[cfg(not(feature = "http"))]
+    pub(crate) fn prepared(&self, _: &super::ProducerConfig) -> Self {
+        self.clone()
+    }
+
     pub(super) fn validate(&self, tls: bool, problems: &mut Vec<String>) {
         let mechanism = self.mechanism;
         if mechanism == SaslMechanism::OauthBearer && matches!(self.source, Source::Password(_)) {
             problems.push(
                 "sasl (sasl.mechanism) OAUTHBEARER takes a token, not a password: use SaslConfig::oauth_bearer".into(),
             );
+        }
+        #[cfg(feature = "http")]
+        if let Source::Issuer(issuer) = &self.source {
+            issuer.validate(problems);
         }
         if mechanism.reveals_secret() && !tls && !self.allow_plaintext {
             problems.push(format!(

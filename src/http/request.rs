@@ -47,8 +47,13 @@ impl Url {
     }
 
     /// Host and port, as the header `Host` has them.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.0.authority().map_or("", |authority| authority.as_str())
+    }
+
+    #[cfg(feature = "aws-msk-iam")]
+    pub(crate) fn path(&self) -> &str {
+        self.0.path()
     }
 
     /// Path and query.

@@ -73,7 +73,7 @@ impl NativeEngine {
             clock,
             #[cfg(feature = "tls")]
             tls: config.tls.clone().map(net::tls::Tls::new),
-            sasl: config.sasl.clone(),
+            sasl: config.sasl.as_ref().map(|sasl| sasl.prepared(config)),
             socket: config.socket,
             connector: config.connector.clone(),
             needs: Needs::of(config),

@@ -72,7 +72,7 @@ impl PartitionClientEngine {
             connect_timeout: config.timeouts.connect,
             request_timeout: config.timeouts.request,
             codec: codec(config.batch.compression),
-            sasl: config.sasl.clone(),
+            sasl: config.sasl.as_ref().map(|sasl| sasl.prepared(config)),
             client: tokio::sync::Mutex::default(),
             places: Mutex::default(),
             next_node: AtomicI64::new(0),

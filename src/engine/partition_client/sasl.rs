@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rskafka::client::{Credentials, OauthBearerCredentials, SaslConfig as RskafkaSasl};
 
-use crate::config::{Address, SaslConfig, SaslMechanism, Source, credentials_for, token_for};
+use crate::config::{Address, SaslConfig, SaslMechanism, Source, Token, credentials_for, token_for};
 use crate::error::Result;
 
 /// What rskafka needs to log in. It keeps a password for every connection that it makes later, so that one that is
@@ -14,21 +14,17 @@ pub(super) async fn credentials(address: &Address, sasl: &SaslConfig) -> Result<
     match &sasl.source {
         Source::Token(tokens) => {
             let tokens = tokens.clone();
-            let callback = move || {
+            Ok(bearer(move || {
                 let (tokens, broker) = (tokens.clone(), broker.clone());
-                let token = async move {
-                    let token = token_for(&broker, tokens.as_ref()).await?;
-                    if !token.extensions.is_empty() {
-                        return Err("token extensions need EngineKind::Native".into());
-                    }
-                    Ok(token.value.expose().to_owned())
-                };
-                Box::pin(token) as _
-            };
-            Ok(RskafkaSasl::Oauthbearer(OauthBearerCredentials {
-                callback: Arc::new(callback),
-                authz_id: None,
-                bearer_kvs: Vec::new(),
+                async move { token_for(&broker, tokens.as_ref()).await }
+            }))
+        }
+        #[cfg(feature = "http")]
+        Source::Issuer(issuer) => {
+            let issuer = issuer.clone();
+            Ok(bearer(move || {
+                let (issuer, broker) = (issuer.clone(), broker.clone());
+                async move { issuer.token(&broker).await }
             }))
         }
         Source::Password(provider) => {
@@ -42,4 +38,24 @@ pub(super) async fn credentials(address: &Address, sasl: &SaslConfig) -> Result<
             })
         }
     }
+}
+
+/// A login with a token that is requested each time.
+fn bearer<F>(request: impl Fn() -> F + Send + Sync + 'static) -> RskafkaSasl
+where
+    F: Future<Output = Result<Token>> + Send + 'static,
+{
+    let callback = move || {
+        let requested = request();
+        let token = async move {
+            let token = requested.await?;
+            if !token.extensions.is_empty() {
+                return Err("token extensions need EngineKind::Native".into());
+            }
+            Ok(token.value.expose().to_owned())
+        };
+        Box::pin(token) as _
+    };
+    let callback = Arc::new(callback);
+    RskafkaSasl::Oauthbearer(OauthBearerCredentials { callback, authz_id: None, bearer_kvs: Vec::new() })
 }

@@ -30,6 +30,8 @@ pub(super) struct Login<'a> {
     address: &'a Address,
     mechanism: SaslMechanism,
     exchange: Exchange,
+    /// What to check where the broker refuses, if the credentials' source knows better than their mechanism.
+    remedy: Option<String>,
     /// The password ends in white space, which is seldom meant.
     ends_blank: bool,
 }
@@ -52,6 +54,11 @@ impl Exchange {
         match &sasl.source {
             Source::Token(tokens) => {
                 let token = token_for(&broker, tokens.as_ref()).await?;
+                bearer(&token).map(|message| (Self::Token(message), false)).map_err(refused)
+            }
+            #[cfg(feature = "http")]
+            Source::Issuer(issuer) => {
+                let token = issuer.token(&broker).await?;
                 bearer(&token).map(|message| (Self::Token(message), false)).map_err(refused)
             }
             Source::Password(credentials) => {
@@ -89,7 +96,12 @@ impl<'a> Login<'a> {
     /// Asks for the credentials.
     pub(super) async fn prepare(address: &'a Address, sasl: &SaslConfig) -> Result<Self> {
         let (exchange, ends_blank) = Exchange::prepare(address, sasl).await?;
-        Ok(Self { address, mechanism: sasl.mechanism(), exchange, ends_blank })
+        let remedy = match &sasl.source {
+            #[cfg(feature = "http")]
+            Source::Issuer(issuer) => Some(issuer.remedy(&address.to_string())),
+            _ => None,
+        };
+        Ok(Self { address, mechanism: sasl.mechanism(), exchange, remedy, ends_blank })
     }
 
     /// Names the mechanism.
@@ -126,7 +138,8 @@ impl<'a> Login<'a> {
                     // The error proper follows; whatever the broker says now, this is a refusal.
                     self.say(wire, Zeroizing::new(vec![1])).await?;
                     let said = printable(&String::from_utf8_lossy(&answer.message));
-                    return Err(self.refused(&format!("the token is refused: {said}")));
+                    let remedy = self.remedy.as_ref().map(|remedy| format!(": {remedy}")).unwrap_or_default();
+                    return Err(self.refused(&format!("the token is refused: {said}{remedy}")));
                 }
                 answer.session_lifetime_ms
             }
@@ -142,6 +155,7 @@ impl<'a> Login<'a> {
             code => {
                 let said = printable(answer.error_message.as_deref().unwrap_or("it does not say why"));
                 let remedy = match self.mechanism {
+                    _ if self.remedy.is_some() => self.remedy.as_deref().unwrap_or_default(),
                     SaslMechanism::OauthBearer => "has the token expired, or is it meant for something else?",
                     _ if self.ends_blank => {
                         "check user name and password (sasl): the password ends in white space, as one from a file may"

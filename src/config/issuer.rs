@@ -1,0 +1,39 @@
+//! Tokens that this crate makes or fetches itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{ProducerConfig, TlsConfig, Token, WallClock};
+use crate::error::Result;
+
+/// Makes or fetches the tokens of logins. One is part of a configuration, and does nothing before it is
+/// [prepared](Self::prepared) for a producer.
+#[async_trait]
+pub(crate) trait TokenIssuer: Send + Sync {
+    /// The one that a producer uses, with a cache that no other has.
+    fn prepared(&self, surroundings: &Surroundings) -> Arc<dyn TokenIssuer>;
+
+    /// A token for a login at `broker` (`host:port`). An error of the kind `Authentication` is final until somebody changes
+    /// something; others pass.
+    async fn token(&self, broker: &str) -> Result<Token>;
+
+    /// What to check where that broker refuses the token: the end of a sentence.
+    fn remedy(&self, broker: &str) -> String;
+
+    /// Settings that cannot work, a sentence each.
+    fn validate(&self, problems: &mut Vec<String>);
+}
+
+/// What a producer has that its issuer needs.
+#[cfg_attr(not(feature = "aws-msk-iam"), allow(dead_code, reason = "each issuer needs a part"))]
+pub(crate) struct Surroundings {
+    pub(crate) tls: Option<TlsConfig>,
+    pub(crate) clock: WallClock,
+}
+
+impl Surroundings {
+    pub(crate) fn of(config: &ProducerConfig) -> Self {
+        Self { tls: config.tls.clone(), clock: config.clock.clone() }
+    }
+}
