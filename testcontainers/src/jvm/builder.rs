@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::listener::Security;
 use super::node::{self, Node};
-use super::{JvmCluster, Listener, READY_LIMIT, Result, admin, install};
+use super::{JvmCluster, Listener, READY_LIMIT, Result, admin, install, msk};
 use crate::{Certificates, FaultProxy, Mechanism};
 
 /// Settings of a [`JvmCluster`]; [`JvmCluster::builder`] begins one.
@@ -21,6 +21,7 @@ pub struct JvmClusterBuilder {
     full_jit: bool,
     proxied: bool,
     security: Option<Security>,
+    validates_msk_tokens: bool,
 }
 
 /// A listener as configured at the brokers.
@@ -39,6 +40,7 @@ impl Default for JvmClusterBuilder {
             full_jit: false,
             proxied: false,
             security: None,
+            validates_msk_tokens: false,
         }
     }
 }
@@ -103,6 +105,17 @@ impl JvmClusterBuilder {
         self
     }
 
+    /// Has listeners with SASL take tokens as Amazon MSK does, in place of those of [`unsecured_token`](crate::unsecured_token):
+    /// presigned requests of this region. Their signatures are checked by these secrets: an access key id, its secret access
+    /// key, and the session token that has to come with it. Implies [`secured`](Self::secured).
+    #[must_use]
+    pub fn msk_iam(mut self, region: &str, keys: &[(&str, &str, Option<&str>)]) -> Self {
+        self.validates_msk_tokens = true;
+        self.security.get_or_insert_default();
+        self.config.extend(msk::settings(region, keys));
+        self
+    }
+
     /// Has the brokers obey access control lists. All is allowed where there is none, and all to who comes in without
     /// a name; see [`JvmCluster::deny_write`].
     #[must_use]
@@ -131,6 +144,10 @@ impl JvmClusterBuilder {
         };
         let mut config = self.defaults();
         let mut scram_users = Vec::new();
+        let classes = match self.validates_msk_tokens {
+            true => Some(msk::compile(&cluster.libs, &cluster.data).await?),
+            false => None,
+        };
         if let Some(security) = &self.security {
             let certificates = Certificates::generate()?;
             config.extend(security.settings(&certificates.write_to(cluster.certificates_dir())?));
@@ -160,7 +177,7 @@ impl JvmClusterBuilder {
             config.extend(self.config.clone());
             let dir = cluster.data.join(format!("node-{}", at + 1));
             let jvm = node::Jvm { heap_mb: self.heap_mb, full_jit: self.full_jit };
-            cluster.nodes.push(Node::new(dir, ports[at], config, jvm)?);
+            cluster.nodes.push(Node::new(dir, ports[at], config, jvm, classes.clone())?);
         }
         let libs = cluster.libs.clone();
         let formatting = cluster.nodes.iter().map(|node| node.format(&libs, &scram_users));

@@ -5,6 +5,7 @@ mod builder;
 mod install;
 mod java_reader;
 mod listener;
+mod msk;
 pub(crate) mod node;
 pub(crate) mod reader;
 pub(crate) mod wire;

@@ -1,6 +1,7 @@
 //! One node: its settings, its data and its process.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -25,6 +26,8 @@ pub(super) struct Node {
     pub(super) port: u16,
     dir: PathBuf,
     jvm: Jvm,
+    /// Classes beside those of Kafka.
+    classes: Option<PathBuf>,
     process: Option<Process>,
 }
 
@@ -44,13 +47,14 @@ impl Node {
         port: u16,
         mut config: BTreeMap<String, String>,
         jvm: Jvm,
+        classes: Option<PathBuf>,
     ) -> Result<Self> {
         fs::create_dir_all(&dir)?;
         config.insert("log.dirs".into(), dir.join("data").display().to_string());
         let properties: String =
             config.iter().map(|(key, value)| format!("{key}={}\n", value.replace('\\', r"\\"))).collect();
         fs::write(dir.join("server.properties"), properties)?;
-        Ok(Self { port, dir, jvm, process: None })
+        Ok(Self { port, dir, jvm, classes, process: None })
     }
 
     pub(super) async fn format(&self, libs: &Path, scram_users: &[String]) -> Result<()> {
@@ -66,8 +70,9 @@ impl Node {
         if !self.jvm.full_jit {
             options.push("-XX:TieredStopAtLevel=1".into());
         }
-        self.process =
-            Some(Process::start(&self.dir, libs, &options, &["kafka.Kafka", "server.properties"])?);
+        let class_path = class_path(libs, self.classes.as_deref());
+        let class = ["kafka.Kafka", "server.properties"];
+        self.process = Some(Process::start(&self.dir, &class_path, &options, &class)?);
         Ok(())
     }
 
@@ -121,11 +126,11 @@ impl Node {
 }
 
 impl Process {
-    /// Runs a class of the jars in this folder, where its output is kept in `kafka.log`.
-    pub(super) fn start(dir: &Path, libs: &Path, options: &[String], class: &[&str]) -> Result<Self> {
+    /// Runs a class in this folder, where its output is kept in `kafka.log`.
+    pub(super) fn start(dir: &Path, class_path: &OsStr, options: &[String], class: &[&str]) -> Result<Self> {
         let mut shell = Command::new("sh");
         shell.args(["-c", WATCHDOG, "sh", "java"]).args(options);
-        shell.arg("-cp").arg(libs.join("*")).args(class);
+        shell.arg("-cp").arg(class_path).args(class);
         let mut shell = shell
             .current_dir(dir)
             .stdin(Stdio::piped())
@@ -145,6 +150,36 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.java)).unwrap_or_default();
         stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
     }
+}
+
+/// The jars, and perhaps a folder of classes.
+pub(super) fn class_path(libs: &Path, classes: Option<&Path>) -> OsString {
+    let mut path = libs.join("*").into_os_string();
+    if let Some(classes) = classes {
+        path.push(":");
+        path.push(classes);
+    }
+    path
+}
+
+/// Compiles a Java file into a folder, which is made.
+pub(super) async fn compile(libs: &Path, file: &str, source: &str, into: &Path) -> Result<()> {
+    fs::create_dir_all(into)?;
+    fs::write(into.join(file), source)?;
+    let output = tokio::process::Command::new("javac")
+        .arg("-cp")
+        .arg(class_path(libs, None))
+        .args(["-proc:none", "-d"])
+        .arg(into)
+        .arg(into.join(file))
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let output = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Err(JvmError::Command { command: format!("javac {file}"), output })
 }
 
 /// A heap of this size, and the collector that starts soonest.

@@ -114,7 +114,7 @@ impl ZooKeeperClusterBuilder {
         if let Availability::Missing { what, remedy } = install::availability(version) {
             return Err(JvmError::Missing { what, remedy });
         }
-        let libs = install::libs(version).await?;
+        let class_path = node::class_path(&install::libs(version).await?, None);
         let data = node::temporary_dir()?;
         let held = node::hold_ports(3)?;
         let [zookeeper_port, port, sasl_port] = [held[0].0, held[1].0, held[2].0];
@@ -131,7 +131,7 @@ impl ZooKeeperClusterBuilder {
         let mut options = self.java_options();
         drop(held);
         let class = ["org.apache.zookeeper.server.quorum.QuorumPeerMain", "zookeeper.properties"];
-        let zookeeper = Process::start(&zookeeper_dir, &libs, &options, &class)?;
+        let zookeeper = Process::start(&zookeeper_dir, &class_path, &options, &class)?;
         let until = Instant::now() + READY_LIMIT;
         // The broker's old client does not survive that nobody listens yet.
         while TcpStream::connect(("127.0.0.1", zookeeper_port)).await.is_err() {
@@ -142,7 +142,8 @@ impl ZooKeeperClusterBuilder {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         options.push("-Djava.security.auth.login.config=jaas.conf".into());
-        let broker = Process::start(&broker_dir, &libs, &options, &["kafka.Kafka", "server.properties"])?;
+        let class = ["kafka.Kafka", "server.properties"];
+        let broker = Process::start(&broker_dir, &class_path, &options, &class)?;
         while !admin::brokers(&format!("127.0.0.1:{port}")).await.is_ok_and(|known| known.contains(&1)) {
             if Instant::now() > until || !broker.is_running() {
                 let log = node::log_tail(&broker_dir);
