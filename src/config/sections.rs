@@ -239,6 +239,20 @@ impl TelemetryConfig {
         self
     }
 
+    /// Sets the propagator that adds the headers of OpenTelemetry's current span: `traceparent` and, unless it is empty,
+    /// `tracestate`, by W3C's Trace Context. Without a current span nothing is added.
+    ///
+    /// The span is that of `opentelemetry::Context::current()` where the message is handed over. `tracing-opentelemetry` (0.32 or
+    /// newer) makes it that of the `tracing` span. The program must use the same minor version of the crate `opentelemetry` as
+    /// this one, see [`docs::telemetry`](crate::docs::telemetry).
+    #[cfg(feature = "opentelemetry")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "opentelemetry")))]
+    #[must_use]
+    pub fn opentelemetry(mut self) -> Self {
+        self.propagator = Some(Propagator::opentelemetry());
+        self
+    }
+
     setters! {
         topic_labels: bool,
     }

@@ -5,6 +5,8 @@ mod distribution;
 mod event;
 mod log;
 mod metrics;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod propagation;
 mod span;
 mod stats;

@@ -41,6 +41,8 @@ mod logins;
 mod metrics;
 mod odd_versions;
 mod old_brokers;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod proxies;
 mod racks;
 mod real;
