@@ -17,3 +17,6 @@ mod skew;
 mod sts;
 mod time;
 mod token;
+
+#[cfg(test)]
+mod tests;

@@ -148,4 +148,13 @@ mod tests {
         }
         assert_eq!(words("get 'x"), None);
     }
+
+    #[test]
+    fn a_program_that_nobody_waits_for_is_killed() {
+        let running = Running::start(&["sleep".into(), "600".into()]).unwrap();
+        let process = std::path::PathBuf::from(format!("/proc/{}", running.process.id()));
+        assert!(process.exists());
+        drop(running);
+        assert!(!process.exists());
+    }
 }
