@@ -37,6 +37,10 @@ impl TokenIssuer for MskIam {
         Arc::new(Logins { credentials: Cached::new(source.clone()), source })
     }
 
+    fn name(&self) -> &'static str {
+        "AWS_MSK_IAM"
+    }
+
     async fn token(&self, broker: &str) -> Result<Token> {
         let surroundings = Surroundings { tls: None, clock: WallClock::default() };
         self.prepared(&surroundings).token(broker).await
@@ -80,6 +84,8 @@ struct Logins {
     source: Source,
 }
 
+debug_as!(logins: Logins { iam: logins.source.0.iam, .. });
+
 /// Where a producer's credentials come from.
 #[derive(Clone)]
 struct Source(Arc<Inner>);
@@ -97,6 +103,10 @@ struct Inner {
 impl TokenIssuer for Logins {
     fn prepared(&self, surroundings: &Surroundings) -> Arc<dyn TokenIssuer> {
         self.source.0.iam.prepared(surroundings)
+    }
+
+    fn name(&self) -> &'static str {
+        self.source.0.iam.name()
     }
 
     async fn token(&self, broker: &str) -> Result<Token> {

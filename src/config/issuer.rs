@@ -1,5 +1,6 @@
 //! Tokens that this crate makes or fetches itself.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,9 +11,13 @@ use crate::error::Result;
 /// Makes or fetches the tokens of logins. One is part of a configuration, and does nothing before it is
 /// [prepared](Self::prepared) for a producer.
 #[async_trait]
-pub(crate) trait TokenIssuer: Send + Sync {
+pub(crate) trait TokenIssuer: fmt::Debug + Send + Sync {
     /// The one that a producer uses, with a cache that no other has.
     fn prepared(&self, surroundings: &Surroundings) -> Arc<dyn TokenIssuer>;
+
+    /// The login's name in settings.
+    #[cfg_attr(not(feature = "text-config"), allow(dead_code, reason = "settings are text"))]
+    fn name(&self) -> &'static str;
 
     /// A token for a login at `broker` (`host:port`). An error of the kind `Authentication` is final until somebody changes
     /// something; others pass.

@@ -233,6 +233,25 @@ impl SaslConfig {
         self.mechanism
     }
 
+    /// The name of this login in settings: the mechanism's, unless the tokens have one.
+    #[cfg(feature = "text-config")]
+    pub(super) fn name(&self) -> &'static str {
+        match &self.source {
+            #[cfg(feature = "http")]
+            Source::Issuer(issuer) => issuer.name(),
+            _ => self.mechanism.as_str(),
+        }
+    }
+
+    /// The settings of the tokens' issuer, for tests.
+    #[cfg(all(test, feature = "http"))]
+    pub(super) fn issuer(&self) -> Option<String> {
+        match &self.source {
+            Source::Issuer(issuer) => Some(format!("{issuer:?}")),
+            _ => None,
+        }
+    }
+
     /// This configuration for the producer of `config`, whose tokens no other one shares.
     #[cfg(feature = "http")]
     pub(crate) fn prepared(&self, config: &ProducerConfig) -> Self {

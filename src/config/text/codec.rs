@@ -244,7 +244,7 @@ pub(crate) const MECHANISM: Codec<SaslMechanism> = Codec {
     read: |text, _| match text {
         "GSSAPI" => Err("Kerberos is not supported: use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512".into()),
         "AWS_MSK_IAM" => {
-            Err("MSK takes the same signed token by OAUTHBEARER: use SaslConfig::oauth_bearer".into())
+            Err("MSK takes the same signed token by OAUTHBEARER: use SaslConfig::msk_iam".into())
         }
         _ => {
             use SaslMechanism as M;

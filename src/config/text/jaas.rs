@@ -4,8 +4,16 @@ use zeroize::Zeroizing;
 
 use crate::config::Secret;
 
-/// Name and password as a JAAS line gives them.
-pub(super) struct Login {
+/// What a JAAS line says of a login.
+pub(super) enum Login {
+    Password(Password),
+    /// Options of a login by a token.
+    #[cfg(feature = "aws-msk-iam")]
+    Token(Vec<(String, Secret)>),
+}
+
+/// Name and password.
+pub(super) struct Password {
     pub(super) scram: bool,
     pub(super) username: String,
     pub(super) password: Secret,
@@ -21,15 +29,41 @@ pub(super) fn parse(text: &str) -> Result<Login, String> {
     let scram = match module.as_str() {
         "org.apache.kafka.common.security.plain.PlainLoginModule" => false,
         "org.apache.kafka.common.security.scram.ScramLoginModule" => true,
-        "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule" => {
-            return Err(super::security::NO_TOKENS.into());
-        }
+        #[cfg(feature = "aws-msk-iam")]
+        MSK_IAM | OAUTHBEARER => return options(words).map(Login::Token),
+        #[cfg(not(feature = "aws-msk-iam"))]
+        MSK_IAM => return Err(super::mechanism::NEEDS_MSK_IAM.into()),
+        #[cfg(not(feature = "aws-msk-iam"))]
+        OAUTHBEARER => return Err(super::security::NO_TOKENS.into()),
         _ => return Err(format!("the login module is not supported: {EXPECTED}")),
     };
+    let (mut username, mut password) = (None, None);
+    for (name, value) in options(words)? {
+        match name.as_str() {
+            "username" => username = Some(value.expose().to_owned()),
+            "password" => password = Some(value),
+            "tokenauth" if value.expose().eq_ignore_ascii_case("false") => {}
+            "tokenauth" => {
+                return Err("tokenauth=true is not supported: log in with a user and password, not with a delegation \
+                            token"
+                    .into());
+            }
+            _ => return Err(format!("has an option other than username and password: {EXPECTED}")),
+        }
+    }
+    let username = username.ok_or("has no username")?;
+    Ok(Login::Password(Password { scram, username, password: password.ok_or("has no password")? }))
+}
+
+const MSK_IAM: &str = "software.amazon.msk.auth.iam.IAMLoginModule";
+const OAUTHBEARER: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+
+/// The flag and the options after the name of a module.
+fn options(mut words: Words<'_>) -> Result<Vec<(String, Secret)>, String> {
     if !words.next().is_some_and(|flag| flag.eq_ignore_ascii_case("required")) {
         return Err(EXPECTED.into());
     }
-    let (mut username, mut password) = (None, None);
+    let mut options = Vec::new();
     loop {
         let word = words.next().ok_or("the closing semicolon is missing")?;
         if word.as_str() == ";" {
@@ -39,23 +73,12 @@ pub(super) fn parse(text: &str) -> Result<Login, String> {
             return Err(EXPECTED.into());
         }
         let value = words.next().ok_or(EXPECTED)?;
-        match word.as_str() {
-            "username" => username = Some(value.as_str().to_owned()),
-            "password" => password = Some(Secret::from(value.as_str())),
-            "tokenauth" if value.eq_ignore_ascii_case("false") => {}
-            "tokenauth" => {
-                return Err("tokenauth=true is not supported: log in with a user and password, not with a delegation \
-                            token"
-                    .into());
-            }
-            _ => return Err(format!("has an option other than username and password: {EXPECTED}")),
-        }
+        options.push((word.as_str().to_owned(), Secret::from(value.as_str())));
     }
-    if words.0.any(|c| !c.is_whitespace()) {
-        return Err("has more than one login module".into());
+    match words.0.any(|c| !c.is_whitespace()) {
+        true => Err("has more than one login module".into()),
+        false => Ok(options),
     }
-    let username = username.ok_or("has no username")?;
-    Ok(Login { scram, username, password: password.ok_or("has no password")? })
 }
 
 /// The words of Java's `StreamTokenizer`, as Kafka's `JaasConfig` sets it up.
@@ -129,12 +152,20 @@ mod tests {
             (r#" required username="alice" password="s3cret" tokenauth="false";"#, "alice", "s3cret"),
             (r#" REQUIRED username = "a\"b" password="c\\d\te\1012";"#, "a\"b", "c\\d\teA2"),
         ] {
-            let login = parse(&format!("{PLAIN}{options}")).unwrap();
+            let login = read_password(&format!("{PLAIN}{options}"));
             assert_eq!((login.username.as_str(), login.password.expose()), (username, password));
             assert!(!login.scram);
         }
         let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required username=a password=b;";
-        assert!(parse(scram).unwrap().scram);
+        assert!(read_password(scram).scram);
+    }
+
+    fn read_password(line: &str) -> Password {
+        match parse(line).unwrap() {
+            Login::Password(password) => password,
+            #[cfg(feature = "aws-msk-iam")]
+            Login::Token(_) => panic!("a token"),
+        }
     }
 
     #[test]
@@ -150,12 +181,13 @@ mod tests {
             (format!("{PLAIN} required username=\"a\" password=\"hunter2\"; other;"), "more than one"),
             (format!("{PLAIN} required username=a password=hunter2 tokenauth=true;"), "delegation token"),
             ("hunter2".into(), "not supported"),
-            (
-                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;".into(),
-                "oauth_bearer",
-            ),
+            #[cfg(not(feature = "aws-msk-iam"))]
+            (format!("{OAUTHBEARER} required;"), "oauth_bearer"),
+            #[cfg(not(feature = "aws-msk-iam"))]
+            (format!("{MSK_IAM} required;"), "need the feature aws-msk-iam"),
+            (format!("{OAUTHBEARER} required hunter2;"), ""),
         ] {
-            let problem = parse(&line).map(|login| login.username).unwrap_err();
+            let problem = parse(&line).err().unwrap();
             assert!(problem.contains(expected), "{line}: {problem}");
             assert!(!problem.contains("hunter2"), "{line}: {problem}");
         }

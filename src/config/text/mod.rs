@@ -8,6 +8,9 @@ mod environment;
 mod foreign;
 mod from_str;
 mod jaas;
+mod mechanism;
+#[cfg(feature = "aws-msk-iam")]
+mod msk;
 mod near;
 mod properties;
 mod reader;

@@ -2,6 +2,7 @@
 
 use super::codec::choice;
 use super::jaas::Login;
+use super::mechanism::{MSK_IAM, Mechanism, Tokens};
 use crate::config::{Pem, ProducerConfig, SaslConfig, SaslMechanism, Secret, TlsConfig, TlsRoots};
 
 pub(super) const NO_TOKENS: &str = "where tokens come from cannot be said in text: set security.protocol=SSL, leave \
@@ -53,7 +54,8 @@ pub(super) struct Security {
     /// It was set under our name. Java's may be there without TLS.
     pub(super) verifies_by_our_name: bool,
     pub(super) server_name: Option<String>,
-    pub(super) mechanism: Option<SaslMechanism>,
+    pub(super) mechanism: Option<Mechanism>,
+    pub(super) callback_handler: Option<Option<Tokens>>,
     pub(super) username: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) jaas: Option<Login>,
@@ -110,6 +112,7 @@ impl Security {
             || self.username.is_some()
             || self.password.is_some()
             || self.jaas.is_some()
+            || self.callback_handler.flatten().is_some()
             || self.allow_plaintext.is_some()
     }
 
@@ -168,9 +171,13 @@ impl Security {
         let asked = self.protocol.is_some() && !protocol.tls;
         let allow = self.allow_plaintext.or(asked.then_some(true));
         let names_login = self.username.is_some() || self.password.is_some() || self.jaas.is_some();
-        if let Some(base) =
-            base.filter(|base| !names_login && self.mechanism.is_none_or(|m| m == base.mechanism))
-        {
+        let tokens =
+            self.mechanism.and_then(|mechanism| mechanism.tokens).or(self.callback_handler.flatten());
+        let named = tokens.map(|Tokens::MskIam| MSK_IAM).or(self.mechanism.map(|m| m.sasl.as_str()));
+        if let Some(base) = base.filter(|base| {
+            let same = named.is_none_or(|named| named == base.mechanism.as_str() || named == base.name());
+            !names_login && same
+        }) {
             let allow = allow.unwrap_or(base.allow_plaintext);
             return Some(base.allow_plaintext(allow));
         }
@@ -178,7 +185,15 @@ impl Security {
             problems.push(format!("sasl is requested, but {what}"));
             None
         };
-        let mechanism = match self.mechanism {
+        let mechanism = self.mechanism.map(|mechanism| mechanism.sasl);
+        #[cfg(feature = "aws-msk-iam")]
+        if tokens == Some(Tokens::MskIam) {
+            return match self.msk_iam(mechanism) {
+                Ok(iam) => Some(SaslConfig::msk_iam(iam).allow_plaintext(allow.unwrap_or(false))),
+                Err(why) => missing(&why),
+            };
+        }
+        let mechanism = match mechanism {
             Some(SaslMechanism::OauthBearer) => return missing(&format!("of OAUTHBEARER, {NO_TOKENS}")),
             Some(mechanism) => mechanism,
             None => {
@@ -189,7 +204,9 @@ impl Security {
             }
         };
         let (username, password) = match (&self.jaas, &self.username, &self.password) {
-            (Some(jaas), None, None) if jaas.scram == (mechanism != SaslMechanism::Plain) => {
+            (Some(Login::Password(jaas)), None, None)
+                if jaas.scram == (mechanism != SaslMechanism::Plain) =>
+            {
                 (&jaas.username, &jaas.password)
             }
             (Some(_), None, None) => {
@@ -209,6 +226,27 @@ impl Security {
             _ => SaslConfig::scram_sha_512(username, password.clone()),
         };
         Some(sasl.allow_plaintext(allow.unwrap_or(false)))
+    }
+
+    #[cfg(feature = "aws-msk-iam")]
+    fn msk_iam(&self, mechanism: Option<SaslMechanism>) -> Result<crate::config::MskIam, String> {
+        if mechanism != Some(SaslMechanism::OauthBearer) {
+            return Err(format!(
+                "with this callback handler sasl.mechanism has to be {MSK_IAM} or OAUTHBEARER"
+            ));
+        }
+        if self.username.is_some() || self.password.is_some() {
+            return Err(
+                "sasl.username or sasl.password is set, and a login at Amazon MSK by IAM has none".into()
+            );
+        }
+        match &self.jaas {
+            None => Ok(crate::config::MskIam::new()),
+            Some(Login::Token(options)) => super::msk::from_options(options),
+            Some(Login::Password(_)) => {
+                Err(format!("the login module of sasl.jaas.config is not one for {MSK_IAM}"))
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::codec::{
     OPTIONAL_TEXT, PART, PARTITIONING, RATE, SMALL_COUNT, SOCKET_BUFFER, SWITCH, TEXT, TIME, VERIFY_HOSTNAME,
     WHEN_OPEN, choice,
 };
+use super::mechanism::{callback_handler, mechanism};
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, Spelling, jaas};
 use crate::config::tls::Identity;
@@ -178,14 +179,21 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config| tls(config, |tls| tls.server_name.clone().unwrap_or_default()),
         "Name that every broker's certificate has to have, instead of its host."),
     security!(mechanism, "sasl.mechanism", ["sasl.mechanism", "sasl.mechanisms"], MECHANISM.unit,
-        |text| MECHANISM.read(text),
-        |config| config.sasl.as_ref().map(|sasl| sasl.mechanism.to_string()).unwrap_or_default(),
-        "How to log in. `OAUTHBEARER` takes its tokens from code: `SaslConfig::oauth_bearer`."),
+        mechanism,
+        |config| config.sasl.as_ref().map(|sasl| sasl.name().to_owned()).unwrap_or_default(),
+        "How to log in. `OAUTHBEARER` takes its tokens from code: `SaslConfig::oauth_bearer`. `AWS_MSK_IAM` needs the \
+         feature `aws-msk-iam`."),
+    security!(callback_handler, "sasl.callback_handler",
+        ["sasl.client.callback.handler.class", "sasl.login.callback.handler.class"], "class of Java", callback_handler,
+        |_| String::new(),
+        "Where tokens come from: `IAMClientCallbackHandler` and `IAMOAuthBearerLoginCallbackHandler` of \
+         `software.amazon.msk.auth.iam` are known, as `AWS_MSK_IAM`."),
     security!(username, "sasl.username", ["sasl.username"], "text", some_text, login, "User name."),
     Setting { secret: true, ..security!(password, "sasl.password", ["sasl.password"], "text",
         |text: &str| Ok::<_, String>(Secret::from(text)), login, "Password.") },
     Setting { secret: true, ..security!(jaas, "sasl.jaas.config", ["sasl.jaas.config"], "text (JAAS)", jaas::parse,
-        |_| String::new(), "Both, as Java's `PlainLoginModule` and `ScramLoginModule` take them.") },
+        |_| String::new(), "Both, as Java's `PlainLoginModule` and `ScramLoginModule` take them; profile and role, as `IAMLoginModule` of \
+         MSK does.") },
     security!(allow_plaintext, "sasl.allow_plaintext", [], SWITCH.unit, |text| SWITCH.read(text),
         |config| config.sasl.as_ref().map(|sasl| sasl.allow_plaintext.to_string()).unwrap_or_default(),
         "Allows `PLAIN` and `OAUTHBEARER` without TLS, where anyone on the network can read the secret."),

@@ -131,8 +131,6 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("enabled_events", Ignored(INTERNAL)),
     ("internal.termination.signal", Ignored(INTERNAL)),
     // Logins.
-    ("sasl.client.callback.handler.class", Refused(PROVIDER)),
-    ("sasl.login.callback.handler.class", Refused(PROVIDER)),
     ("sasl.login.class", Refused(PROVIDER)),
     ("sasl.login.connect.timeout.ms", Ignored(RENEWAL)),
     ("sasl.login.read.timeout.ms", Ignored(RENEWAL)),

@@ -111,3 +111,82 @@ fn an_unknown_or_misspelt_name_is_an_error_as_before() {
         assert!(error.contains(name) && error.contains("is not a setting"), "{error}");
     }
 }
+
+/// As <https://github.com/aws/aws-msk-iam-auth> documents them.
+const MSK_IAM: [&str; 3] = [
+    include_str!("vendors/msk-iam.properties"),
+    include_str!("vendors/msk-iam-role.properties"),
+    include_str!("vendors/msk-iam-oauthbearer.properties"),
+];
+
+#[cfg(feature = "aws-msk-iam")]
+#[test]
+fn files_of_msk_with_iam_are_accepted() {
+    for (file, expected) in MSK_IAM.into_iter().zip([
+        "MskIam { region: None, role: None, role_session_name: None, sts_region: None, .. }",
+        "MskIam { region: None, role: Some(\"arn:aws:iam::123456789012:role/msk_client_role\"), role_session_name: \
+         Some(\"producer\"), sts_region: Some(\"us-west-2\"), .. }",
+        "MskIam { region: None, role: None, role_session_name: None, sts_region: None, .. }",
+    ]) {
+        let config = ProducerConfig::from_properties_text(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let sasl = config.sasl.as_ref().unwrap();
+        assert_eq!((sasl.mechanism(), sasl.name()), (SaslMechanism::OauthBearer, "AWS_MSK_IAM"));
+        assert_eq!(sasl.issuer().unwrap(), expected);
+        assert!(config.unused.settings.is_empty());
+        // Without a feature for TLS or for its roots only that is missing.
+        if let Err(error) = config.validate() {
+            let text = error.to_string();
+            assert!(text.split("; ").all(|problem| problem.starts_with("tls")), "{text}");
+        }
+    }
+}
+
+#[cfg(feature = "aws-msk-iam")]
+#[test]
+fn what_cannot_be_meant_at_msk_is_said() {
+    const IAM: &str = "software.amazon.msk.auth.iam.IAMLoginModule required";
+    let read = |more: &[(&str, &str)]| {
+        let fixed = [("bootstrap.servers", "b:9098"), ("security.protocol", "SASL_SSL")];
+        ProducerConfig::from_properties(fixed.iter().chain(more).copied())
+    };
+    let msk = ("sasl.mechanism", "AWS_MSK_IAM");
+    let handler = (
+        "sasl.login.callback.handler.class",
+        "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler",
+    );
+    for (more, expected) in [
+        (
+            vec![msk, ("sasl.jaas.config", &*format!("{IAM} hunter2=hunter2;"))],
+            "an option other than awsProfileName",
+        ),
+        (vec![msk, ("sasl.jaas.config", &format!("{IAM} awsRoleAccessKeyId=hunter2;"))], "one is missing"),
+        (vec![msk, ("sasl.username", "a")], "sasl.username or sasl.password is set"),
+        (vec![handler, ("sasl.mechanism", "PLAIN")], "sasl.mechanism has to be AWS_MSK_IAM or OAUTHBEARER"),
+        (vec![("sasl.mechanism", "OAUTHBEARER")], "OAUTHBEARER"),
+        (
+            vec![msk, ("sasl.client.callback.handler.class", "com.example.Hunter2")],
+            "code cannot be named in text",
+        ),
+    ] {
+        let error = read(&more).unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{more:?}: {error}");
+    }
+    let keys = format!(
+        "{IAM} awsRoleAccessKeyId=A awsRoleSecretAccessKey=hunter2 awsRoleSessionToken=b awsMaxRetries=7;"
+    );
+    let config = read(&[msk, ("sasl.jaas.config", &keys)]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    // What code has set stays.
+    let code = ProducerConfig::default().sasl(SaslConfig::msk_iam(crate::MskIam::new().region("eu-west-1")));
+    let both = code.with_properties([msk, ("security.protocol", "SASL_SSL")]).unwrap();
+    assert!(both.sasl.unwrap().issuer().unwrap().contains("eu-west-1"));
+}
+
+#[cfg(not(feature = "aws-msk-iam"))]
+#[test]
+fn files_of_msk_with_iam_name_the_feature_that_is_missing() {
+    for file in MSK_IAM {
+        let error = ProducerConfig::from_properties_text(file).unwrap_err().to_string();
+        assert!(error.contains("need the feature aws-msk-iam of rskafka-producer"), "{error}");
+    }
+}
