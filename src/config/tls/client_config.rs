@@ -30,6 +30,12 @@ const KEY: &str = "tls.key (ssl.keystore.key)";
 const REVOCATIONS: &str = "tls.crl (ssl.crl.location)";
 const IDENTITY: &str = "tls.identity (ssl.keystore.location)";
 
+/// Which keys may be in a certificate: graviola and ring have no other curves, besides Ed25519.
+pub(crate) const KEYS: &str = "RSA (2,048 bits or more), P-256 and P-384 work with every crypto provider, P-521 and brainpool curves do not";
+/// How to make one of them.
+pub(crate) const NEW_KEY: &str =
+    "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out KEY.pem";
+
 impl Material {
     /// Reads every file. They are small and local; to keep them on a network, read them and hand in
     /// [`Pem::text`].
@@ -94,9 +100,15 @@ pub(crate) fn build(config: &TlsConfig, material: &Material) -> Result<ClientCon
     let chain = certificates(chain, CERTIFICATES)?;
     let key = private_key(key, config.key_password.as_ref(), KEY)?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
-        invalid(format!(
-            "tls.certificates and tls.key (ssl.keystore): key and certificate do not match: {error}"
-        ))
+        invalid(match error {
+            rustls::Error::InconsistentKeys(_) => format!(
+                "tls.certificates and tls.key (ssl.keystore): key and certificate do not match: {error}"
+            ),
+            _ => format!(
+                "{KEY}: the private key is of a kind or curve that is not supported, or damaged ({error}). {KEYS}. Create one by \
+                 `{NEW_KEY}`, and a certificate for it"
+            ),
+        })
     })
 }
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::config::tls::client_config::{Material, build};
+use crate::config::tls::client_config::{KEYS, Material, NEW_KEY, build};
 use crate::config::{Address, TlsConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::telemetry::Log;
@@ -148,9 +148,14 @@ fn of_certificate(address: &Address, problem: &CertificateError) -> String {
              (ssl.crl.location)"
         ),
         Other(other) => of_unusable_certificate(address, &other.to_string()),
+        // By its name: newer releases of rustls have more variants of it.
+        _ if format!("{problem:?}").contains(UNSUPPORTED) => of_unusable_certificate(address, UNSUPPORTED),
         _ => format!("the certificate of {address} cannot be accepted: {problem}"),
     }
 }
+
+/// How rustls and webpki call a signature or key that the provider cannot verify.
+const UNSUPPORTED: &str = "UnsupportedSignatureAlgorithm";
 
 /// What webpki, whose errors are reached only by their names, holds against a certificate.
 fn of_unusable_certificate(address: &Address, name: &str) -> String {
@@ -165,6 +170,12 @@ fn of_unusable_certificate(address: &Address, name: &str) -> String {
         return format!(
             "the certificate of {address} is of X.509 version 1, without extensions: create one of version 3, for \
              `openssl x509 -req` with `-copy_extensions copy` or `-extfile` and subjectAltName=DNS:HOST"
+        );
+    }
+    if name.contains(UNSUPPORTED) {
+        return format!(
+            "the certificate of {address}, or that of its authority, has a key or a signature that is not supported. {KEYS}; \
+             neither do signatures with SHA-1. Create the key anew by `{NEW_KEY}`, and the certificates with -sha256"
         );
     }
     format!("the certificate of {address} cannot be accepted ({name})")
@@ -190,7 +201,13 @@ fn of_alert(address: &Address, alert: AlertDescription) -> String {
         UnrecognisedName => {
             format!("{address} does not know the requested host name (tls.server_name)")
         }
-        ProtocolVersion | HandshakeFailure | InsufficientSecurity => format!(
+        // Of a server that has only a certificate with a curve that it was not offered, too.
+        HandshakeFailure => format!(
+            "{address} and this producer have no TLS version, cipher or kind of certificate in common \
+             (ssl.enabled.protocols, alert {alert:?}). {KEYS}: if the key of the broker's certificate is another, create it anew by \
+             `{NEW_KEY}`"
+        ),
+        ProtocolVersion | InsufficientSecurity => format!(
             "{address} and this producer have no TLS version or cipher in common (ssl.enabled.protocols, alert \
              {alert:?})"
         ),
