@@ -35,7 +35,10 @@ mod sender;
 mod supervisor;
 mod telemetry;
 #[cfg(feature = "http")]
-#[allow(dead_code, unused_imports, reason = "each of its users needs a part")]
+#[cfg_attr(
+    not(feature = "oidc"),
+    allow(dead_code, unused_imports, reason = "each of its users needs a part")
+)]
 mod tokens;
 mod topic_name;
 
@@ -55,6 +58,9 @@ pub use config::{
 #[cfg(feature = "aws-msk-iam")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aws-msk-iam")))]
 pub use config::{AwsCredentials, AwsCredentialsProvider, MskIam};
+#[cfg(feature = "oidc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+pub use config::{ClientAssertion, Oidc};
 pub use context::Context;
 pub use error::{BrokerError, Error, ErrorCode, ErrorKind, Fate, Result, Wait, WaitReason};
 pub use health::{

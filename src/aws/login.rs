@@ -42,7 +42,7 @@ impl TokenIssuer for MskIam {
     }
 
     async fn token(&self, broker: &str) -> Result<Token> {
-        let surroundings = Surroundings { tls: None, clock: WallClock::default() };
+        let surroundings = Surroundings::default();
         self.prepared(&surroundings).token(broker).await
     }
 
@@ -54,7 +54,7 @@ impl TokenIssuer for MskIam {
         )
     }
 
-    fn validate(&self, problems: &mut Vec<String>) {
+    fn validate(&self, _: bool, problems: &mut Vec<String>) {
         for (name, region) in [("region", &self.region), ("sts_region", &self.sts_region)] {
             if let Some(region) = region.as_deref().filter(|region| !region::is_region(region)) {
                 problems.push(format!(
@@ -122,8 +122,8 @@ impl TokenIssuer for Logins {
         self.source.0.skew.sentence().unwrap_or_else(|| self.source.0.iam.remedy(broker))
     }
 
-    fn validate(&self, problems: &mut Vec<String>) {
-        self.source.0.iam.validate(problems);
+    fn validate(&self, allow_plaintext: bool, problems: &mut Vec<String>) {
+        self.source.0.iam.validate(allow_plaintext, problems);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -26,19 +27,31 @@ pub(crate) trait TokenIssuer: fmt::Debug + Send + Sync {
     /// What to check where that broker refuses the token: the end of a sentence.
     fn remedy(&self, broker: &str) -> String;
 
-    /// Settings that cannot work, a sentence each.
-    fn validate(&self, problems: &mut Vec<String>);
+    /// Settings that cannot work, a sentence each. `allow_plaintext`: secrets may be sent without encryption.
+    fn validate(&self, allow_plaintext: bool, problems: &mut Vec<String>);
 }
 
 /// What a producer has that its issuer needs.
-#[cfg_attr(not(feature = "aws-msk-iam"), allow(dead_code, reason = "each issuer needs a part"))]
+#[cfg_attr(
+    not(all(feature = "aws-msk-iam", feature = "oidc")),
+    allow(dead_code, reason = "each issuer needs a part")
+)]
 pub(crate) struct Surroundings {
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) clock: WallClock,
+    /// `timeouts.connect`, of which a login is a part.
+    pub(crate) connect: Duration,
 }
 
 impl Surroundings {
     pub(crate) fn of(config: &ProducerConfig) -> Self {
-        Self { tls: config.tls.clone(), clock: config.clock.clone() }
+        Self { tls: config.tls.clone(), clock: config.clock.clone(), connect: config.timeouts.connect }
+    }
+}
+
+/// Of a producer without settings.
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self::of(&ProducerConfig::default())
     }
 }

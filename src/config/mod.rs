@@ -9,6 +9,8 @@ mod choices;
 mod connector;
 #[cfg(feature = "http")]
 mod issuer;
+#[cfg(feature = "oidc")]
+pub(crate) mod oidc;
 mod proxy;
 mod random;
 mod sasl;
@@ -38,6 +40,9 @@ pub use choices::{Acks, EngineKind, Idempotence};
 pub use connector::{ByteStream, ConnectError, Connector};
 #[cfg(feature = "http")]
 pub(crate) use issuer::{Surroundings, TokenIssuer};
+#[cfg(feature = "oidc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+pub use oidc::{ClientAssertion, Oidc};
 pub use proxy::Proxy;
 pub(crate) use random::RandomSource;
 pub use sasl::{

@@ -64,7 +64,10 @@ pub(crate) enum Source {
     Password(Arc<dyn CredentialsProvider>),
     Token(Arc<dyn TokenProvider>),
     #[cfg(feature = "http")]
-    #[cfg_attr(not(feature = "aws-msk-iam"), allow(dead_code, reason = "issuers are features"))]
+    #[cfg_attr(
+        not(any(feature = "aws-msk-iam", feature = "oidc")),
+        allow(dead_code, reason = "issuers are features")
+    )]
     Issuer(Arc<dyn TokenIssuer>),
 }
 
@@ -200,6 +203,18 @@ impl SaslConfig {
         }
     }
 
+    /// `OAUTHBEARER` with tokens of an identity server: needs TLS, or [`allow_plaintext`](Self::allow_plaintext).
+    #[cfg(feature = "oidc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+    #[must_use]
+    pub fn oidc(oidc: super::Oidc) -> Self {
+        Self {
+            mechanism: SaslMechanism::OauthBearer,
+            source: Source::Issuer(Arc::new(oidc)),
+            allow_plaintext: false,
+        }
+    }
+
     /// `OAUTHBEARER` with the signed tokens of Amazon MSK: needs TLS, or [`allow_plaintext`](Self::allow_plaintext).
     #[cfg(feature = "aws-msk-iam")]
     #[cfg_attr(docsrs, doc(cfg(feature = "aws-msk-iam")))]
@@ -277,7 +292,7 @@ impl SaslConfig {
         }
         #[cfg(feature = "http")]
         if let Source::Issuer(issuer) = &self.source {
-            issuer.validate(problems);
+            issuer.validate(self.allow_plaintext, problems);
         }
         if mechanism.reveals_secret() && !tls && !self.allow_plaintext {
             problems.push(format!(

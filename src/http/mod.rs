@@ -3,6 +3,7 @@
 //! One connection for each request, the whole of it within a time limit, an answer of limited size. Redirects are not
 //! followed: a request holds secrets that are meant for one server. Errors name the URL without its query.
 
+pub(crate) mod date;
 mod failure;
 mod request;
 mod stream;

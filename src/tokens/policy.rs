@@ -13,7 +13,7 @@ const REFRESH_AFTER: f64 = 0.8;
 /// At most [`MOST`] fetches begin within this time.
 const WINDOW: Duration = Duration::from_secs(5);
 const MOST: usize = 2;
-/// Delay after the first failure, doubled by each further one. Java's `sasl.login.retry.backoff.ms` has the same default.
+/// Delay after the first failure; twice as long after each further one. Java's `sasl.login.retry.backoff.ms` has the same default.
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 /// How long a login waits for a newer token while the old one is valid, at most a quarter of what it has left.

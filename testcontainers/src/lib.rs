@@ -10,6 +10,7 @@ mod fake;
 mod foreign;
 mod from_env;
 mod home;
+mod identity_server;
 mod jvm;
 mod proxy;
 mod round_trips;
@@ -28,6 +29,7 @@ pub use fake::{
 };
 pub use foreign::{ForeignError, KfakeCluster, KfakeClusterBuilder, LibrdkafkaMock};
 pub use from_env::{EnvCluster, cluster_from_env};
+pub use identity_server::{IdentityServer, TokenRequest};
 pub use jvm::{
     JvmCluster, JvmClusterBuilder, JvmError, Listener, OldKafka, Reader, ZooKeeperCluster,
     ZooKeeperClusterBuilder, read_by_kcat,

@@ -31,7 +31,7 @@ fn noon() -> SystemTime {
 
 /// The logins of a producer, at noon.
 fn logins(iam: &MskIam) -> Arc<dyn TokenIssuer> {
-    iam.prepared(&Surroundings { tls: None, clock: WallClock::new(noon) })
+    iam.prepared(&Surroundings { clock: WallClock::new(noon), ..Surroundings::default() })
 }
 
 /// The URL that one login presents.
@@ -231,7 +231,7 @@ async fn the_region_is_that_of_the_setting_then_the_broker_then_the_environment(
 fn settings_that_cannot_work_are_refused() {
     let problems = |iam: MskIam| {
         let mut problems = Vec::new();
-        iam.validate(&mut problems);
+        iam.validate(false, &mut problems);
         problems.join("; ")
     };
     assert_eq!(problems(MskIam::new().region("us-gov-west-1").sts_region("eu-central-1")), "");

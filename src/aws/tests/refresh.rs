@@ -37,7 +37,7 @@ async fn key(logins: &Arc<dyn TokenIssuer>) -> String {
 #[tokio::test(start_paused = true)]
 async fn credentials_are_requested_again_before_they_expire() {
     let (iam, count, clock) = provider(Some(1_000 * S));
-    let logins = iam.prepared(&Surroundings { tls: None, clock });
+    let logins = iam.prepared(&Surroundings { clock, ..Surroundings::default() });
     for broker in 0..20 {
         assert_eq!(key(&logins).await, "KEY1", "{broker}");
     }
@@ -51,7 +51,7 @@ async fn credentials_are_requested_again_before_they_expire() {
 #[tokio::test(start_paused = true)]
 async fn credentials_that_do_not_expire_are_looked_for_again_after_a_minute() {
     let (iam, count, clock) = provider(None);
-    let logins = iam.prepared(&Surroundings { tls: None, clock });
+    let logins = iam.prepared(&Surroundings { clock, ..Surroundings::default() });
     assert_eq!(key(&logins).await, "KEY1");
     sleep(61 * S).await;
     assert_ne!(key(&logins).await, "KEY1");

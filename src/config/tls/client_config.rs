@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::any_name::AnyName;
-use super::key::private_key;
+use super::key::{Names, private_key};
 use super::pem::{Bytes, invalid, no_pem, read};
 use super::provider::provider;
 use super::{Pem, TlsConfig, TlsRoots};
@@ -28,6 +28,8 @@ const AUTHORITIES_PEM: &str = "tls.ca_pem (ssl.truststore.certificates)";
 const CERTIFICATES: &str = "tls.certificates (ssl.keystore.certificate.chain)";
 const KEY: &str = "tls.key (ssl.keystore.key)";
 const REVOCATIONS: &str = "tls.crl (ssl.crl.location)";
+const KEY_NAMES: Names =
+    Names { key: KEY, password: "tls.key_password (ssl.key.password, TlsConfig::key_password)" };
 const IDENTITY: &str = "tls.identity (ssl.keystore.location)";
 
 /// Which keys may be in a certificate: graviola and ring have no other curves, besides Ed25519.
@@ -98,7 +100,7 @@ pub(crate) fn build(config: &TlsConfig, material: &Material) -> Result<ClientCon
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(chain, CERTIFICATES)?;
-    let key = private_key(key, config.key_password.as_ref(), KEY)?;
+    let key = private_key(key, config.key_password.as_ref(), KEY_NAMES)?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
         invalid(match error {
             rustls::Error::InconsistentKeys(_) => format!(

@@ -11,15 +11,22 @@ const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 /// In the second line of a key that is encrypted in OpenSSL's former way.
 const PROC_TYPE: &[u8] = b"Proc-Type: 4,ENCRYPTED";
 
+/// What a key and its password are called in settings.
+#[derive(Clone, Copy)]
+pub(super) struct Names {
+    pub(super) key: &'static str,
+    pub(super) password: &'static str,
+}
+
 /// The first key of a PEM file. Errors start with the name of its setting.
 pub(super) fn private_key(
     pem: &[u8],
     password: Option<&Secret>,
-    setting: &str,
+    names: Names,
 ) -> Result<PrivateKeyDer<'static>> {
-    let refused = |text: String| invalid(format!("{setting}: {text}"));
+    let refused = |text: String| invalid(format!("{}: {text}", names.key));
     if let Some(encrypted) = section(pem, ENCRYPTED) {
-        return decrypted(&encrypted, password).map_err(refused);
+        return decrypted(&encrypted, password, names.password).map_err(refused);
     }
     if pem.windows(PROC_TYPE.len()).any(|part| part == PROC_TYPE) {
         return Err(refused(
@@ -32,14 +39,19 @@ pub(super) fn private_key(
 }
 
 #[cfg(feature = "tls-encrypted-keys")]
-fn decrypted(encrypted: &[u8], password: Option<&Secret>) -> Result<PrivateKeyDer<'static>, String> {
+fn decrypted(
+    encrypted: &[u8],
+    password: Option<&Secret>,
+    setting: &str,
+) -> Result<PrivateKeyDer<'static>, String> {
     use pkcs8::pkcs5;
     use rustls::pki_types::PrivatePkcs8KeyDer;
 
     let Some(password) = password.filter(|password| !password.is_empty()) else {
-        return Err("the private key is encrypted: set its password by tls.key_password (ssl.key.password, \
-             TlsConfig::key_password), or decrypt it by `openssl pkey -in KEY.pem -out DECRYPTED.pem`"
-            .into());
+        return Err(format!(
+            "the private key is encrypted: set its password by {setting}, or decrypt it by `openssl pkey -in KEY.pem -out \
+             DECRYPTED.pem`"
+        ));
     };
     let unsupported = || {
         "the private key is encrypted with an algorithm that is not supported, or damaged; AES with PBKDF2 or scrypt is: \
@@ -53,14 +65,15 @@ fn decrypted(encrypted: &[u8], password: Option<&Secret>) -> Result<PrivateKeyDe
             pkcs5::Error::UnsupportedAlgorithm { .. } | pkcs5::Error::AlgorithmParametersInvalid { .. },
         ) => unsupported(),
         // Bytes that are not padded, or are not a key.
-        _ => "the private key cannot be decrypted: is tls.key_password (ssl.key.password) right?".to_owned(),
+        _ => format!("the private key cannot be decrypted: is {setting} right?"),
     })?;
     Ok(PrivatePkcs8KeyDer::from(decrypted.as_bytes().to_vec()).into())
 }
 
 #[cfg(not(feature = "tls-encrypted-keys"))]
-fn decrypted(_: &[u8], _: Option<&Secret>) -> Result<PrivateKeyDer<'static>, String> {
-    Err("the private key is encrypted: enable the feature tls-encrypted-keys of rskafka-producer and set tls.key_password \
-         (ssl.key.password), or decrypt it by `openssl pkey -in KEY.pem -out DECRYPTED.pem`"
-        .into())
+fn decrypted(_: &[u8], _: Option<&Secret>, setting: &str) -> Result<PrivateKeyDer<'static>, String> {
+    Err(format!(
+        "the private key is encrypted: enable the feature tls-encrypted-keys of rskafka-producer and set {setting}, or \
+         decrypt it by `openssl pkey -in KEY.pem -out DECRYPTED.pem`"
+    ))
 }

@@ -5,7 +5,7 @@ mod any_name;
 #[cfg(feature = "tls")]
 pub(crate) mod client_config;
 #[cfg(feature = "http")]
-#[cfg_attr(not(test), allow(dead_code, reason = "each of its users needs a part"))]
+#[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "its users are features"))]
 pub(crate) mod https;
 #[cfg(feature = "tls")]
 mod key;
@@ -13,6 +13,8 @@ mod key;
 mod pem;
 #[cfg(feature = "tls")]
 mod provider;
+#[cfg(feature = "oidc")]
+pub(crate) mod signing;
 
 use std::fmt;
 use std::path::PathBuf;

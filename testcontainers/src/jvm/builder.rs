@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::listener::Security;
 use super::node::{self, Node};
 use super::{JvmCluster, Listener, READY_LIMIT, Result, admin, install, msk};
-use crate::{Certificates, FaultProxy, Mechanism};
+use crate::{Certificates, FaultProxy, IdentityServer, Mechanism};
 
 /// Settings of a [`JvmCluster`]; [`JvmCluster::builder`] begins one.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct JvmClusterBuilder {
     proxied: bool,
     security: Option<Security>,
     validates_msk_tokens: bool,
+    /// System properties.
+    properties: Vec<String>,
 }
 
 /// A listener as configured at the brokers.
@@ -41,6 +43,7 @@ impl Default for JvmClusterBuilder {
             proxied: false,
             security: None,
             validates_msk_tokens: false,
+            properties: Vec::new(),
         }
     }
 }
@@ -116,6 +119,28 @@ impl JvmClusterBuilder {
         self
     }
 
+    /// Has the brokers validate tokens (`OAUTHBEARER`) against the keys of this server, in place of accepting unsecured ones.
+    /// Implies [`secured`](Self::secured).
+    #[must_use]
+    pub fn identity_server(mut self, server: &IdentityServer) -> Self {
+        self.properties
+            .push(format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}", server.jwks_endpoint()));
+        for listener in Listener::ALL.into_iter().filter(|listener| listener.has_sasl()) {
+            let prefix = format!("listener.name.{}.oauthbearer.", listener.name().to_lowercase());
+            for (key, value) in [
+                (
+                    "sasl.server.callback.handler.class",
+                    "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler",
+                ),
+                ("sasl.oauthbearer.jwks.endpoint.url", &server.jwks_endpoint()),
+                ("sasl.oauthbearer.expected.audience", "kafka"),
+            ] {
+                self = self.config(&format!("{prefix}{key}"), value);
+            }
+        }
+        self.secured()
+    }
+
     /// Has the brokers obey access control lists. All is allowed where there is none, and all to who comes in without
     /// a name; see [`JvmCluster::deny_write`].
     #[must_use]
@@ -176,7 +201,11 @@ impl JvmClusterBuilder {
             config.insert("node.id".into(), (at + 1).to_string());
             config.extend(self.config.clone());
             let dir = cluster.data.join(format!("node-{}", at + 1));
-            let jvm = node::Jvm { heap_mb: self.heap_mb, full_jit: self.full_jit };
+            let jvm = node::Jvm {
+                heap_mb: self.heap_mb,
+                full_jit: self.full_jit,
+                properties: self.properties.clone(),
+            };
             cluster.nodes.push(Node::new(dir, ports[at], config, jvm, classes.clone())?);
         }
         let libs = cluster.libs.clone();

@@ -15,10 +15,11 @@ use super::{JvmError, Result};
 /// Any id will do, as long as all nodes have the same.
 const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qg";
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Jvm {
     pub(super) heap_mb: u32,
     pub(super) full_jit: bool,
+    pub(super) properties: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -67,6 +68,7 @@ impl Node {
     pub(super) fn start(&mut self, libs: &Path) -> Result<()> {
         self.process = None;
         let mut options = heap_options(self.jvm.heap_mb);
+        options.extend(self.jvm.properties.iter().cloned());
         if !self.jvm.full_jit {
             options.push("-XX:TieredStopAtLevel=1".into());
         }
