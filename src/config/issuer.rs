@@ -20,6 +20,12 @@ pub(crate) trait TokenIssuer: fmt::Debug + Send + Sync {
     #[cfg_attr(not(feature = "text-config"), allow(dead_code, reason = "settings are text"))]
     fn name(&self) -> &'static str;
 
+    /// The value of a setting of this kind of tokens, such as `sasl.oidc.scope`; empty where it is another's, or not set.
+    #[cfg_attr(not(feature = "text-config"), allow(dead_code, reason = "settings are text"))]
+    fn setting(&self, _name: &str) -> String {
+        String::new()
+    }
+
     /// A token for a login at `broker` (`host:port`). An error of the kind `Authentication` is final until somebody changes
     /// something; others pass.
     async fn token(&self, broker: &str) -> Result<Token>;

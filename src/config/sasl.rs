@@ -258,6 +258,16 @@ impl SaslConfig {
         }
     }
 
+    /// The value of a setting of the tokens' issuer; empty where there is none.
+    #[cfg(feature = "text-config")]
+    pub(super) fn issuers(&self, _setting: &str) -> String {
+        match &self.source {
+            #[cfg(feature = "http")]
+            Source::Issuer(issuer) => issuer.setting(_setting),
+            _ => String::new(),
+        }
+    }
+
     /// The settings of the tokens' issuer, for tests.
     #[cfg(all(test, feature = "http"))]
     pub(super) fn issuer(&self) -> Option<String> {

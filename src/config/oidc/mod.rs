@@ -1,11 +1,15 @@
 //! Tokens of an identity server: where they come from and how they are requested.
 
 mod assertion;
+#[cfg(feature = "text-config")]
+mod shown;
 
 use std::time::Duration;
 
 pub use self::assertion::ClientAssertion;
 pub(crate) use self::assertion::{Origin, Signed};
+#[cfg(feature = "text-config")]
+pub(crate) use self::shown::shown;
 use super::{Pem, Secret};
 
 /// Bearer tokens of an OAuth 2 or OpenID Connect identity server, for [`SaslConfig::oidc`](crate::SaslConfig::oidc) (Kafka:

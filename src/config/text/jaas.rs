@@ -8,7 +8,7 @@ use crate::config::Secret;
 pub(super) enum Login {
     Password(Password),
     /// Options of a login by a token.
-    #[cfg(feature = "aws-msk-iam")]
+    #[cfg(any(feature = "aws-msk-iam", feature = "oidc"))]
     Token(Vec<(String, Secret)>),
 }
 
@@ -30,11 +30,13 @@ pub(super) fn parse(text: &str) -> Result<Login, String> {
         "org.apache.kafka.common.security.plain.PlainLoginModule" => false,
         "org.apache.kafka.common.security.scram.ScramLoginModule" => true,
         #[cfg(feature = "aws-msk-iam")]
-        MSK_IAM | OAUTHBEARER => return options(words).map(Login::Token),
+        MSK_IAM => return options(words).map(Login::Token),
         #[cfg(not(feature = "aws-msk-iam"))]
         MSK_IAM => return Err(super::mechanism::NEEDS_MSK_IAM.into()),
-        #[cfg(not(feature = "aws-msk-iam"))]
-        OAUTHBEARER => return Err(super::security::NO_TOKENS.into()),
+        #[cfg(any(feature = "aws-msk-iam", feature = "oidc"))]
+        OAUTHBEARER => return options(words).map(Login::Token),
+        #[cfg(not(any(feature = "aws-msk-iam", feature = "oidc")))]
+        OAUTHBEARER => return Err(super::oidc::NEEDS_OIDC.into()),
         _ => return Err(format!("the login module is not supported: {EXPECTED}")),
     };
     let (mut username, mut password) = (None, None);
@@ -163,7 +165,7 @@ mod tests {
     fn read_password(line: &str) -> Password {
         match parse(line).unwrap() {
             Login::Password(password) => password,
-            #[cfg(feature = "aws-msk-iam")]
+            #[cfg(any(feature = "aws-msk-iam", feature = "oidc"))]
             Login::Token(_) => panic!("a token"),
         }
     }
@@ -181,8 +183,8 @@ mod tests {
             (format!("{PLAIN} required username=\"a\" password=\"hunter2\"; other;"), "more than one"),
             (format!("{PLAIN} required username=a password=hunter2 tokenauth=true;"), "delegation token"),
             ("hunter2".into(), "not supported"),
-            #[cfg(not(feature = "aws-msk-iam"))]
-            (format!("{OAUTHBEARER} required;"), "oauth_bearer"),
+            #[cfg(not(any(feature = "aws-msk-iam", feature = "oidc")))]
+            (format!("{OAUTHBEARER} required;"), "the feature oidc"),
             #[cfg(not(feature = "aws-msk-iam"))]
             (format!("{MSK_IAM} required;"), "need the feature aws-msk-iam"),
             (format!("{OAUTHBEARER} required hunter2;"), ""),

@@ -14,6 +14,8 @@ pub(super) struct Mechanism {
 /// Tokens whose source can be named in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tokens {
+    #[cfg_attr(not(feature = "oidc"), expect(dead_code, reason = "without it there are none"))]
+    Oidc,
     #[cfg_attr(not(feature = "aws-msk-iam"), expect(dead_code, reason = "without it there are none"))]
     MskIam,
 }
@@ -33,11 +35,26 @@ pub(super) fn callback_handler(class: &str) -> Result<Option<Tokens>, String> {
         "" => Ok(None),
         "software.amazon.msk.auth.iam.IAMClientCallbackHandler"
         | "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler" => msk_iam().map(Some),
+        "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler"
+        | "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler" => {
+            oidc().map(Some)
+        }
         _ => {
             Err("code cannot be named in text: use SaslConfig::password or oauth_bearer with a provider"
                 .into())
         }
     }
+}
+
+#[cfg(feature = "oidc")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
+fn oidc() -> Result<Tokens, String> {
+    Ok(Tokens::Oidc)
+}
+
+#[cfg(not(feature = "oidc"))]
+fn oidc() -> Result<Tokens, String> {
+    Err(super::oidc::NEEDS_OIDC.into())
 }
 
 #[cfg(feature = "aws-msk-iam")]

@@ -12,6 +12,7 @@ mod mechanism;
 #[cfg(feature = "aws-msk-iam")]
 mod msk;
 mod near;
+mod oidc;
 mod properties;
 mod reader;
 mod security;

@@ -3,10 +3,10 @@
 use super::codec::choice;
 use super::jaas::Login;
 use super::mechanism::{MSK_IAM, Mechanism, Tokens};
+#[cfg(not(feature = "oidc"))]
+use super::oidc::NEEDS_OIDC;
+use super::oidc::OidcSettings;
 use crate::config::{Pem, ProducerConfig, SaslConfig, SaslMechanism, Secret, TlsConfig, TlsRoots};
-
-pub(super) const NO_TOKENS: &str = "where tokens come from cannot be said in text: set security.protocol=SSL, leave \
-                                    sasl.* out, and add SaslConfig::oauth_bearer in code";
 
 /// Kafka's `security.protocol`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,7 @@ pub(super) struct Security {
     pub(super) password: Option<Secret>,
     pub(super) jaas: Option<Login>,
     pub(super) allow_plaintext: Option<bool>,
+    pub(super) oidc: OidcSettings,
 }
 
 impl Security {
@@ -114,6 +115,7 @@ impl Security {
             || self.jaas.is_some()
             || self.callback_handler.flatten().is_some()
             || self.allow_plaintext.is_some()
+            || self.oidc.is_meant()
     }
 
     fn tls(self, mut tls: TlsConfig, problems: &mut Vec<String>) -> TlsConfig {
@@ -170,10 +172,14 @@ impl Security {
         // SASL_PLAINTEXT is consent.
         let asked = self.protocol.is_some() && !protocol.tls;
         let allow = self.allow_plaintext.or(asked.then_some(true));
-        let names_login = self.username.is_some() || self.password.is_some() || self.jaas.is_some();
+        let names_login =
+            self.username.is_some() || self.password.is_some() || self.jaas.is_some() || self.oidc.is_meant();
         let tokens =
             self.mechanism.and_then(|mechanism| mechanism.tokens).or(self.callback_handler.flatten());
-        let named = tokens.map(|Tokens::MskIam| MSK_IAM).or(self.mechanism.map(|m| m.sasl.as_str()));
+        let named = match tokens {
+            Some(Tokens::MskIam) => Some(MSK_IAM),
+            _ => self.mechanism.map(|mechanism| mechanism.sasl.as_str()),
+        };
         if let Some(base) = base.filter(|base| {
             let same = named.is_none_or(|named| named == base.mechanism.as_str() || named == base.name());
             !names_login && same
@@ -194,12 +200,26 @@ impl Security {
             };
         }
         let mechanism = match mechanism {
-            Some(SaslMechanism::OauthBearer) => return missing(&format!("of OAUTHBEARER, {NO_TOKENS}")),
+            Some(SaslMechanism::OauthBearer) => {
+                #[cfg(feature = "oidc")]
+                return match self.oidc() {
+                    Ok(oidc) => Some(SaslConfig::oidc(oidc).allow_plaintext(allow.unwrap_or(false))),
+                    Err(why) => missing(&why),
+                };
+                #[cfg(not(feature = "oidc"))]
+                return missing(&format!("of OAUTHBEARER, {NEEDS_OIDC}"));
+            }
+            Some(mechanism) if self.oidc.is_meant() => {
+                return missing(&format!(
+                    "settings of sasl.oidc (sasl.oauthbearer.*) are set, which have no effect with {mechanism}: remove them, \
+                     or set sasl.mechanism=OAUTHBEARER"
+                ));
+            }
             Some(mechanism) => mechanism,
             None => {
                 return missing(
-                    "sasl.mechanism is missing: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512 (Kafka's default is \
-                                Kerberos, which is not supported)",
+                    "sasl.mechanism is missing: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER (Kafka's default is \
+                     Kerberos, which is not supported)",
                 );
             }
         };
@@ -226,6 +246,22 @@ impl Security {
             _ => SaslConfig::scram_sha_512(username, password.clone()),
         };
         Some(sasl.allow_plaintext(allow.unwrap_or(false)))
+    }
+
+    #[cfg(feature = "oidc")]
+    fn oidc(&self) -> Result<crate::config::Oidc, String> {
+        if self.username.is_some() || self.password.is_some() {
+            return Err("sasl.username or sasl.password is set, and OAUTHBEARER has none: its client's are \
+                        sasl.oauthbearer.client.credentials.client.id and .client.secret"
+                .into());
+        }
+        match &self.jaas {
+            None => super::oidc::put_together(&self.oidc, &[]),
+            Some(Login::Token(options)) => super::oidc::put_together(&self.oidc, options),
+            Some(Login::Password(_)) => {
+                Err("the login module of sasl.jaas.config is not one for OAUTHBEARER".into())
+            }
+        }
     }
 
     #[cfg(feature = "aws-msk-iam")]

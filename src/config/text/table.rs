@@ -1,11 +1,14 @@
 //! The settings, a row each. Effects are sentences of the guide.
 
+use std::time::Duration;
+
 use super::codec::{
     ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LEVEL, LIST, MECHANISM,
     OPTIONAL_TEXT, PART, PARTITIONING, RATE, SMALL_COUNT, SOCKET_BUFFER, SWITCH, TEXT, TIME, VERIFY_HOSTNAME,
     WHEN_OPEN, choice,
 };
 use super::mechanism::{callback_handler, mechanism};
+use super::oidc::{extensions, grant, seconds};
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, Spelling, jaas};
 use crate::config::tls::Identity;
@@ -49,6 +52,28 @@ macro_rules! security {
                 Ok(())
             },
             get: $get,
+        }
+    };
+}
+
+/// A row of the identity server.
+macro_rules! oidc {
+    ($field:ident, $kafka:expr, $unit:expr, $read:expr, $effect:expr) => {
+        Setting {
+            name: concat!("sasl.oidc.", stringify!($field)),
+            kafka: &$kafka,
+            unit: $unit,
+            effect: $effect,
+            secret: false,
+            set: |draft, text, spelling| {
+                let read: fn(&str, Spelling) -> _ = $read;
+                draft.security.oidc.$field = Some(read(text, spelling)?);
+                Ok(())
+            },
+            get: |config| {
+                let sasl = config.sasl.as_ref();
+                sasl.map(|sasl| sasl.issuers(concat!("sasl.oidc.", stringify!($field)))).unwrap_or_default()
+            },
         }
     };
 }
@@ -181,13 +206,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     security!(mechanism, "sasl.mechanism", ["sasl.mechanism", "sasl.mechanisms"], MECHANISM.unit,
         mechanism,
         |config| config.sasl.as_ref().map(|sasl| sasl.name().to_owned()).unwrap_or_default(),
-        "How to log in. `OAUTHBEARER` takes its tokens from code: `SaslConfig::oauth_bearer`. `AWS_MSK_IAM` needs the \
+        "How to log in. `OAUTHBEARER` takes tokens from an identity server (`sasl.oidc`), or from code: \
+         `SaslConfig::oauth_bearer`. `AWS_MSK_IAM` needs the \
          feature `aws-msk-iam`."),
     security!(callback_handler, "sasl.callback_handler",
         ["sasl.client.callback.handler.class", "sasl.login.callback.handler.class"], "class of Java", callback_handler,
         |_| String::new(),
         "Where tokens come from: `IAMClientCallbackHandler` and `IAMOAuthBearerLoginCallbackHandler` of \
-         `software.amazon.msk.auth.iam` are known, as `AWS_MSK_IAM`."),
+         `software.amazon.msk.auth.iam` are known, as `AWS_MSK_IAM`, and Kafka's `OAuthBearerLoginCallbackHandler`."),
     security!(username, "sasl.username", ["sasl.username"], "text", some_text, login, "User name."),
     Setting { secret: true, ..security!(password, "sasl.password", ["sasl.password"], "text",
         |text: &str| Ok::<_, String>(Secret::from(text)), login, "Password.") },
@@ -197,6 +223,46 @@ pub(super) const SETTINGS: &[Setting] = &[
     security!(allow_plaintext, "sasl.allow_plaintext", [], SWITCH.unit, |text| SWITCH.read(text),
         |config| config.sasl.as_ref().map(|sasl| sasl.allow_plaintext.to_string()).unwrap_or_default(),
         "Allows `PLAIN` and `OAUTHBEARER` without TLS, where anyone on the network can read the secret."),
+    oidc!(token_endpoint, ["sasl.oauthbearer.token.endpoint.url"], "URL", |text, _| some_text(text),
+        "Where an identity server issues tokens, for `OAUTHBEARER`; needs the feature `oidc`."),
+    oidc!(client_id, ["sasl.oauthbearer.client.credentials.client.id", "sasl.oauthbearer.client.id"], "text",
+        |text, _| some_text(text), "The client's id at the identity server."),
+    Setting { secret: true, ..oidc!(client_secret,
+        ["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"], "text",
+        |text, _| Ok::<_, String>(Secret::from(text)), "The client's secret.") },
+    oidc!(scope, ["sasl.oauthbearer.scope"], "text", |text, _| Ok::<_, String>(text.to_owned()),
+        "What is requested of the identity server; several by spaces."),
+    oidc!(extensions, ["sasl.oauthbearer.extensions"], "name=value, by commas", |text, _| extensions(text),
+        "SASL extensions for the brokers, such as Confluent Cloud's `logicalCluster`."),
+    oidc!(urlencode_header, ["sasl.oauthbearer.header.urlencode"], SWITCH.unit, SWITCH.read,
+        "Whether id and secret are URL-encoded in the header `Authorization`."),
+    oidc!(grant_type, ["sasl.oauthbearer.grant.type", "sasl.oauthbearer.jwt.retriever.class"],
+        "`client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer` (Kafka: class)", |text, _| grant(text),
+        "How the client asks: with its credentials, or with an assertion as the grant."),
+    oidc!(assertion_file, ["sasl.oauthbearer.assertion.file"], "file", |text, _| some_text(text),
+        "A ready-made assertion in place of the secret (RFC 7523); read again for each request."),
+    oidc!(assertion_key, ["sasl.oauthbearer.assertion.private.key.file"], "file (PEM)", |text, _| pem_file(text),
+        "The key that signs assertions: RSA for RS256, P-256 for ES256."),
+    Setting { secret: true, ..oidc!(assertion_key_pem, ["sasl.oauthbearer.assertion.private.key.pem"], "text (PEM)",
+        |text, _| pem_text(text), "The same as text.") },
+    Setting { secret: true, ..oidc!(assertion_key_password, ["sasl.oauthbearer.assertion.private.key.passphrase"], "text",
+        |text, _| Ok::<_, String>(Secret::from(text)), "Its password; needs the feature `tls-encrypted-keys`.") },
+    oidc!(assertion_key_id, [], "text", |text, _| some_text(text), "The key's name, `kid`."),
+    oidc!(assertion_issuer, ["sasl.oauthbearer.assertion.claim.iss"], "text", |text, _| some_text(text),
+        "Who signs an assertion, `iss`."),
+    oidc!(assertion_subject, ["sasl.oauthbearer.assertion.claim.sub"], "text", |text, _| some_text(text),
+        "In whose name, `sub`."),
+    oidc!(assertion_audience, ["sasl.oauthbearer.assertion.claim.aud"], "text", |text, _| some_text(text),
+        "For which server, `aud`."),
+    oidc!(assertion_expires_after, ["sasl.oauthbearer.assertion.claim.exp.seconds"], "time (Kafka: seconds)", lifetime,
+        "How long an assertion is valid, `exp`."),
+    oidc!(assertion_valid_before, ["sasl.oauthbearer.assertion.claim.nbf.seconds"], "time (Kafka: seconds)", lifetime,
+        "How far back its validity begins, `nbf`, for a server whose clock is behind."),
+    oidc!(assertion_unique_id, ["sasl.oauthbearer.assertion.claim.jti.include"], SWITCH.unit, SWITCH.read,
+        "Whether each assertion has an id, `jti`."),
+    oidc!(ca, ["https.ca.location"], "file (PEM)", |text, _| pem_file(text),
+        "The only authority that is trusted with the identity server."),
+    oidc!(ca_pem, ["https.ca.pem"], "text (PEM)", |text, _| pem_text(text), "The same as text."),
 ];
 
 const ROOTS: [(&str, TlsRoots); 3] =
@@ -210,6 +276,14 @@ fn shown_authorities(tls: &TlsConfig) -> String {
     match &tls.roots {
         TlsRoots::Pem(pems) => pems.iter().map(show).collect::<Vec<_>>().join(","),
         _ => String::new(),
+    }
+}
+
+/// Kafka's names of these count seconds.
+fn lifetime(text: &str, spelling: Spelling) -> Result<Duration, String> {
+    match spelling {
+        Spelling::Ours => (TIME.read)(text, spelling),
+        Spelling::Kafka => seconds(text),
     }
 }
 

@@ -15,6 +15,8 @@ use self::answer::{read, refused};
 use self::form::{basic, body};
 use super::{Cached, Fetch, Fetched};
 use crate::clock::scaled;
+#[cfg(feature = "text-config")]
+use crate::config::oidc::shown;
 use crate::config::oidc::{CA, Proof};
 use crate::config::tls::https::Trust;
 use crate::config::{Oidc, SaslMechanism, Surroundings, TlsConfig, Token, TokenIssuer, WallClock};
@@ -33,6 +35,11 @@ impl TokenIssuer for Oidc {
 
     fn name(&self) -> &'static str {
         SaslMechanism::OauthBearer.as_str()
+    }
+
+    #[cfg(feature = "text-config")]
+    fn setting(&self, name: &str) -> String {
+        name.strip_prefix("sasl.oidc.").map(|name| shown(self, name)).unwrap_or_default()
     }
 
     async fn token(&self, broker: &str) -> Result<Token> {

@@ -2,7 +2,7 @@
 
 use super::Verdict::{Ignored, Judged, Only, Refused, Usually};
 use super::{Judgement, Refusal, Verdict};
-use crate::config::text::security::{CONVERT, NO_TOKENS};
+use crate::config::text::security::CONVERT;
 
 const BY_BYTES: &str = "batches and the buffer are limited by bytes: batch.size and buffer.memory";
 const CODE: &str = "code cannot be named in text: remove it";
@@ -25,7 +25,11 @@ const RESULTS: &str = "every send returns its own result";
 const RESTRICT: &str = "restrict TLS with TlsConfig::client_config, and remove it";
 const SERIALIZERS: &str = "messages are bytes: there are no serializers";
 const SOCKETS: &str = "sockets have no delay";
-const TOKENS: &str = "tokens come from SaslConfig::oauth_bearer";
+const NO_TOKENS: &str = "tokens come from an identity server (sasl.oauthbearer.token.endpoint.url), or from code \
+                         (SaslConfig::oauth_bearer): remove it";
+const TEMPLATE: &str =
+    "templates are not read: set sasl.oauthbearer.assertion.claim.iss, .sub and .aud, and remove it";
+const TOKENS: &str = "tokens are validated by the brokers";
 const VERSIONS: &str = "versions are always negotiated with each broker";
 
 #[rustfmt::skip]
@@ -147,46 +151,24 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("sasl.kerberos.service.name", Ignored(NO_KERBEROS)),
     ("sasl.kerberos.ticket.renew.jitter", Ignored(NO_KERBEROS)),
     ("sasl.kerberos.ticket.renew.window.factor", Ignored(NO_KERBEROS)),
-    // Tokens: where they come from is refused, how they are fetched does not matter then.
-    ("sasl.oauthbearer.assertion.file", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.assertion.jwt.template.file", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.assertion.private.key.file", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.assertion.private.key.passphrase", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.assertion.private.key.pem", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.assertion.template.file", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.client.credentials.client.id", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.client.credentials.client.secret", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.client.id", Refused(NO_TOKENS)),
-    ("sasl.oauthbearer.client.secret", Refused(NO_TOKENS)),
+    // Tokens.
+    ("sasl.oauthbearer.assertion.jwt.template.file", Refused(TEMPLATE)),
+    ("sasl.oauthbearer.assertion.template.file", Refused(TEMPLATE)),
     ("sasl.oauthbearer.config", Refused(NO_TOKENS)),
     ("sasl.oauthbearer.metadata.authentication.type", Only("none", NO_TOKENS)),
-    ("sasl.oauthbearer.method", Only("default", NO_TOKENS)),
-    ("sasl.oauthbearer.token.endpoint.url", Refused(NO_TOKENS)),
+    ("sasl.oauthbearer.method", Judged(method)),
     ("enable.sasl.oauthbearer.unsecure.jwt", Only("false", NO_TOKENS)),
-    ("https.ca.location", Ignored(TOKENS)),
-    ("https.ca.pem", Ignored(TOKENS)),
     ("sasl.oauthbearer.allow.unverified.audience", Ignored(TOKENS)),
     ("sasl.oauthbearer.allow.unverified.issuer", Ignored(TOKENS)),
-    ("sasl.oauthbearer.assertion.algorithm", Ignored(TOKENS)),
-    ("sasl.oauthbearer.assertion.claim.aud", Ignored(TOKENS)),
-    ("sasl.oauthbearer.assertion.claim.exp.seconds", Ignored(TOKENS)),
-    ("sasl.oauthbearer.assertion.claim.iss", Ignored(TOKENS)),
-    ("sasl.oauthbearer.assertion.claim.jti.include", Ignored(TOKENS)),
-    ("sasl.oauthbearer.assertion.claim.nbf.seconds", Ignored(TOKENS)),
-    ("sasl.oauthbearer.assertion.claim.sub", Ignored(TOKENS)),
+    ("sasl.oauthbearer.assertion.algorithm", Judged(algorithm)),
     ("sasl.oauthbearer.clock.skew.seconds", Ignored(TOKENS)),
     ("sasl.oauthbearer.expected.audience", Ignored(TOKENS)),
     ("sasl.oauthbearer.expected.issuer", Ignored(TOKENS)),
-    ("sasl.oauthbearer.extensions", Ignored(TOKENS)),
-    ("sasl.oauthbearer.grant.type", Ignored(TOKENS)),
-    ("sasl.oauthbearer.header.urlencode", Ignored(TOKENS)),
     ("sasl.oauthbearer.jwks.endpoint.refresh.ms", Ignored(TOKENS)),
     ("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Ignored(TOKENS)),
     ("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", Ignored(TOKENS)),
     ("sasl.oauthbearer.jwks.endpoint.url", Ignored(TOKENS)),
-    ("sasl.oauthbearer.jwt.retriever.class", Ignored(TOKENS)),
     ("sasl.oauthbearer.jwt.validator.class", Ignored(TOKENS)),
-    ("sasl.oauthbearer.scope", Ignored(TOKENS)),
     ("sasl.oauthbearer.scope.claim.name", Ignored(TOKENS)),
     ("sasl.oauthbearer.sub.claim.name", Ignored(TOKENS)),
     // TLS.
@@ -215,6 +197,21 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("ssl_certificate", Refused("name a file in PEM format by ssl.certificate.location")),
     ("ssl_key", Refused("name a file in PEM format by ssl.key.location")),
 ];
+
+/// librdkafka's choice between its unsecured tokens and those of an identity server, which the other settings make.
+fn method(text: &str) -> Judgement {
+    match ["", "default", "oidc"].iter().any(|known| known.eq_ignore_ascii_case(text)) {
+        true => Ok(None),
+        false => Err(Refusal::Only("oidc", NO_TOKENS)),
+    }
+}
+
+fn algorithm(text: &str) -> Judgement {
+    match ["", "RS256", "ES256"].iter().any(|known| known.eq_ignore_ascii_case(text)) {
+        true => Ok(Some("the key of an assertion determines its algorithm")),
+        false => Err(Refusal::Only("RS256 or ES256", "an assertion is signed with RS256 or ES256")),
+    }
+}
 
 const OFFERED: &str = "TLS 1.3 and 1.2 are offered";
 const NOT_OFFERED: &str =

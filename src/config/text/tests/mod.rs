@@ -2,6 +2,7 @@
 
 mod complete;
 mod files;
+mod oidc;
 mod round_trip;
 mod vendors;
 
