@@ -269,7 +269,7 @@ impl SaslConfig {
     }
 
     /// The settings of the tokens' issuer, for tests.
-    #[cfg(all(test, feature = "http"))]
+    #[cfg(all(test, feature = "aws-msk-iam"))]
     pub(super) fn issuer(&self) -> Option<String> {
         match &self.source {
             Source::Issuer(issuer) => Some(format!("{issuer:?}")),

@@ -7,6 +7,8 @@ mod curves;
 mod formats;
 mod matrix;
 mod mismatches;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod overheard;
 mod renewal;
 mod rotation;

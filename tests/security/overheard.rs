@@ -37,6 +37,16 @@ impl Overheard {
         }
     }
 
+    /// None of these was seen.
+    #[cfg(feature = "oidc")]
+    pub(crate) fn holds_none_of(&self, secrets: &[&str]) {
+        let text = String::from_utf8(self.0.lock().clone()).unwrap();
+        assert!(text.contains("ProducerConfig"), "nothing was overheard at all");
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            assert!(!text.contains(secret), "{secret:?} was seen");
+        }
+    }
+
     /// Neither a password, nor a token, nor a key was seen.
     pub(crate) fn no_secret_of(&self, cluster: &JvmCluster) {
         let text = String::from_utf8(self.0.lock().clone()).unwrap();

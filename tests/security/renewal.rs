@@ -65,7 +65,7 @@ async fn under_load_sessions_of_ten_seconds_are_renewed_without_a_reconnect() {
 }
 
 /// Numbers in order, several in flight at any time; how many.
-async fn load(config: ProducerConfig) -> u64 {
+pub(crate) async fn load(config: ProducerConfig) -> u64 {
     let producer = Producer::connect(&limit(), config).await.unwrap();
     let started = Instant::now();
     let mut sent = 0;

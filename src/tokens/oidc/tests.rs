@@ -149,6 +149,45 @@ async fn at_most_two_requests_in_five_seconds_reach_a_server_that_refuses() {
     }
 }
 
+#[cfg(feature = "tls-graviola")]
+#[tokio::test]
+async fn the_token_endpoint_is_trusted_by_its_own_authority_or_by_the_brokers() {
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::pki_types::pem::PemObject as _;
+
+    let certificates = kafka_testbed::Certificates::generate().unwrap();
+    let identity = certificates.server();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls_graviola::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![identity.certificate_der().to_vec().into()],
+            PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let server = IdentityServer::start_tls(Arc::new(config)).await.unwrap();
+    let (ours, foreign) = (Pem::text(certificates.ca_pem()), Pem::text(certificates.foreign_ca_pem()));
+    let brokers = |ca: &Pem| Some(TlsConfig::default().ca(ca.clone()));
+    for (oidc, tls, trusted) in [
+        (oidc(&server).ca(ours.clone()), None, true),
+        (oidc(&server).ca(ours.clone()), brokers(&foreign), true),
+        (oidc(&server), brokers(&ours), true),
+        (oidc(&server).ca(foreign.clone()), brokers(&ours), false),
+    ] {
+        let surroundings = Surroundings { tls, connect: CONNECT, ..Surroundings::default() };
+        let token = oidc.prepared(&surroundings).token("kafka:9092").await;
+        assert_eq!(token.is_ok(), trusted, "{token:?}");
+        if let Err(error) = token {
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(
+                error.to_string().contains("add the authority's certificate with sasl.oidc.ca"),
+                "{error}"
+            );
+        }
+    }
+}
+
 #[test]
 fn nothing_secret_is_shown() {
     let assertion = ClientAssertion::signed(Pem::text("hunter2")).key_password("hunter2");

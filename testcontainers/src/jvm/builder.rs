@@ -125,6 +125,11 @@ impl JvmClusterBuilder {
     pub fn identity_server(mut self, server: &IdentityServer) -> Self {
         self.properties
             .push(format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}", server.jwks_endpoint()));
+        // Without it 4.1.1 accepts tokens whose signature it did not check. Under a listener's prefix it has no effect.
+        self = self.config(
+            "sasl.oauthbearer.jwt.validator.class",
+            "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator",
+        );
         for listener in Listener::ALL.into_iter().filter(|listener| listener.has_sasl()) {
             let prefix = format!("listener.name.{}.oauthbearer.", listener.name().to_lowercase());
             for (key, value) in [
