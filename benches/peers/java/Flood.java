@@ -47,43 +47,72 @@ public class Flood {
         p.put("max.request.size", "1048576");
         p.put("buffer.memory", "33554432");
         p.put("compression.type", a[7]);
-        try (KafkaProducer<byte[], byte[]> producer =
-                new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer())) {
-            java.util.function.IntFunction<ProducerRecord<byte[], byte[]>> record = n -> {
-                int turn = n % partitions;
-                return new ProducerRecord<>(a[2] + "-" + turn / perTopic, turn % perTopic, null, payloads[n % 64]);
-            };
+        String ca = System.getenv("PEERS_CA");
+        if (ca != null) {
+            p.put("security.protocol", "SSL");
+            p.put("ssl.truststore.type", "PEM");
+            p.put("ssl.truststore.location", ca);
+        }
+        java.util.function.IntFunction<ProducerRecord<byte[], byte[]>> record = n -> {
+            int turn = n % partitions;
+            return new ProducerRecord<>(a[2] + "-" + turn / perTopic, turn % perTopic, null, payloads[n % 64]);
+        };
+        long nanos = (long) (Double.parseDouble(a[9]) * 1e9);
+        int threads = Integer.parseInt(a[10]);
+        List<KafkaProducer<byte[], byte[]>> producers = new ArrayList<>();
+        for (int i = 0; i < Integer.parseInt(a[11]); i++) {
+            var producer = new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer());
             for (int n = 0; n < partitions; n++) {
                 producer.send(record.apply(n)).get();
             }
-            if (latency) {
-                long[] times = new long[records];
-                for (int n = 0; n < records; n++) {
-                    long started = System.nanoTime();
-                    producer.send(record.apply(n)).get();
-                    times[n] = System.nanoTime() - started;
-                }
-                Arrays.sort(times);
-                System.out.printf(Locale.ROOT, "{\"p50_us\":%f,\"p99_us\":%f,\"failed\":0}%n",
-                    times[records / 2] / 1e3, times[(int) ((records - 1) * 0.99)] / 1e3);
-                return;
-            }
-            AtomicLong failed = new AtomicLong();
-            Callback callback = (metadata, error) -> {
-                if (error != null) {
-                    failed.incrementAndGet();
-                }
-            };
-            double cpu = cpu();
-            long started = System.nanoTime();
-            for (int n = 0; n < records; n++) {
-                producer.send(record.apply(n), callback);
-            }
-            producer.flush();
-            double seconds = (System.nanoTime() - started) / 1e9;
-            System.out.printf(Locale.ROOT,
-                "{\"records_per_s\":%f,\"cpu_us\":%f,\"rss_mb\":%f,\"failed\":%d,\"seconds\":%f}%n",
-                records / seconds, (cpu() - cpu) * 1e6 / records, rssMb(), failed.get(), seconds);
+            producers.add(producer);
         }
+        if (latency) {
+            long[] times = new long[records];
+            for (int n = 0; n < records; n++) {
+                long started = System.nanoTime();
+                producers.get(0).send(record.apply(n)).get();
+                times[n] = System.nanoTime() - started;
+            }
+            Arrays.sort(times);
+            System.out.printf(Locale.ROOT, "{\"p50_us\":%f,\"p99_us\":%f,\"failed\":0,\"counts\":[%d]}%n",
+                times[records / 2] / 1e3, times[(int) ((records - 1) * 0.99)] / 1e3, records);
+            return;
+        }
+        AtomicLong failed = new AtomicLong();
+        Callback callback = (metadata, error) -> {
+            if (error != null) {
+                failed.incrementAndGet();
+            }
+        };
+        double cpu = cpu();
+        long started = System.nanoTime();
+        long[] counts = new long[threads];
+        List<Thread> running = new ArrayList<>();
+        for (int t = 0; t < threads; t++) {
+            int thread = t;
+            var producer = producers.get(t % producers.size());
+            running.add(new Thread(() -> {
+                int n = 0;
+                while (n % 1024 != 0 || System.nanoTime() - started < nanos) {
+                    producer.send(record.apply(n++), callback);
+                }
+                counts[thread] = n;
+            }));
+        }
+        for (Thread thread : running) {
+            thread.start();
+        }
+        for (Thread thread : running) {
+            thread.join();
+        }
+        for (var producer : producers) {
+            producer.flush();
+        }
+        double seconds = (System.nanoTime() - started) / 1e9;
+        double sent = Arrays.stream(counts).sum();
+        System.out.printf(Locale.ROOT,
+            "{\"records_per_s\":%f,\"cpu_us\":%f,\"rss_mb\":%f,\"failed\":%d,\"seconds\":%f,\"counts\":%s}%n",
+            sent / seconds, (cpu() - cpu) * 1e6 / sent, rssMb(), failed.get(), seconds, Arrays.toString(counts));
     }
 }

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::Figures;
-use crate::scenario::Scenario;
+use crate::store::{Figures, Row, Store};
 
 /// This crate with its default settings, among the peers.
 const OURS: &str = "ours, idempotent";
-
-type Results = [(Scenario, BTreeMap<&'static str, Figures>)];
 
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -21,31 +18,50 @@ fn figure(figures: &Figures, name: &str) -> f64 {
     figures.get(name).map_or(f64::NAN, |values| median(values))
 }
 
+/// Between the least and the largest figure, in percent of the median.
+fn spread(figures: &Figures, name: &str) -> f64 {
+    let values = figures.get(name).map(Vec::as_slice).unwrap_or_default();
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (most - least) / median(values) * 100.0
+}
+
+impl Row {
+    /// What the peers are ranked by.
+    fn measure(&self) -> &'static str {
+        if self.latency { "p50_us" } else { "cpu_us" }
+    }
+}
+
 /// Peers of a scenario, the best first.
-fn ranked<'a>(peers: &'a BTreeMap<&'static str, Figures>, by: &str) -> Vec<(&'static str, &'a Figures)> {
-    let mut ranked: Vec<_> = peers.iter().map(|(name, figures)| (*name, figures)).collect();
+fn ranked<'a>(peers: &'a BTreeMap<String, Figures>, by: &str) -> Vec<(&'a str, &'a Figures)> {
+    let mut ranked: Vec<_> = peers.iter().map(|(name, figures)| (name.as_str(), figures)).collect();
     ranked.sort_by(|a, b| figure(a.1, by).total_cmp(&figure(b.1, by)));
     ranked
 }
 
-pub fn table(results: &Results, machine: &str) -> String {
-    let mut text = format!("Medians of 3 on {machine}; Apache Kafka 4.1.1 on the same machine, acks=all.\n");
-    for (scenario, peers) in results {
-        let head = if scenario.latency {
-            "p50 µs | p99 µs"
+pub fn table(store: &Store, machine: &str) -> String {
+    let mut text = format!(
+        "Medians on {machine}; Apache Kafka 4.1.1 on the same machine, acks=all. The spread is between the least and the \
+         largest figure of the column before it.\n"
+    );
+    for row in store.rows.iter().filter(|row| !row.peers.is_empty()) {
+        let head = if row.latency {
+            "p50 µs | spread | p99 µs"
         } else {
-            "records/s | CPU µs per record | peak RSS MB"
+            "records/s | CPU µs per record | spread | peak RSS MB"
         };
-        let rule = if scenario.latency { "--:|--:" } else { "--:|--:|--:" };
-        _ = write!(text, "\n| {scenario} | {head} |\n|--|{rule}|\n");
-        for (name, figures) in ranked(peers, if scenario.latency { "p50_us" } else { "cpu_us" }) {
+        let rule = if row.latency { "--:|--:|--:" } else { "--:|--:|--:|--:" };
+        _ = write!(text, "\n| {} | {head} |\n|--|{rule}|\n", row.scenario);
+        for (name, figures) in ranked(&row.peers, row.measure()) {
             let get = |field| figure(figures, field);
-            _ = if scenario.latency {
-                writeln!(text, "| {name} | {:.0} | {:.0} |", get("p50_us"), get("p99_us"))
+            let spread = spread(figures, row.measure());
+            _ = if row.latency {
+                writeln!(text, "| {name} | {:.0} | {spread:.0} % | {:.0} |", get("p50_us"), get("p99_us"))
             } else {
                 writeln!(
                     text,
-                    "| {name} | {:.0} | {:.3} | {:.0} |",
+                    "| {name} | {:.0} | {:.3} | {spread:.0} % | {:.0} |",
                     get("records_per_s"),
                     get("cpu_us"),
                     get("rss_mb")
@@ -53,20 +69,20 @@ pub fn table(results: &Results, machine: &str) -> String {
             };
         }
     }
-    text + &ratios(results)
+    text + &ratios(store)
 }
 
 /// How ours stands against the best of the others, scenario by scenario.
-fn ratios(results: &Results) -> String {
+fn ratios(store: &Store) -> String {
     let mut text = String::from(
         "\n| ours, idempotent, against the best peer that is idempotent | CPU | records/s | p50 |\n|--|--:|--:|--:|\n",
     );
-    for (scenario, peers) in results {
-        let Some(ours) = peers.get(OURS) else {
+    for row in &store.rows {
+        let Some(ours) = row.peers.get(OURS) else {
             continue;
         };
         let of_others = |field| {
-            let others = peers.iter().filter(|(name, _)| !aside(name));
+            let others = row.peers.iter().filter(|(name, _)| !aside(name));
             others
                 .map(|(_, figures)| figure(figures, field))
                 .filter(|value| value.is_finite())
@@ -76,11 +92,11 @@ fn ratios(results: &Results) -> String {
             Some(best) => format!("{:.2}", figure(ours, field) / best),
             None => "–".to_owned(),
         };
-        let (cpu, rate, p50) = match scenario.latency {
+        let (cpu, rate, p50) = match row.latency {
             true => ("–".to_owned(), "–".to_owned(), times("p50_us", f64::min)),
             false => (times("cpu_us", f64::min), times("records_per_s", f64::max), "–".to_owned()),
         };
-        _ = writeln!(text, "| {scenario} | {cpu} | {rate} | {p50} |");
+        _ = writeln!(text, "| {} | {cpu} | {rate} | {p50} |", row.scenario);
     }
     text
 }
@@ -104,8 +120,8 @@ const STYLE: &str = ".back{fill:#ffffff;stroke:#d0d7de}.text{fill:#1f2328}.ours{
     @media(prefers-color-scheme:dark){.back{fill:#0d1117;stroke:#3d444d}.text{fill:#f0f6fc}.ours{fill:#4493f8}.peer{fill:#656c76}}";
 
 /// CPU per record of the first scenario: a bar for this crate and each peer that keeps the same promises.
-pub fn svg(results: &Results) -> String {
-    let Some((scenario, peers)) = results.first() else {
+pub fn svg(store: &Store) -> String {
+    let Some(Row { scenario, peers, .. }) = store.rows.first() else {
         return String::new();
     };
     let mut ranked = ranked(peers, "cpu_us");

@@ -4,14 +4,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-/// `PROGRAM MODE BOOTSTRAP TOPIC RECORDS SIZE PARTITIONS TOPICS COMPRESSION IDEMPOTENT`
+/// `PROGRAM MODE BOOTSTRAP TOPIC RECORDS SIZE PARTITIONS TOPICS COMPRESSION IDEMPOTENT SECONDS THREADS PRODUCERS`
 ///
-/// MODE is `flood` (as fast as it goes, every delivery's result looked at) or `latency` (one at a time). The
-/// partitions are spread evenly over topics called TOPIC-0, TOPIC-1, …; record number n goes to partition n modulo
-/// PARTITIONS.
+/// MODE is `flood` (as fast as it goes for SECONDS, every delivery's result looked at), `bulk` (the same through the call for
+/// many records, [`Args::bulk_size`] at a time, one call after the other) or `latency` (RECORDS, one at a time). The
+/// partitions are spread evenly over topics called TOPIC-0, TOPIC-1, …; record number n of each thread goes to partition n
+/// modulo PARTITIONS. THREADS share PRODUCERS, which is 1 or as many. Each producer sends one record to each partition
+/// before the clock starts.
 #[derive(Clone, Debug)]
 pub struct Args {
     pub latency: bool,
+    pub bulk: bool,
     pub bootstrap: String,
     pub topics: Vec<String>,
     pub records: usize,
@@ -19,6 +22,9 @@ pub struct Args {
     pub partitions: usize,
     pub compression: String,
     pub idempotent: bool,
+    pub seconds: f64,
+    pub threads: usize,
+    pub producers: usize,
     /// The authority to trust, where the connection is to be encrypted: `PEERS_CA` in the environment.
     pub ca: Option<String>,
 }
@@ -30,6 +36,7 @@ impl Args {
         let number = |at: usize| args[at].parse::<usize>().expect("a number");
         Self {
             latency: args[0] == "latency",
+            bulk: args[0] == "bulk",
             bootstrap: args[1].clone(),
             topics: (0..number(6)).map(|n| format!("{}-{n}", args[2])).collect(),
             records: number(3),
@@ -37,6 +44,9 @@ impl Args {
             partitions: number(5),
             compression: args[7].clone(),
             idempotent: args[8] == "true",
+            seconds: args[9].parse().expect("seconds"),
+            threads: number(10),
+            producers: number(11),
             ca: std::env::var("PEERS_CA").ok(),
         }
     }
@@ -45,6 +55,25 @@ impl Args {
     pub fn place(&self, n: usize) -> (usize, i32) {
         let (per_topic, turn) = (self.partitions / self.topics.len(), n % self.partitions);
         (turn / per_topic, (turn % per_topic) as i32)
+    }
+
+    /// Records in one call: a megabyte, at most ten thousand.
+    pub fn bulk_size(&self) -> usize {
+        (1_000_000 / self.size).min(10_000)
+    }
+
+    /// For each thread the producer that it uses.
+    pub fn share<P: Clone>(&self, producers: &[P]) -> Vec<P> {
+        (0..self.threads).map(|thread| producers[thread % producers.len()].clone()).collect()
+    }
+
+    /// A runtime with so many threads.
+    pub fn runtime(&self) -> tokio::runtime::Runtime {
+        let mut builder = match self.threads {
+            1 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        builder.worker_threads(self.threads).enable_all().build().expect("a runtime")
     }
 
     /// 64 JSON values of this size, in turn.
@@ -82,6 +111,28 @@ pub fn peak_rss() -> f64 {
     kb / 1024.0
 }
 
+/// Until when a flood goes on.
+#[derive(Clone, Copy)]
+pub struct Pace(Instant);
+
+impl Pace {
+    /// Whether record `n` is still sent; the clock is looked at now and then.
+    pub fn goes_on(&self, n: usize) -> bool {
+        n % 1_024 != 0 || Instant::now() < self.0
+    }
+
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+/// What a thread sent, and how much of that failed.
+#[derive(Clone, Copy, Default)]
+pub struct Sent {
+    pub records: usize,
+    pub failed: usize,
+}
+
 /// Measures from its making to its report.
 pub struct Meter {
     started: Instant,
@@ -95,15 +146,21 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// The line that the runner reads.
-    pub fn flood(&self, args: &Args, failed: usize) {
+    pub fn pace(&self, args: &Args) -> Pace {
+        Pace(self.started + Duration::from_secs_f64(args.seconds))
+    }
+
+    /// The line that the runner reads, of each thread.
+    pub fn flood(&self, sent: &[Sent]) {
         let seconds = self.started.elapsed().as_secs_f64();
-        let cpu = (cpu() - self.cpu) * 1e6 / args.records as f64;
+        let records: usize = sent.iter().map(|thread| thread.records).sum();
+        let counts: Vec<_> = sent.iter().map(|thread| thread.records).collect();
         println!(
             "{}",
             serde_json::json!({
-                "records_per_s": args.records as f64 / seconds, "cpu_us": cpu, "rss_mb": peak_rss(),
-                "failed": failed, "seconds": seconds,
+                "records_per_s": records as f64 / seconds, "cpu_us": (cpu() - self.cpu) * 1e6 / records as f64,
+                "rss_mb": peak_rss(), "failed": sent.iter().map(|thread| thread.failed).sum::<usize>(),
+                "seconds": seconds, "counts": counts,
             })
         );
     }
@@ -113,5 +170,8 @@ impl Meter {
 pub fn latency(mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e6;
-    println!("{}", serde_json::json!({ "p50_us": at(0.5), "p99_us": at(0.99), "failed": 0 }));
+    println!(
+        "{}",
+        serde_json::json!({ "p50_us": at(0.5), "p99_us": at(0.99), "failed": 0, "counts": [times.len()] })
+    );
 }

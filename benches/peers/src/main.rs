@@ -1,38 +1,38 @@
-//! Runs every peer on one real broker, three times each with the order turned, and writes the table and the chart.
-//!
-//! ```text
-//! cd benches/peers && cargo run --release            # everything, about forty minutes
-//! cargo run --release -- --quick                     # the main scenarios and peers, about eight minutes
-//! cargo run --release -- --only ours,franz-go
-//! ```
+//! Runs every peer on one real broker, several times each with the order turned. See README.md.
 
 mod chart;
+mod log;
+mod options;
 mod peer;
 mod scenario;
+mod store;
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kafka_testbed::{JvmCluster, Listener};
+use log::Log;
+use options::Options;
 use peer::Peer;
-use scenario::Scenario;
+use scenario::{LATENCIES, Scenario, Way};
 use serde_json::Value;
+use store::{Figures, Store};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What one program may take for one scenario.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// A program's figures, one of each for every repetition.
-type Figures = BTreeMap<String, Vec<f64>>;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let quick = args.iter().any(|arg| arg == "--quick");
-    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1)).cloned();
-    let repetitions = 3;
+    let options = Options::parse(std::env::args().skip(1))?;
+    let scenarios = scenario::all(options.quick, options.row.as_deref());
+    if options.list {
+        scenarios.iter().for_each(|scenario| println!("{scenario}"));
+        return Ok(());
+    }
+    let peers = peer::all(options.quick, options.only.as_deref())?;
     let cluster = JvmCluster::builder()
         .secured()
         .full_jit()
@@ -45,111 +45,80 @@ async fn main() -> Result<(), Error> {
         .config("log.segment.delete.delay.ms", "1000")
         .start()
         .await?;
-    let peers = peer::all(&cluster.libs(), quick, only.as_deref())?;
-    let scenarios = scenario::all(quick);
-    let total = scenarios.len() * peers.len() * repetitions;
-    let (started, mut done) = (Instant::now(), 0);
-    let mut results: Vec<(Scenario, BTreeMap<&'static str, Figures>)> = Vec::new();
-    for (number, scenario) in scenarios.into_iter().enumerate() {
-        let mut figures: BTreeMap<&'static str, Figures> = BTreeMap::new();
-        let log = Log::create(&cluster, format!("s{number}"), &scenario).await?;
-        for repetition in 0..repetitions {
-            for turn in 0..peers.len() {
-                let peer = &peers[(turn + repetition) % peers.len()];
-                done += 1;
-                if !peer.can(&scenario) {
-                    continue;
-                }
-                let result = run(&log, peer, &scenario).await;
-                let left = started.elapsed().as_secs_f64() / done as f64 * (total - done) as f64;
-                match result {
-                    Ok(found) => {
-                        println!(
-                            "[{done}/{total}, {left:.0} s left] {scenario}: {} {}",
-                            peer.name,
-                            shown(&found)
-                        );
-                        let figures = figures.entry(peer.name).or_default();
-                        for (name, value) in found {
-                            figures.entry(name).or_default().push(value);
-                        }
+    let started = Instant::now();
+    let (mut store, mut problems) = (Store::load(), Vec::new());
+    for (number, scenario) in scenarios.iter().enumerate() {
+        let able: Vec<_> = peers.iter().filter(|peer| peer.can(scenario)).collect();
+        let mut figures: BTreeMap<String, Figures> = BTreeMap::new();
+        let log = match Log::create(&cluster, format!("s{number}"), scenario).await {
+            Ok(log) => log,
+            Err(error) => {
+                problems.push(format!("{scenario}: no topics: {error}"));
+                continue;
+            }
+        };
+        for turn in 0..options.repetitions * able.len() {
+            if options.budget.is_some_and(|budget| started.elapsed() > budget) {
+                println!("the time is over: {scenario} is not complete");
+                break;
+            }
+            // The order turns from one repetition to the next.
+            let peer = able[(turn + turn / able.len()) % able.len()];
+            match run(&log, peer, scenario, &options).await {
+                Ok(found) => {
+                    println!("{scenario}: {} {}", peer.name, shown(&found));
+                    let figures = figures.entry(peer.name.to_owned()).or_default();
+                    for (name, value) in found {
+                        figures.entry(name).or_default().push(value);
                     }
-                    Err(error) => println!("[{done}/{total}] {scenario}: {} FAILED: {error}", peer.name),
+                }
+                Err(error) => {
+                    println!("{scenario}: {} FAILED: {error}", peer.name);
+                    problems.push(format!("{scenario}: {}: {error}", peer.name));
                 }
             }
         }
         log.delete().await?;
-        results.push((scenario, figures));
         // After each scenario: a run that is broken off keeps what it has.
-        write(&results)?;
+        store.put(scenario, figures);
+        store.save()?;
     }
-    print!("\n{}", chart::table(&results, &machine()));
-    println!("written: src/docs/peers.md, src/docs/peers.svg");
-    Ok(())
-}
-
-fn write(results: &[(Scenario, BTreeMap<&'static str, Figures>)]) -> Result<(), Error> {
-    let table = chart::table(results, &machine());
-    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/docs/peers.md"), &table)?;
-    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/docs/peers.svg"), chart::svg(results))?;
-    Ok(())
-}
-
-/// The topics of one scenario, that all programs write to.
-struct Log<'a> {
-    cluster: &'a JvmCluster,
-    prefix: String,
-    topics: Vec<String>,
-}
-
-impl<'a> Log<'a> {
-    async fn create(cluster: &'a JvmCluster, prefix: String, scenario: &Scenario) -> Result<Self, Error> {
-        let topics: Vec<_> = (0..scenario.topics).map(|n| format!("{prefix}-{n}")).collect();
-        for topic in &topics {
-            cluster.create_topic(topic, (scenario.partitions / scenario.topics) as i32, &[]).await?;
-        }
-        let log = Self { cluster, prefix, topics };
-        // Leaders of new partitions take a moment.
-        let ready = async {
-            while log.stored().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, ready).await.map_err(|_| "new topics have no leaders")?;
-        Ok(log)
+    let table = chart::table(&store, &machine());
+    print!("\n{table}");
+    if options.publish && problems.is_empty() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/docs/peers.md"), &table)?;
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/docs/peers.svg"), chart::svg(&store))?;
+        println!("written: src/docs/peers.md, src/docs/peers.svg");
     }
-
-    /// Records that were ever stored.
-    async fn stored(&self) -> Result<i64, Error> {
-        let mut stored = 0;
-        for topic in &self.topics {
-            stored += self.cluster.high_watermarks(topic).await?.iter().sum::<i64>();
-        }
-        Ok(stored)
-    }
-
-    async fn delete(&self) -> Result<(), Error> {
-        for topic in &self.topics {
-            self.cluster.delete_topic(topic).await?;
-        }
-        Ok(())
+    match problems.len() {
+        0 => Ok(()),
+        n => Err(format!("{n} runs failed:\n{}", problems.join("\n")).into()),
     }
 }
 
-/// One program, one scenario. What was acknowledged must be in the log, once.
-async fn run(log: &Log<'_>, peer: &Peer, scenario: &Scenario) -> Result<BTreeMap<String, f64>, Error> {
-    let before = log.stored().await?;
+/// One program, one scenario. What was acknowledged must be in the log, once, in each partition.
+async fn run(
+    log: &Log<'_>,
+    peer: &Peer,
+    scenario: &Scenario,
+    options: &Options,
+) -> Result<BTreeMap<String, f64>, Error> {
+    let before = log.ends().await?;
     let mut command = tokio::process::Command::new(&peer.command[0]);
-    command.args(&peer.command[1..]).arg(if scenario.latency { "latency" } else { "flood" });
+    command.args(&peer.command[1..]).arg(match scenario.way {
+        Way::Flood => "flood",
+        Way::Bulk => "bulk",
+        Way::Latency => "latency",
+    });
     let bootstrap =
         if scenario.tls { log.cluster.bootstrap_at(Listener::Ssl) } else { log.cluster.bootstrap() };
     if scenario.tls {
         command.env("PEERS_CA", log.cluster.certificates_dir().join("ca.pem"));
     }
     command.args([&bootstrap[0], &log.prefix]);
-    command
-        .args([scenario.records, scenario.size, scenario.partitions, scenario.topics].map(|n| n.to_string()));
+    command.args([LATENCIES, scenario.size, scenario.partitions, scenario.topics].map(|n| n.to_string()));
     command.args([scenario.compression, if peer.idempotent { "true" } else { "false" }]);
+    command.args([options.seconds.to_string(), scenario.threads.to_string(), scenario.producers.to_string()]);
     let output =
         tokio::time::timeout(LIMIT, command.stderr(Stdio::piped()).kill_on_drop(true).output()).await;
     let output = output.map_err(|_| format!("no result within {LIMIT:?}"))??;
@@ -161,32 +130,30 @@ async fn run(log: &Log<'_>, peer: &Peer, scenario: &Scenario) -> Result<BTreeMap
             .unwrap_or("no result")
             .to_owned()
     })?;
-    let mut figures: BTreeMap<String, f64> =
+    let figures: BTreeMap<String, f64> =
         found.as_object().into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), v.as_f64()?))).collect();
-    let stored = log.stored().await? - before;
-    let warm_up = if peer.warms_up(scenario) { scenario.partitions as i64 } else { 0 };
-    if !peer.name.starts_with("floor") {
-        figures.insert("extra".into(), (stored - warm_up - scenario.records as i64) as f64);
+    if let Some(failed) = figures.get("failed").filter(|failed| **failed > 0.0) {
+        return Err(format!("{failed} records failed").into());
     }
+    let counts: Vec<i64> =
+        found["counts"].as_array().ok_or("no counts")?.iter().filter_map(Value::as_i64).collect();
+    let warm_up = peer.warms_up(scenario) * scenario.producers;
+    log::compare(&before, &log.ends().await?, &counts, warm_up as i64)?;
     Ok(figures)
 }
 
 fn shown(figures: &BTreeMap<String, f64>) -> String {
-    let get = |name: &str| figures.get(name).copied();
-    let mut text = match (get("records_per_s"), get("cpu_us"), get("rss_mb")) {
-        (Some(rate), Some(cpu), Some(rss)) => format!("{rate:.0}/s, {cpu:.3} µs CPU, {rss:.0} MB"),
-        _ => {
-            format!("p50 {:.0} µs, p99 {:.0} µs", get("p50_us").unwrap_or(0.0), get("p99_us").unwrap_or(0.0))
-        }
-    };
-    if get("failed").unwrap_or(0.0) > 0.0 || get("extra").unwrap_or(0.0) != 0.0 {
-        text += &format!(
-            " (failed {:.0}, stored too many {:.0})",
-            get("failed").unwrap_or(0.0),
-            get("extra").unwrap_or(0.0)
-        );
+    let get = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
+    match figures.contains_key("cpu_us") {
+        true => format!(
+            "{:.0}/s, {:.3} µs CPU, {:.0} MB, {:.1} s",
+            get("records_per_s"),
+            get("cpu_us"),
+            get("rss_mb"),
+            get("seconds")
+        ),
+        false => format!("p50 {:.0} µs, p99 {:.0} µs", get("p50_us"), get("p99_us")),
     }
-    text
 }
 
 fn machine() -> String {

@@ -4,25 +4,47 @@ use std::fmt;
 
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    pub latency: bool,
+    pub way: Way,
     pub tls: bool,
-    pub records: usize,
     pub size: usize,
     pub partitions: usize,
     pub topics: usize,
     pub compression: &'static str,
+    pub threads: usize,
+    pub producers: usize,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As fast as it goes.
+    Flood,
+    /// The same, through the call for many records.
+    Bulk,
+    /// One at a time.
+    Latency,
+}
+
+/// Records that are sent one at a time.
+pub const LATENCIES: usize = 1_000;
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size =
             if self.size >= 1_000 { format!("{} kB", self.size / 1_000) } else { format!("{} B", self.size) };
-        if self.latency {
+        if self.way == Way::Latency {
             return write!(f, "one at a time, {size}");
         }
         write!(f, "{size}, {} partition{}", self.partitions, if self.partitions == 1 { "" } else { "s" })?;
         if self.topics > 1 {
             write!(f, " of {} topics", self.topics)?;
+        }
+        match (self.threads, self.producers) {
+            (1, _) => {}
+            (threads, 1) => write!(f, ", {threads} threads")?,
+            (_, producers) => write!(f, ", {producers} producers")?,
+        }
+        if self.way == Way::Bulk {
+            write!(f, ", bulk")?;
         }
         if self.compression != "none" {
             write!(f, ", {}", self.compression)?;
@@ -34,39 +56,53 @@ impl fmt::Display for Scenario {
     }
 }
 
-pub fn all(quick: bool) -> Vec<Scenario> {
-    let flood = |records: usize, size, partitions, topics, compression| Scenario {
-        latency: false,
+/// That whose name is `row`, or those whose names have it; without it all, or the main ones.
+pub fn all(quick: bool, row: Option<&str>) -> Vec<Scenario> {
+    let flood = |size, partitions, topics| Scenario {
+        way: Way::Flood,
         tls: false,
-        records,
         size,
         partitions,
         topics,
-        compression,
+        compression: "none",
+        threads: 1,
+        producers: 1,
     };
-    let latency = |size| Scenario { latency: true, ..flood(1_000, size, 1, 1, "none") };
-    let encrypted = |records, size| Scenario { tls: true, ..flood(records, size, 1, 1, "none") };
+    let one = |size| flood(size, 1, 1);
+    let latency = |size| Scenario { way: Way::Latency, ..one(size) };
+    let bulk = |size| Scenario { way: Way::Bulk, ..one(size) };
+    let encrypted = |size| Scenario { tls: true, ..one(size) };
+    let threads = |producers| Scenario { threads: 4, producers, ..flood(100, 12, 1) };
     let mut all = vec![
-        flood(1_000_000, 100, 1, 1, "none"),
-        flood(1_000_000, 100, 12, 1, "none"),
-        flood(300_000, 100, 1_000, 100, "none"),
-        flood(200_000, 1_000, 1, 1, "none"),
-        flood(20_000, 10_000, 1, 1, "none"),
+        one(100),
+        flood(100, 12, 1),
+        flood(100, 1_000, 100),
+        one(1_000),
+        one(10_000),
+        bulk(100),
+        bulk(1_000),
+        threads(1),
+        threads(4),
         latency(100),
         latency(10_000),
-        encrypted(1_000_000, 100),
-        encrypted(200_000, 1_000),
+        encrypted(100),
+        encrypted(1_000),
     ];
-    if !quick {
-        for codec in ["gzip", "snappy", "lz4", "zstd"] {
-            all.push(flood(500_000, 100, 1, 1, codec));
-            all.push(flood(100_000, 1_000, 1, 1, codec));
-            all.push(flood(10_000, 10_000, 1, 1, codec));
+    if !quick || row.is_some() {
+        all.extend([bulk(10_000), encrypted(10_000)]);
+        for compression in ["gzip", "snappy", "lz4", "zstd"] {
+            all.extend([100, 1_000, 10_000].map(|size| Scenario { compression, ..one(size) }));
         }
-        for (size, records) in [(1_000, 200_000), (10_000, 20_000)] {
-            all.push(flood(records, size, 12, 1, "none"));
-            all.push(flood(records, size, 1_000, 100, "none"));
+        for size in [1_000, 10_000] {
+            all.extend([flood(size, 12, 1), flood(size, 1_000, 100)]);
         }
+    }
+    if let Some(row) = row {
+        let exact = all.iter().any(|scenario| scenario.to_string() == row);
+        all.retain(|scenario| match exact {
+            true => scenario.to_string() == row,
+            false => scenario.to_string().contains(row),
+        });
     }
     all
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use peers::{Args, Meter, latency};
+use peers::{Args, Meter, Sent, latency};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::{Compression, UnknownTopicHandling};
 use rskafka::client::producer::BatchProducerBuilder;
@@ -55,20 +55,22 @@ async fn main() {
         }
         return latency(times);
     }
-    let (meter, mut failed) = (Meter::default(), 0);
+    let (meter, mut sent) = (Meter::default(), Sent::default());
+    let pace = meter.pace(&args);
     let mut waiting = FuturesUnordered::new();
-    for n in 0..args.records {
+    while pace.goes_on(sent.records) {
         // It has no bound itself; this window is about 32 MiB of 100 B records.
         if waiting.len() >= peers::WINDOW.min((32 << 20) / args.size) {
             if let Some(result) = waiting.next().await {
                 let result: Result<i64, _> = result;
-                failed += usize::from(result.is_err());
+                sent.failed += usize::from(result.is_err());
             }
         }
-        waiting.push(producers[n % args.partitions].produce(record(n)));
+        waiting.push(producers[sent.records % args.partitions].produce(record(sent.records)));
+        sent.records += 1;
     }
     while let Some(result) = waiting.next().await {
-        failed += usize::from(result.is_err());
+        sent.failed += usize::from(result.is_err());
     }
-    meter.flood(&args, failed);
+    meter.flood(&[sent]);
 }

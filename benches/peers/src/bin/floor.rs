@@ -1,21 +1,9 @@
 //! The floor: one batch, encoded beforehand and written to a plain socket over and over, five requests in flight,
-//! acknowledgements read. No library, no idempotence. In `latency` mode a bare rskafka `Messenger` makes one request
-//! at a time.
+//! acknowledgements read. No library, no idempotence. In `latency` mode one record in a request at a time.
 
 use std::time::Instant;
 
-use bytes::Bytes;
-use peers::{Args, Meter, latency};
-use rskafka::messenger::Messenger;
-use rskafka::protocol::api_key::ApiKey;
-use rskafka::protocol::api_version::ApiVersion;
-use rskafka::protocol::messages::{
-    ProduceRequest, ProduceRequestPartitionData, ProduceRequestTopicData, RequestHeader, WriteVersionedType,
-};
-use rskafka::protocol::primitives::{Int16, Int32, NullableString, Records, String_};
-use rskafka::protocol::record::{
-    ControlBatchOrRecords, Record, RecordBatch, RecordBatchCompression, RecordBatchTimestampType,
-};
+use peers::{Args, Meter, Sent, latency};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -25,105 +13,116 @@ const IN_FLIGHT: usize = 5;
 async fn main() {
     let args = Args::parse(0);
     let payload = &args.payloads()[0];
-    if args.latency {
-        return bare_messenger(&args, payload).await;
-    }
-    let per_batch = (1_000_000 / (args.size + 12)).max(1);
+    let per_batch = if args.latency { 1 } else { (1_000_000 / (args.size + 12)).max(1) };
     let frame = frame(&args.topics[0], payload, per_batch);
     let socket = TcpStream::connect(&args.bootstrap).await.expect("a broker");
     socket.set_nodelay(true).expect("a socket");
     let (reader, mut writer) = socket.into_split();
     let mut reader = BufReader::new(reader);
-    let requests = args.records / per_batch;
-    let (meter, mut answered) = (Meter::default(), 0);
-    for sent in 0..requests {
-        if sent - answered >= IN_FLIGHT {
-            read(&mut reader).await;
+    if args.latency {
+        let mut times = Vec::with_capacity(args.records);
+        for _ in 0..args.records {
+            let started = Instant::now();
+            writer.write_all(&frame).await.expect("a write");
+            read(&mut reader, &args.topics[0]).await;
+            times.push(started.elapsed());
+        }
+        return latency(times);
+    }
+    let meter = Meter::default();
+    let (pace, mut asked, mut answered) = (meter.pace(&args), 0, 0);
+    while !pace.is_over() {
+        if asked - answered >= IN_FLIGHT {
+            read(&mut reader, &args.topics[0]).await;
             answered += 1;
         }
         writer.write_all(&frame).await.expect("a write");
+        asked += 1;
     }
-    while answered < requests {
-        read(&mut reader).await;
+    while answered < asked {
+        read(&mut reader, &args.topics[0]).await;
         answered += 1;
     }
-    meter.flood(&Args { records: requests * per_batch, ..args }, 0);
+    meter.flood(&[Sent { records: asked * per_batch, failed: 0 }]);
 }
 
-async fn read(reader: &mut (impl AsyncReadExt + Unpin)) {
+/// Reads an answer, in which the error of the only partition comes behind the topic's name.
+async fn read(reader: &mut (impl AsyncReadExt + Unpin), topic: &str) {
     let length = reader.read_u32().await.expect("an answer") as usize;
     let mut answer = vec![0; length];
     reader.read_exact(&mut answer).await.expect("an answer");
+    // The correlation id, the number of topics, the name, the number of partitions, the index.
+    let at = 4 + 4 + 2 + topic.len() + 4 + 4;
+    assert_eq!(answer.get(at..at + 2), Some(&[0, 0][..]), "the batch was refused");
 }
 
-async fn bare_messenger(args: &Args, payload: &Bytes) {
-    let socket = TcpStream::connect(&args.bootstrap).await.expect("a broker");
-    socket.set_nodelay(true).expect("a socket");
-    let stream = tokio::io::BufStream::with_capacity(8 << 10, 64 << 10, socket);
-    let mut messenger = Messenger::new(stream, 16 << 20, "floor".into());
-    messenger.sync_versions().await.expect("versions");
-    let mut times = Vec::with_capacity(args.records);
-    for _ in 0..args.records {
-        let started = Instant::now();
-        messenger.request(request(&args.topics[0], payload, 1)).await.expect("a delivery");
-        times.push(started.elapsed());
-    }
-    latency(times);
-}
-
-/// One batch of `count` equal records.
-fn request(topic: &str, payload: &Bytes, count: usize) -> ProduceRequest {
-    let record = |n: usize| Record {
-        timestamp_delta: 0,
-        offset_delta: n as i32,
-        key: None,
-        value: Some(payload.to_vec()),
-        headers: Vec::new(),
-    };
-    let batch = RecordBatch {
-        base_offset: 0,
-        partition_leader_epoch: 0,
-        last_offset_delta: count as i32 - 1,
-        first_timestamp: NOW,
-        max_timestamp: NOW,
-        producer_id: -1,
-        producer_epoch: -1,
-        base_sequence: -1,
-        records: ControlBatchOrRecords::Records((0..count).map(record).collect()),
-        compression: RecordBatchCompression::NoCompression,
-        is_transactional: false,
-        timestamp_type: RecordBatchTimestampType::CreateTime,
-    };
-    ProduceRequest {
-        transactional_id: NullableString(None),
-        acks: Int16(-1),
-        timeout_ms: Int32(30_000),
-        topic_data: vec![ProduceRequestTopicData {
-            name: String_(topic.to_owned()),
-            partition_data: vec![ProduceRequestPartitionData {
-                index: Int32(0),
-                records: Records(vec![batch]),
-            }],
-        }],
-    }
-}
-
-fn frame(topic: &str, payload: &Bytes, count: usize) -> Vec<u8> {
-    let header = RequestHeader {
-        request_api_key: ApiKey::Produce,
-        request_api_version: VERSION,
-        correlation_id: Int32(1),
-        client_id: Some(NullableString(Some("floor".into()))),
-        tagged_fields: None,
-    };
-    let mut frame = vec![0; 4];
-    header.write_versioned(&mut frame, ApiVersion(Int16(1))).expect("a header");
-    request(topic, payload, count).write_versioned(&mut frame, VERSION).expect("a body");
-    let length = (frame.len() - 4) as u32;
-    frame[..4].copy_from_slice(&length.to_be_bytes());
+/// A Produce request of version 7 with `count` equal records for partition 0, by
+/// <https://kafka.apache.org/protocol.html> and <https://kafka.apache.org/documentation/#recordbatch>.
+fn frame(topic: &str, payload: &[u8], count: usize) -> Vec<u8> {
+    let batch = batch(payload, count);
+    let mut body = Vec::new();
+    body.extend([0, 0, 0, 7]); // Produce, version 7
+    body.extend(1_i32.to_be_bytes()); // correlation id
+    text(&mut body, "floor"); // client id
+    body.extend((-1_i16).to_be_bytes()); // no transaction
+    body.extend((-1_i16).to_be_bytes()); // acks=all
+    body.extend(30_000_i32.to_be_bytes()); // timeout
+    body.extend(1_i32.to_be_bytes()); // topics
+    text(&mut body, topic);
+    body.extend(1_i32.to_be_bytes()); // partitions
+    body.extend(0_i32.to_be_bytes()); // index
+    body.extend((batch.len() as i32).to_be_bytes());
+    body.extend(batch);
+    let mut frame = (body.len() as u32).to_be_bytes().to_vec();
+    frame.extend(body);
     frame
 }
 
-const VERSION: ApiVersion = ApiVersion(Int16(7));
+fn batch(payload: &[u8], count: usize) -> Vec<u8> {
+    // What the checksum covers.
+    let mut covered = Vec::new();
+    covered.extend(0_i16.to_be_bytes()); // attributes
+    covered.extend((count as i32 - 1).to_be_bytes()); // last offset delta
+    covered.extend(NOW.to_be_bytes()); // first timestamp
+    covered.extend(NOW.to_be_bytes()); // last timestamp
+    covered.extend((-1_i64).to_be_bytes()); // producer id
+    covered.extend((-1_i16).to_be_bytes()); // producer epoch
+    covered.extend((-1_i32).to_be_bytes()); // first sequence number
+    covered.extend((count as i32).to_be_bytes());
+    for n in 0..count {
+        let mut record = vec![0]; // attributes
+        varint(&mut record, 0); // timestamp delta
+        varint(&mut record, n as i64); // offset delta
+        varint(&mut record, -1); // no key
+        varint(&mut record, payload.len() as i64);
+        record.extend(payload);
+        varint(&mut record, 0); // headers
+        varint(&mut covered, record.len() as i64);
+        covered.extend(record);
+    }
+    let mut batch = Vec::new();
+    batch.extend(0_i64.to_be_bytes()); // base offset
+    batch.extend((4 + 1 + 4 + covered.len() as i32).to_be_bytes());
+    batch.extend(0_i32.to_be_bytes()); // leader epoch
+    batch.push(2); // magic
+    batch.extend(crc32c::crc32c(&covered).to_be_bytes());
+    batch.extend(covered);
+    batch
+}
+
+fn text(body: &mut Vec<u8>, text: &str) {
+    body.extend((text.len() as i16).to_be_bytes());
+    body.extend(text.as_bytes());
+}
+
+fn varint(bytes: &mut Vec<u8>, value: i64) {
+    let mut left = ((value << 1) ^ (value >> 63)) as u64;
+    while left >= 0x80 {
+        bytes.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    bytes.push(left as u8);
+}
+
 /// Any time that the broker keeps.
 const NOW: i64 = 1_795_000_000_000;

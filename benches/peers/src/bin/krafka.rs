@@ -1,16 +1,60 @@
-//! krafka, pure Rust with its own protocol.
+//! krafka, pure Rust with its own protocol. It has no call for many records.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use krafka::producer::{Acks, DeliveryHandle};
+use bytes::Bytes;
+use futures::future::join_all;
+use krafka::auth::{AuthConfig, TlsConfig};
+use krafka::producer::{Acks, DeliveryHandle, Producer};
 use krafka::{Kafka, Record};
-use peers::{Args, Meter, WINDOW, latency};
+use peers::{Args, Meter, Pace, Sent, WINDOW, latency};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let args = Args::parse(0);
-    let kafka = Kafka::builder(args.bootstrap.clone()).connect().await.expect("a broker");
+#[derive(Clone)]
+struct Client {
+    producer: Arc<Producer>,
+    args: Arc<Args>,
+    payloads: Arc<[Bytes]>,
+}
+
+fn main() {
+    let args = Arc::new(Args::parse(0));
+    args.runtime().block_on(run(args.clone()));
+}
+
+async fn run(args: Arc<Args>) {
+    let mut clients = Vec::new();
+    for _ in 0..args.producers {
+        let producer = Arc::new(connect(&args).await);
+        let client = Client { producer, args: args.clone(), payloads: args.payloads().into() };
+        for n in 0..args.partitions {
+            drop(client.producer.send(client.record(n)).await.expect("a warm-up"));
+        }
+        clients.push(client);
+    }
+    if args.latency {
+        return clients[0].one_at_a_time().await;
+    }
+    let meter = Meter::default();
+    let pace = meter.pace(&args);
+    let sent = match args.threads {
+        1 => vec![clients[0].clone().flood(pace).await],
+        _ => {
+            let threads = args.share(&clients).into_iter().map(|client| tokio::spawn(client.flood(pace)));
+            join_all(threads).await.into_iter().map(|sent| sent.expect("no panic")).collect()
+        }
+    };
+    meter.flood(&sent);
+}
+
+async fn connect(args: &Args) -> Producer {
+    let builder = Kafka::builder(args.bootstrap.clone());
+    let builder = match &args.ca {
+        Some(ca) => builder.security(AuthConfig::ssl(TlsConfig::new().with_ca_cert(ca))),
+        None => builder,
+    };
+    let kafka = builder.connect().await.expect("a broker");
     let linger = if args.latency { Duration::ZERO } else { Duration::from_millis(5) };
     let codec = match args.compression.as_str() {
         "gzip" => krafka::Compression::Gzip,
@@ -19,45 +63,41 @@ async fn main() {
         "none" => krafka::Compression::None,
         other => panic!("krafka has no {other} without C"),
     };
-    let producer = kafka
-        .producer()
-        .acks(Acks::All)
-        .idempotent(args.idempotent)
-        .linger(linger)
-        .batch_size(1_000_000)
-        .compression(codec)
-        .build()
-        .await
-        .expect("a producer");
-    let payloads = args.payloads();
-    let record = |n: usize| {
-        let (topic, partition) = args.place(n);
-        Record::new(&args.topics[topic], payloads[n % 64].clone()).partition(partition)
-    };
-    for n in 0..args.partitions {
-        drop(producer.send(record(n)).await.expect("a warm-up"));
+    let producer = kafka.producer().acks(Acks::All).idempotent(args.idempotent).linger(linger);
+    producer.batch_size(1_000_000).compression(codec).build().await.expect("a producer")
+}
+
+impl Client {
+    fn record(&self, n: usize) -> Record {
+        let (topic, partition) = self.args.place(n);
+        Record::new(&self.args.topics[topic], self.payloads[n % 64].clone()).partition(partition)
     }
-    if args.latency {
-        let mut times = Vec::with_capacity(args.records);
-        for n in 0..args.records {
+
+    async fn one_at_a_time(&self) {
+        let mut times = Vec::with_capacity(self.args.records);
+        for n in 0..self.args.records {
             let started = Instant::now();
-            drop(producer.send(record(n)).await.expect("a delivery"));
+            drop(self.producer.send(self.record(n)).await.expect("a delivery"));
             times.push(started.elapsed());
         }
-        return latency(times);
+        latency(times);
     }
-    let (meter, mut failed) = (Meter::default(), 0);
-    let mut receipts: VecDeque<DeliveryHandle> = VecDeque::with_capacity(WINDOW);
-    for n in 0..args.records {
-        if receipts.len() >= WINDOW {
-            if let Some(oldest) = receipts.pop_front() {
-                failed += usize::from(oldest.await.is_err());
+
+    async fn flood(self, pace: Pace) -> Sent {
+        let mut sent = Sent::default();
+        let mut receipts: VecDeque<DeliveryHandle> = VecDeque::with_capacity(WINDOW);
+        while pace.goes_on(sent.records) {
+            if receipts.len() >= WINDOW {
+                if let Some(oldest) = receipts.pop_front() {
+                    sent.failed += usize::from(oldest.await.is_err());
+                }
             }
+            receipts.push_back(self.producer.enqueue(self.record(sent.records)).await.expect("room"));
+            sent.records += 1;
         }
-        receipts.push_back(producer.enqueue(record(n)).await.expect("room"));
+        for receipt in receipts {
+            sent.failed += usize::from(receipt.await.is_err());
+        }
+        sent
     }
-    for receipt in receipts {
-        failed += usize::from(receipt.await.is_err());
-    }
-    meter.flood(&args, failed);
 }

@@ -5,64 +5,116 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use peers::{Args, Meter, WINDOW, latency};
+use bytes::Bytes;
+use futures::future::join_all;
+use peers::{Args, Meter, Pace, Sent, WINDOW, latency};
 use rskafka_producer::{
     BatchConfig, Compression, Context, EngineKind, Message, Pem, Producer, ProducerConfig, Receipt, TlsConfig,
 };
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let word = std::env::args().nth(1);
-    let engine = match word.as_deref() {
-        Some("partition-client") => EngineKind::PartitionClient,
+/// A thread's own producer, or one that it shares.
+#[derive(Clone)]
+struct Client {
+    producer: Producer,
+    args: Arc<Args>,
+    topics: Arc<[Arc<str>]>,
+    payloads: Arc<[Bytes]>,
+}
+
+fn main() {
+    let word = std::env::args().nth(1).unwrap_or_default();
+    let args = Arc::new(Args::parse(1));
+    args.runtime().block_on(run(&word, args.clone()));
+}
+
+async fn run(word: &str, args: Arc<Args>) {
+    let mut clients = Vec::new();
+    for _ in 0..args.producers {
+        let producer =
+            Producer::connect(&Context::background(), config(word, &args)).await.expect("a broker");
+        let topics = args.topics.iter().map(|topic| topic.as_str().into()).collect();
+        let client = Client { producer, args: args.clone(), topics, payloads: args.payloads().into() };
+        for n in 0..args.partitions {
+            client.producer.send(&Context::background(), client.message(n)).await.expect("a warm-up");
+        }
+        clients.push(client);
+    }
+    if args.latency {
+        return clients[0].one_at_a_time().await;
+    }
+    let meter = Meter::default();
+    let pace = meter.pace(&args);
+    let sent = match args.threads {
+        1 => vec![clients[0].clone().flood(pace).await],
+        _ => {
+            let threads = args.share(&clients).into_iter().map(|client| tokio::spawn(client.flood(pace)));
+            join_all(threads).await.into_iter().map(|sent| sent.expect("no panic")).collect()
+        }
+    };
+    meter.flood(&sent);
+}
+
+fn config(word: &str, args: &Args) -> ProducerConfig {
+    let engine = match word {
+        "partition-client" => EngineKind::PartitionClient,
         _ => EngineKind::Native,
     };
-    let args = Args::parse(1);
     let codec =
         Compression::ALL.into_iter().find(|codec| codec.as_str() == args.compression).expect("a codec");
-    let mut config = ProducerConfig::new([args.bootstrap.clone()])
+    let config = ProducerConfig::new([args.bootstrap.clone()])
         .engine(engine)
         .idempotence(args.idempotent)
         .batch(BatchConfig::default().compression(codec));
-    if let Some(ca) = &args.ca {
-        let tls = TlsConfig::default().ca(Pem::file(ca));
-        config = config.tls(match word.as_deref() {
-            Some("ring") => tls.provider(Arc::new(rustls::crypto::ring::default_provider())),
-            _ => tls.provider(Arc::new(rustls_graviola::default_provider())),
-        });
+    let Some(ca) = &args.ca else { return config };
+    let tls = TlsConfig::default().ca(Pem::file(ca));
+    config.tls(match word {
+        "ring" => tls.provider(Arc::new(rustls::crypto::ring::default_provider())),
+        _ => tls.provider(Arc::new(rustls_graviola::default_provider())),
+    })
+}
+
+impl Client {
+    fn message(&self, n: usize) -> Message {
+        let (topic, partition) = self.args.place(n);
+        Message::new(self.payloads[n % 64].clone()).to(self.topics[topic].clone()).partition(partition)
     }
-    let ctx = Context::background();
-    let producer = Producer::connect(&ctx, config).await.expect("a broker");
-    let payloads = args.payloads();
-    let topics: Vec<Arc<str>> = args.topics.iter().map(|topic| topic.as_str().into()).collect();
-    let message = |n: usize| {
-        let (topic, partition) = args.place(n);
-        Message::new(payloads[n % 64].clone()).to(topics[topic].clone()).partition(partition)
-    };
-    for n in 0..args.partitions {
-        producer.send(&ctx, message(n)).await.expect("a warm-up");
-    }
-    if args.latency {
-        let mut times = Vec::with_capacity(args.records);
-        for n in 0..args.records {
+
+    async fn one_at_a_time(&self) {
+        let mut times = Vec::with_capacity(self.args.records);
+        for n in 0..self.args.records {
             let started = Instant::now();
-            producer.send(&ctx, message(n)).await.expect("a delivery");
+            self.producer.send(&Context::background(), self.message(n)).await.expect("a delivery");
             times.push(started.elapsed());
         }
-        return latency(times);
+        latency(times);
     }
-    let (meter, mut failed) = (Meter::default(), 0);
-    let mut receipts: VecDeque<Receipt> = VecDeque::with_capacity(WINDOW);
-    for n in 0..args.records {
-        if receipts.len() >= WINDOW {
-            if let Some(oldest) = receipts.pop_front() {
-                failed += usize::from(oldest.await.is_err());
+
+    async fn flood(self, pace: Pace) -> Sent {
+        let (ctx, mut sent) = (Context::background(), Sent::default());
+        if self.args.bulk {
+            let most = self.args.bulk_size();
+            while !pace.is_over() {
+                let from = sent.records;
+                let results =
+                    self.producer.send_all(&ctx, (from..from + most).map(|n| self.message(n))).await;
+                sent.failed += results.iter().filter(|result| result.is_err()).count();
+                sent.records += most;
             }
+            return sent;
         }
-        receipts.push_back(producer.enqueue(&ctx, message(n)).await.expect("room"));
+        let mut receipts: VecDeque<Receipt> = VecDeque::with_capacity(WINDOW);
+        while pace.goes_on(sent.records) {
+            if receipts.len() >= WINDOW {
+                if let Some(oldest) = receipts.pop_front() {
+                    sent.failed += usize::from(oldest.await.is_err());
+                }
+            }
+            receipts.push_back(self.producer.enqueue(&ctx, self.message(sent.records)).await.expect("room"));
+            sent.records += 1;
+        }
+        for receipt in receipts {
+            sent.failed += usize::from(receipt.await.is_err());
+        }
+        sent
     }
-    for receipt in receipts {
-        failed += usize::from(receipt.await.is_err());
-    }
-    meter.flood(&args, failed);
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use peers::{Args, Meter, WINDOW, latency};
+use bytes::Bytes;
+use peers::{Args, Meter, Pace, Sent, WINDOW, latency};
 use rdkafka::ClientContext;
+use rdkafka::bindings;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{
@@ -46,31 +48,128 @@ fn main() {
     if let Some(ca) = &args.ca {
         config.set("security.protocol", "ssl").set("ssl.ca.location", ca);
     }
-    if threaded { flood_threaded(&config, &args) } else { with_futures(&config, &args) }
+    if threaded { flood_threaded(&config, args) } else { with_futures(&config, &args) }
 }
 
-fn flood_threaded(config: &ClientConfig, args: &Args) {
-    let failed = Arc::new(AtomicUsize::new(0));
-    let producer: ThreadedProducer<Count> =
-        config.create_with_context(Count(failed.clone())).expect("a producer");
-    let payloads = args.payloads();
-    let send = |n: usize| {
-        let (topic, partition) = args.place(n);
-        let mut record = BaseRecord::<(), [u8]>::to(&args.topics[topic])
+#[derive(Clone)]
+struct Client {
+    producer: Arc<ThreadedProducer<Count>>,
+    args: Arc<Args>,
+    payloads: Arc<[Bytes]>,
+}
+
+fn flood_threaded(config: &ClientConfig, args: Args) {
+    let (args, failed) = (Arc::new(args), Arc::new(AtomicUsize::new(0)));
+    let mut clients = Vec::new();
+    for _ in 0..args.producers {
+        let producer = config.create_with_context(Count(failed.clone())).expect("a producer");
+        let client =
+            Client { producer: Arc::new(producer), args: args.clone(), payloads: args.payloads().into() };
+        (0..args.partitions).for_each(|n| client.send(n));
+        client.producer.flush(Duration::from_secs(60)).expect("a warm-up");
+        clients.push(client);
+    }
+    let meter = Meter::default();
+    let pace = meter.pace(&args);
+    let threads =
+        args.share(&clients).into_iter().map(|client| std::thread::spawn(move || client.flood(pace)));
+    let threads: Vec<_> = threads.collect();
+    let mut sent: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+    for client in &clients {
+        client.producer.flush(Duration::from_secs(120)).expect("a flush");
+    }
+    sent[0].failed += failed.load(Relaxed);
+    meter.flood(&sent);
+}
+
+impl Client {
+    fn send(&self, n: usize) {
+        let (topic, partition) = self.args.place(n);
+        let mut record = BaseRecord::<(), [u8]>::to(&self.args.topics[topic])
             .partition(partition)
-            .payload(&payloads[n % 64][..]);
-        while let Err((error, back)) = producer.send(record) {
+            .payload(&self.payloads[n % 64][..]);
+        while let Err((error, back)) = self.producer.send(record) {
             assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull));
             std::thread::sleep(Duration::from_millis(1));
             record = back;
         }
-    };
-    (0..args.partitions).for_each(send);
-    producer.flush(Duration::from_secs(60)).expect("a warm-up");
-    let meter = Meter::default();
-    (0..args.records).for_each(send);
-    producer.flush(Duration::from_secs(120)).expect("a flush");
-    meter.flood(args, failed.load(Relaxed));
+    }
+
+    fn flood(&self, pace: Pace) -> Sent {
+        let mut sent = Sent::default();
+        if self.args.bulk {
+            let (batch, most) = (Batch::new(self), self.args.bulk_size());
+            while !pace.is_over() {
+                batch.produce(sent.records, most);
+                sent.records += most;
+            }
+            return sent;
+        }
+        while pace.goes_on(sent.records) {
+            self.send(sent.records);
+            sent.records += 1;
+        }
+        sent
+    }
+}
+
+/// `rd_kafka_produce_batch`, which the `rdkafka` crate does not wrap, for one topic.
+struct Batch<'a> {
+    client: &'a Client,
+    topic: *mut bindings::rd_kafka_topic_t,
+}
+
+impl<'a> Batch<'a> {
+    fn new(client: &'a Client) -> Self {
+        let name = std::ffi::CString::new(client.args.topics[0].as_str()).expect("a name");
+        let handle = client.producer.client().native_ptr();
+        // SAFETY: the handle lives as long as the client; the name is copied; no configuration means the default one.
+        let topic = unsafe { bindings::rd_kafka_topic_new(handle, name.as_ptr(), std::ptr::null_mut()) };
+        assert!(!topic.is_null(), "a topic");
+        Self { client, topic }
+    }
+
+    /// Hands over so many records, those again for which there was no space.
+    fn produce(&self, from: usize, records: usize) {
+        let message = |n: usize| {
+            let payload = &self.client.payloads[n % 64];
+            // SAFETY: it is plain data, for which zero is valid.
+            let mut message: bindings::rd_kafka_message_t = unsafe { std::mem::zeroed() };
+            message.partition = self.client.args.place(n).1;
+            message.payload = payload.as_ptr().cast_mut().cast();
+            message.len = payload.len();
+            message
+        };
+        let mut messages: Vec<_> = (from..from + records).map(message).collect();
+        let flags = bindings::RD_KAFKA_MSG_F_COPY | bindings::RD_KAFKA_MSG_F_PARTITION;
+        while !messages.is_empty() {
+            // SAFETY: the messages and their payloads outlive the call, which copies the payloads.
+            unsafe {
+                bindings::rd_kafka_produce_batch(
+                    self.topic,
+                    // RD_KAFKA_PARTITION_UA: each message has its own.
+                    -1,
+                    flags as i32,
+                    messages.as_mut_ptr(),
+                    messages.len() as i32,
+                )
+            };
+            messages
+                .retain(|message| message.err != bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
+            let full = bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__QUEUE_FULL;
+            assert!(messages.iter().all(|message| message.err == full), "only a full queue refuses");
+            if !messages.is_empty() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `new`, and is not used any more.
+        unsafe { bindings::rd_kafka_topic_destroy(self.topic) };
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -93,18 +192,21 @@ async fn with_futures(config: &ClientConfig, args: &Args) {
         }
         return latency(times);
     }
-    let (meter, mut failed) = (Meter::default(), 0);
+    let (meter, mut sent) = (Meter::default(), Sent::default());
+    let pace = meter.pace(args);
     let mut receipts: VecDeque<DeliveryFuture> = VecDeque::with_capacity(WINDOW);
-    for n in 0..args.records {
+    while pace.goes_on(sent.records) {
         if receipts.len() >= WINDOW {
             if let Some(oldest) = receipts.pop_front() {
-                failed += usize::from(!matches!(oldest.await, Ok(Ok(_))));
+                sent.failed += usize::from(!matches!(oldest.await, Ok(Ok(_))));
             }
         }
-        receipts.push_back(producer.send_result(record(n)).map_err(|(error, _)| error).expect("room"));
+        receipts
+            .push_back(producer.send_result(record(sent.records)).map_err(|(error, _)| error).expect("room"));
+        sent.records += 1;
     }
     for receipt in receipts {
-        failed += usize::from(!matches!(receipt.await, Ok(Ok(_))));
+        sent.failed += usize::from(!matches!(receipt.await, Ok(Ok(_))));
     }
-    meter.flood(args, failed);
+    meter.flood(&[sent]);
 }
