@@ -7,6 +7,8 @@ mod curves;
 mod formats;
 mod matrix;
 mod mismatches;
+#[cfg(feature = "aws-msk-iam")]
+mod msk_iam;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod overheard;

@@ -38,7 +38,7 @@ impl Overheard {
     }
 
     /// None of these was seen.
-    #[cfg(feature = "oidc")]
+    #[cfg(any(feature = "aws-msk-iam", feature = "oidc"))]
     pub(crate) fn holds_none_of(&self, secrets: &[&str]) {
         let text = String::from_utf8(self.0.lock().clone()).unwrap();
         assert!(text.contains("ProducerConfig"), "nothing was overheard at all");

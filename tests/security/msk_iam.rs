@@ -1,0 +1,173 @@
+//! Logins at Amazon MSK by IAM, on a real Kafka that computes the signatures again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::http::StatusCode;
+use kafka_testbed::{JvmCluster, Listener, Reader};
+use rskafka_producer::{
+    AwsCredentials, ErrorKind, Message, MskIam, Producer, ProducerConfig, SaslConfig, TlsConfig,
+};
+
+use crate::overheard::Overheard;
+use crate::{TURN, ca, limit, providers};
+
+const REGION: &str = "eu-central-1";
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+permanent";
+const TEMPORARY: &str = "wJalrXUtnFEMI/K7MDENG+temporary";
+const SESSION: &str = "FwoGZXIvYXdzEJr//session+token==";
+/// What every token begins with.
+const TOKEN: &str = "aHR0cHM6Ly9rYWZrYS4";
+
+async fn cluster() -> JvmCluster {
+    let keys = [("AKIDPERMANENT", SECRET, None), ("ASIATEMPORARY", TEMPORARY, Some(SESSION))];
+    JvmCluster::builder().msk_iam(REGION, &keys).proxied().start().await.unwrap()
+}
+
+fn config(cluster: &JvmCluster, iam: MskIam) -> ProducerConfig {
+    let (_, provider) = providers().remove(0);
+    ProducerConfig::new(cluster.bootstrap_at(Listener::SaslSsl))
+        .tls(TlsConfig::default().ca(ca(cluster)).provider(provider))
+        .sasl(SaslConfig::msk_iam(iam))
+}
+
+fn variables(key: &str, secret: &str, more: &[(&str, &str)]) -> MskIam {
+    let key = [("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_REGION", REGION)];
+    MskIam::new().variables(key.iter().chain(more).copied())
+}
+
+/// STS on this machine, which returns the temporary credentials for a role.
+async fn sts() -> String {
+    let end = humantime::format_rfc3339_seconds(SystemTime::now() + Duration::from_secs(3_600));
+    let answer = format!(
+        "<AssumeRoleResponse><Credentials><AccessKeyId>ASIATEMPORARY</AccessKeyId><SecretAccessKey>{TEMPORARY}</SecretAccessKey>\
+         <SessionToken>{SESSION}</SessionToken><Expiration>{end}</Expiration></Credentials></AssumeRoleResponse>"
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = move |body: String| async move {
+        match body.contains("Action=AssumeRole&") {
+            true => (StatusCode::OK, answer),
+            false => (StatusCode::BAD_REQUEST, String::new()),
+        }
+    };
+    let app = axum::Router::new().route("/", axum::routing::post(asked));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_checks_signatures_takes_good_tokens_and_says_why_it_refuses_others() {
+    if !JvmCluster::available_or_skip(
+        "a_broker_that_checks_signatures_takes_good_tokens_and_says_why_it_refuses_others",
+    ) {
+        return;
+    }
+    let _turn = TURN.lock().await;
+    let (cluster, sts) = (cluster().await, sts().await);
+    let overheard = Overheard::default();
+    let permanent = |more: &[(&str, &str)]| variables("AKIDPERMANENT", SECRET, more);
+    for (topic, iam) in [
+        ("permanent", permanent(&[])),
+        ("temporary", variables("ASIATEMPORARY", TEMPORARY, &[("AWS_SESSION_TOKEN", SESSION)])),
+        ("role", permanent(&[("AWS_ENDPOINT_URL_STS", &sts)]).assume_role("arn:aws:iam::1:role/orders")),
+    ] {
+        cluster.create_topic(topic, 1, &[]).await.unwrap();
+        let config = overheard.listen(config(&cluster, iam)).topic(topic);
+        let producer =
+            Producer::connect(&limit(), config).await.unwrap_or_else(|error| panic!("{topic}: {error}"));
+        producer.send_message(&limit(), "k", "v").await.unwrap();
+        producer.close(&limit()).await.unwrap();
+        assert_eq!(cluster.read(Reader::Java, topic).await.unwrap().len(), 1, "{topic}");
+    }
+    let in_twenty_minutes = || SystemTime::now() + Duration::from_secs(1_200);
+    let policy = "check that the policy of the identity allows kafka-cluster:Connect";
+    for (name, config, words) in [
+        (
+            "a wrong secret",
+            config(&cluster, variables("AKIDPERMANENT", TEMPORARY, &[])),
+            ["another signature", policy],
+        ),
+        ("an unknown key", config(&cluster, variables("AKIDOTHER", SECRET, &[])), ["not known", policy]),
+        (
+            "an old session token",
+            config(&cluster, variables("ASIATEMPORARY", TEMPORARY, &[("AWS_SESSION_TOKEN", "old")])),
+            ["another session token", policy],
+        ),
+        (
+            "a wrong region",
+            config(&cluster, permanent(&[]).region("eu-west-1")),
+            ["another region", "is in eu-west-1"],
+        ),
+        (
+            "a clock that is ahead",
+            config(&cluster, permanent(&[])).wall_clock(in_twenty_minutes),
+            ["signed at another time", "the clock of this machine"],
+        ),
+        (
+            "no credentials",
+            config(&cluster, MskIam::new().region(REGION).variables([("AWS_PROFILE", "none")])),
+            ["there is no AWS profile \"none\"", "cannot log in at MSK"],
+        ),
+    ] {
+        let before = cluster.proxy_at(Listener::SaslSsl, 1).traffic().accepted;
+        let started = Instant::now();
+        let error = Producer::connect(&limit(), overheard.listen(config)).await.err();
+        let error = error.unwrap_or_else(|| panic!("{name}: no error"));
+        let connections = cluster.proxy_at(Listener::SaslSsl, 1).traffic().accepted - before;
+        eprintln!("{name} ({:.1?}, {connections} connections)\n    {error}", started.elapsed());
+        overheard.note_error(&error);
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{name}: {error:?}");
+        assert!(words.iter().all(|words| error.to_string().contains(words)), "{name}: {error}");
+        assert!(connections <= 2, "{name}: {connections} attempts");
+        assert!(started.elapsed() < Duration::from_secs(5), "{name}: {:?}", started.elapsed());
+    }
+    overheard.holds_none_of(&[SECRET, TEMPORARY, SESSION, TOKEN]);
+}
+
+/// Credentials that expire after ten seconds, and so do the sessions whose tokens they sign.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_credentials_of_ten_seconds_are_renewed_without_a_reconnect() {
+    const LASTS: Duration = Duration::from_secs(32);
+    if !JvmCluster::available_or_skip("under_load_credentials_of_ten_seconds_are_renewed_without_a_reconnect")
+    {
+        return;
+    }
+    let _turn = TURN.lock().await;
+    let cluster = cluster().await;
+    cluster.create_topic("msk", 1, &[]).await.unwrap();
+    let issued = Arc::new(AtomicU32::new(0));
+    let counted = issued.clone();
+    let iam = MskIam::new().region(REGION).credentials(move || {
+        counted.fetch_add(1, Relaxed);
+        async {
+            let expire = SystemTime::now() + Duration::from_secs(10);
+            Ok(AwsCredentials::new("ASIATEMPORARY", TEMPORARY).session_token(SESSION).expires_at(expire))
+        }
+    });
+    let before = cluster.proxy_at(Listener::SaslSsl, 1).traffic().accepted;
+    let producer = Producer::connect(&limit(), config(&cluster, iam).topic("msk")).await.unwrap();
+    let (started, mut sent) = (Instant::now(), 0_u64);
+    while started.elapsed() < LASTS {
+        let mut receipts = Vec::new();
+        for _ in 0..20 {
+            receipts.push(producer.enqueue(&limit(), Message::new(sent.to_string())).await.unwrap());
+            sent += 1;
+        }
+        for receipt in receipts {
+            assert_eq!(receipt.await.unwrap().attempts(), 1);
+        }
+    }
+    producer.close(&limit()).await.unwrap();
+    let connections = cluster.proxy_at(Listener::SaslSsl, 1).traffic().accepted - before;
+    let stored = cluster.read_fast("msk").await.unwrap();
+    eprintln!("{sent} sent, {} stored, {connections} connection(s)", stored.len());
+    let numbers = stored
+        .iter()
+        .map(|r| std::str::from_utf8(r.value.as_ref().unwrap()).unwrap().parse::<u64>().unwrap());
+    assert!(numbers.eq(0..sent), "lost, duplicated or out of order");
+    assert_eq!(connections, 1, "the connection was made again");
+    let issued = issued.load(Relaxed);
+    assert!((4..=8).contains(&issued), "credentials were requested {issued} times");
+}
