@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
-use super::time;
+use crate::http::date;
 
 /// What the last answer showed. Signatures are accepted within five minutes, so that less than one is none.
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ const WORTH_A_WORD: Duration = Duration::from_secs(60);
 
 impl Skew {
     /// Compares the header `Date` of an answer with this machine's clock.
-    pub(super) fn note(&self, date: Option<&str>, now: SystemTime) {
-        let Some(theirs) = date.and_then(time::parse_http) else { return };
+    pub(super) fn note(&self, header: Option<&str>, now: SystemTime) {
+        let Some(theirs) = header.and_then(date::parse) else { return };
         let off = match now.duration_since(theirs) {
             Ok(ahead) => Off::Ahead(ahead),
             Err(behind) => Off::Behind(behind.duration()),

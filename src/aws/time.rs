@@ -1,4 +1,4 @@
-//! Times as AWS and HTTP write them.
+//! Times as AWS writes them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,17 +36,6 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
         "-" => time.checked_add(offset),
         _ => None,
     }
-}
-
-/// The format of HTTP's `Date` (RFC 9110 §5.6.7): `Sun, 30 Aug 2015 12:36:00 GMT`.
-pub(super) fn parse_http(text: &str) -> Option<SystemTime> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, date) = text.split_once(", ")?;
-    let parts: Vec<_> = date.split_whitespace().collect();
-    let [day, month, year, time, "GMT"] = parts[..] else { return None };
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    humantime::parse_rfc3339(&format!("{year}-{month:02}-{day:0>2}T{time}Z")).ok()
 }
 
 #[cfg(test)]
@@ -89,20 +78,6 @@ mod tests {
             "2015-08-30T12:36:00+99999999999999999999:00",
         ] {
             assert_eq!(parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_date_of_an_answer_is_read() {
-        assert_eq!(parse_http("Sun, 30 Aug 2015 12:36:00 GMT"), Some(at(SOME)));
-        for text in [
-            "",
-            "Sun, ",
-            "Sun, 30 Aug 2015 12:36:00",
-            "Sun, 99 Aug 2015 12:36:00 GMT",
-            "Sunday, 30-Aug-15 12:36:00 GMT",
-        ] {
-            assert_eq!(parse_http(text), None, "{text}");
         }
     }
 }
