@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::lookup::Lookup;
 use super::problem::Problem;
@@ -11,6 +12,7 @@ use super::profiles::Profiles;
 use super::skew::Skew;
 use super::sts::{self, Role};
 use super::{chain, profile, region, token};
+use crate::clock::{later, scaled};
 use crate::config::tls::https::Trust;
 use crate::config::{
     Address, AwsCredentials, AwsSource, MskIam, Surroundings, Token, TokenIssuer, WallClock,
@@ -22,6 +24,8 @@ use crate::tokens::{Cached, Fetch, Fetched};
 
 /// After how long credentials that do not expire are looked for again: they may have been replaced.
 const LASTING: Duration = Duration::from_secs(60);
+/// Part of `timeouts.connect` that a search for credentials may take.
+const PART: f64 = 0.8;
 
 #[async_trait]
 impl TokenIssuer for MskIam {
@@ -31,6 +35,7 @@ impl TokenIssuer for MskIam {
             iam: self.clone(),
             client: Client::new(trust),
             clock: surroundings.clock.clone(),
+            limit: scaled(surroundings.connect, PART),
             skew: Skew::default(),
             cluster_region: OnceLock::new(),
         }));
@@ -95,6 +100,7 @@ struct Inner {
     client: Client,
     clock: WallClock,
     skew: Skew,
+    limit: Duration,
     /// The region of the first broker that was met; all of a cluster's are in the same.
     cluster_region: OnceLock<String>,
 }
@@ -142,13 +148,14 @@ impl Fetch for Source {
 
 impl Source {
     async fn credentials(&self) -> Result<AwsCredentials, Problem> {
-        let Inner { iam, client, clock, skew, cluster_region } = &*self.0;
+        let Inner { iam, client, clock, skew, limit, cluster_region } = &*self.0;
         let now = || clock.wall();
         let lookup = Lookup {
             variables: &iam.variables,
             client,
             clock: &now,
             skew,
+            until: later(Instant::now(), *limit),
             sts_region: sts_region(iam, cluster_region.get().map(String::as_str).unwrap_or_default()),
         };
         let found = match &iam.source {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 use super::problem::Problem;
 use super::skew::Skew;
 use crate::config::AwsCredentials;
@@ -16,6 +18,8 @@ pub(super) struct Lookup<'a> {
     pub(super) client: &'a Client,
     pub(super) clock: &'a (dyn Fn() -> SystemTime + Send + Sync),
     pub(super) skew: &'a Skew,
+    /// When the search ends: what it has to say comes before the connection is abandoned.
+    pub(super) until: Instant,
     /// The region whose STS is asked.
     pub(super) sts_region: String,
 }
@@ -30,7 +34,9 @@ impl Lookup<'_> {
     }
 
     pub(super) async fn send_within(&self, request: Request, limit: Duration) -> Result<Response, Problem> {
-        let response = self.client.send(request, limit).await.map_err(|error| Problem::unanswered(&error))?;
+        let left = self.until.saturating_duration_since(Instant::now());
+        let response =
+            self.client.send(request, limit.min(left)).await.map_err(|error| Problem::unanswered(&error))?;
         self.skew.note(response.header("date"), self.now());
         Ok(response)
     }

@@ -6,39 +6,24 @@ use parking_lot::Mutex;
 
 use crate::http::date;
 
-/// What the last answer showed. Signatures are accepted within five minutes, so that less than one is none.
+/// What the last answer showed, if that matters. Signatures are accepted within five minutes.
 #[derive(Debug, Default)]
-pub(crate) struct Skew(Mutex<Option<Off>>);
-
-#[derive(Clone, Copy, Debug)]
-enum Off {
-    Ahead(Duration),
-    Behind(Duration),
-}
-
-const WORTH_A_WORD: Duration = Duration::from_secs(60);
+pub(crate) struct Skew(Mutex<Option<(Duration, bool)>>);
 
 impl Skew {
     /// Compares the header `Date` of an answer with this machine's clock.
     pub(super) fn note(&self, header: Option<&str>, now: SystemTime) {
-        let Some(theirs) = header.and_then(date::parse) else { return };
-        let off = match now.duration_since(theirs) {
-            Ok(ahead) => Off::Ahead(ahead),
-            Err(behind) => Off::Behind(behind.duration()),
-        };
-        *self.0.lock() = Some(off);
+        if let Some(theirs) = header.and_then(date::parse) {
+            *self.0.lock() = date::skew(theirs, now);
+        }
     }
 
     /// A sentence, where the clock is off.
     pub(crate) fn sentence(&self) -> Option<String> {
-        let (by, direction) = match (*self.0.lock())? {
-            Off::Ahead(by) => (by, "ahead of"),
-            Off::Behind(by) => (by, "behind"),
-        };
-        (by >= WORTH_A_WORD).then(|| {
-            let by = humantime::format_duration(Duration::from_secs(by.as_secs()));
-            format!("the clock of this machine is {by} {direction} that of AWS")
-        })
+        let (by, ahead) = (*self.0.lock())?;
+        let by = humantime::format_duration(Duration::from_secs(by.as_secs()));
+        let direction = if ahead { "ahead of" } else { "behind" };
+        Some(format!("the clock of this machine is {by} {direction} that of AWS"))
     }
 }
 
@@ -56,8 +41,8 @@ mod tests {
         assert_eq!(skew.sentence(), None);
         for (seconds, expected) in [
             (0, None),
-            (59, None),
-            (-59, None),
+            (30, None),
+            (-30, None),
             (660, Some("the clock of this machine is 11m ahead of that of AWS")),
             (-7_205, Some("the clock of this machine is 2h 5s behind that of AWS")),
         ] {

@@ -126,6 +126,37 @@ async fn a_broker_that_checks_signatures_takes_good_tokens_and_says_why_it_refus
     overheard.holds_none_of(&[SECRET, TEMPORARY, SESSION, TOKEN]);
 }
 
+#[tokio::test]
+async fn a_service_that_is_down_is_named_when_the_context_ends_and_asked_twice_in_five_seconds() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = asked.clone();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(move || async move {
+        counted.fetch_add(1, Relaxed);
+        StatusCode::SERVICE_UNAVAILABLE
+    });
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    // Brokers that accept connections: a login does not get as far as its first message.
+    let broker = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let iam = MskIam::new().region(REGION).variables([("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str())]);
+    let config = ProducerConfig::new(broker.local_addr().unwrap().to_string())
+        .sasl(SaslConfig::msk_iam(iam).allow_plaintext(true));
+    let started = Instant::now();
+    let limit = Duration::from_millis(4_500);
+    let error = Producer::connect(&rskafka_producer::Context::timeout(limit), config).await.unwrap_err();
+    assert!(started.elapsed() < limit + Duration::from_secs(1), "{:?}", started.elapsed());
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    let expected = format!("the container credentials endpoint {url}/ answers with status 503");
+    assert_eq!(text.matches(&expected).count(), 1, "{text}");
+    assert!(asked.load(Relaxed) <= 2, "asked {} times", asked.load(Relaxed));
+}
+
 /// Credentials that expire after ten seconds, and so do the sessions whose tokens they sign.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_credentials_of_ten_seconds_are_renewed_without_a_reconnect() {

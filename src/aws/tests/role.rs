@@ -159,6 +159,15 @@ async fn a_silent_sts_is_given_five_seconds() {
     assert!(text.ends_with("no answer within 5s") && begun.elapsed().as_secs() == 5 && !is_final, "{text}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_search_ends_before_the_connection_is_abandoned() {
+    let server = StandIn::start(|_| None).await;
+    let surroundings = Surroundings { connect: Duration::from_secs(2), ..Surroundings::default() };
+    let begun = tokio::time::Instant::now();
+    let text = caller(&server).prepared(&surroundings).token(BROKER).await.unwrap_err().to_string();
+    assert!(text.ends_with("no answer within 1.6s") && begun.elapsed().as_millis() == 1_600, "{text}");
+}
+
 #[tokio::test]
 async fn a_clock_that_is_off_is_named_with_its_offset() {
     let body = refusal(
