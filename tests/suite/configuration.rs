@@ -20,7 +20,7 @@ async fn a_producer_made_from_a_file_and_the_environment_delivers() {
     let (config, left_alone) = file.with_vars("KAFKA_", vars).unwrap();
     assert_eq!(left_alone, ["KAFKA_PORT"]);
 
-    let ctx = Context::timeout(Duration::from_secs(10));
+    let ctx = Context::timeout(Duration::from_secs(60));
     let producer = Producer::connect(&ctx, config).await.unwrap();
     let delivery = producer.send_message(&ctx, "key", "value").await.unwrap();
     assert_eq!((delivery.topic(), delivery.offset()), ("t", Some(0)));

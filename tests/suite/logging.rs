@@ -67,7 +67,7 @@ async fn each_operation_leaves_one_event_with_the_shared_fields() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let lines = Lines::default();
     let config = ProducerConfig::new(cluster.bootstrap()).topic("t").logger(lines.logger());
-    let ctx = Context::timeout(Duration::from_secs(10));
+    let ctx = Context::timeout(Duration::from_secs(60));
     let producer = Producer::connect(&ctx, config).await.unwrap();
     producer.send_message(&ctx, "k", "v").await.unwrap();
     producer.flush(&ctx).await.unwrap();
@@ -111,7 +111,7 @@ async fn without_a_logger_the_ambient_subscriber_hears_it() {
     let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
     let lines = Lines::default();
     let _ambient = tracing::dispatcher::set_default(&lines.logger());
-    let ctx = Context::timeout(Duration::from_secs(10));
+    let ctx = Context::timeout(Duration::from_secs(60));
     let producer = Producer::connect(&ctx, ProducerConfig::new(cluster.bootstrap())).await.unwrap();
     producer.close(&ctx).await.unwrap();
     assert_eq!((lines.of("connect").len(), lines.of("close").len()), (1, 1));

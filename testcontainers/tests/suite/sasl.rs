@@ -48,7 +48,7 @@ pub(crate) async fn produce(
     password: &str,
     topic: &str,
 ) -> Result<(), String> {
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(60);
     let sent = async {
         let client = ClientBuilder::new(bootstrap.to_vec()).sasl_config(config(mechanism, user, password));
         let client = client.build().await?;

@@ -31,7 +31,7 @@ pub(crate) async fn request<R: Request>(
         socket.read_exact(&mut answer).await?;
         io::Result::Ok(answer)
     };
-    let mut answer = Bytes::from(tokio::time::timeout(Duration::from_secs(5), exchange).await??);
+    let mut answer = Bytes::from(tokio::time::timeout(Duration::from_secs(60), exchange).await??);
     ResponseHeader::decode(&mut answer, api.response_header_version(version)).unwrap();
     Ok(R::Response::decode(&mut answer, version).unwrap())
 }
