@@ -16,14 +16,14 @@ const AFTER_LENGTH: usize = 12;
 /// Whether the records of a batch are behind its head already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packed {
-    /// They are, compressed or copied.
+    /// They are, compressed.
     Yes,
     /// They have to follow as they are: [`Records::pieces`].
     No,
 }
 
-/// Appends the batch to `out`: its head, and its records where compression makes them smaller, or where they are scattered
-/// in many small pieces. Other records have to follow, so that they can be sent from where they are.
+/// Appends the batch to `out`: its head, and its records where compression makes them smaller. Other records have to follow,
+/// so that they can be sent from where they are.
 ///
 /// Without a sequence the producer id is -1, Kafka's mark of a producer that is not idempotent.
 ///
@@ -56,10 +56,6 @@ pub(crate) fn encode_batch(
     debug_assert_eq!(out.len() - start, BATCH_OVERHEAD);
 
     let packed = match compressor.codec {
-        Compression::None if records.are_scattered() => {
-            records.write(out);
-            Ok(Packed::Yes)
-        }
         Compression::None => Ok(Packed::No),
         _ => pack(records, compressor, out),
     };

@@ -18,12 +18,9 @@ use crate::error::callback::OWNER;
 use crate::message::{Header, Message};
 use crate::telemetry::Log;
 
-/// What is longer is kept as the user gave it, so that it is copied only once, into its request.
-const LARGE: usize = 512;
-
-/// Pieces that are shorter than this on average are copied together: a copy costs less than a piece more for the checksum
-/// and the system call.
-const SCATTERED: usize = 4 << 10;
+/// What is longer is kept as the user gave it, and sent from there. What is shorter is copied when it is accepted: it was
+/// just written, and is freed where it was made.
+const LARGE: usize = 16 << 10;
 
 #[cfg(test)]
 thread_local! {
@@ -251,11 +248,6 @@ impl Records {
     fn append(&mut self, front: &mut Front, part: &[u8]) {
         front.flush(&mut self.bytes);
         self.bytes.extend_from_slice(part);
-    }
-
-    /// Whether to send them piece by piece costs more than to copy them together.
-    pub(super) fn are_scattered(&self) -> bool {
-        self.large_bytes < self.large.len() * SCATTERED
     }
 
     /// The records as they stand in a batch, piece by piece.

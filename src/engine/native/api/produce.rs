@@ -175,7 +175,7 @@ mod tests {
     fn records_are_sent_from_where_they_are() {
         let mut records = Records::default();
         let stamp = Stamp { timestamp: 1, expires_after: u32::MAX };
-        let long = bytes::Bytes::from(vec![b'v'; 10_000]);
+        let long = bytes::Bytes::from(vec![b'v'; 20_000]);
         for value in [bytes::Bytes::from_static(&[b'x'; 100]), long.clone()] {
             assert!(records.push(&Message::new(value), stamp, usize::MAX));
         }
