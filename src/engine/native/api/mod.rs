@@ -42,6 +42,8 @@ pub(crate) trait Request: Send + Sync {
 
 #[cfg(test)]
 mod against_kafka_protocol;
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {
