@@ -44,6 +44,7 @@ pub(crate) use issuer::{Surroundings, TokenIssuer};
 #[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
 pub use oidc::{ClientAssertion, Oidc};
 pub use proxy::Proxy;
+pub(crate) use proxy::ProxyProtocol;
 pub(crate) use random::RandomSource;
 pub use sasl::{
     Credentials, CredentialsProvider, ProviderError, SaslConfig, SaslMechanism, Token, TokenProvider,
@@ -145,6 +146,8 @@ pub struct ProducerConfig {
     pub runtime: Option<Handle>,
     /// Opens the byte streams to the brokers. By default TCP.
     pub connector: Option<Arc<dyn Connector>>,
+    /// The proxy through which the brokers are reached. Default none.
+    pub proxy: Option<Proxy>,
     pub(crate) clock: WallClock,
     pub(crate) random: RandomSource,
     pub(crate) unused: Unused,
@@ -180,6 +183,7 @@ impl Default for ProducerConfig {
             telemetry: TelemetryConfig::default(),
             runtime: None,
             connector: None,
+            proxy: None,
             clock: WallClock::default(),
             random: RandomSource::default(),
             unused: Unused::default(),
@@ -222,6 +226,13 @@ impl ProducerConfig {
     #[must_use]
     pub fn connector(mut self, connector: impl Connector + 'static) -> Self {
         self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// Sets the proxy through which the brokers are reached. Requires [`EngineKind::Native`]. See [`Proxy`] for an example.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
         self
     }
 

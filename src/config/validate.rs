@@ -188,6 +188,10 @@ fn limits(config: &ProducerConfig, problems: &mut Vec<String>) {
 }
 
 fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
+    if config.connector.is_some() && config.proxy.is_some() {
+        problems
+            .push("connector and proxy are both set: a connector opens the streams itself; keep one".into());
+    }
     if config.idempotence == Idempotence::On && config.acks == Acks::Leader {
         problems.push("idempotence (enable.idempotence) needs acks(Acks::All)".into());
     }
@@ -204,6 +208,7 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
         (&codec, !able.compresses(config.batch.compression)),
         ("tls", config.tls.is_some() && !able.tls),
         ("connector", config.connector.is_some() && !able.connector),
+        ("proxy", config.proxy.is_some() && !able.connector),
         ("socket", config.socket != SocketConfig::default() && !able.connector),
         ("partitioner_rack_aware (partitioner.rack.aware)", config.partitioner_rack_aware && !able.racks),
     ] {

@@ -1,7 +1,9 @@
 //! From a name and a port to a socket.
 
 mod dial;
+mod proxy;
 mod race;
 
 pub(crate) use dial::dial;
+pub(crate) use proxy::tunnel;
 pub(crate) use race::{HEAD_START, race};

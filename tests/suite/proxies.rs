@@ -123,7 +123,7 @@ async fn messages_pass_a_proxy_that_alone_can_resolve_the_brokers_names() {
                 proxy = proxy.credentials(user, password);
             }
             let broker = format!("kafka.invalid:{}", cluster.address(0).port());
-            let config = ProducerConfig::new(broker).topic("t").connector(proxy);
+            let config = ProducerConfig::new(broker).topic("t").proxy(proxy);
             let producer = Producer::connect(&minute(), config).await.unwrap();
             for partition in 0..2 {
                 producer.send(&minute(), Message::new("v").partition(partition)).await.unwrap();
@@ -142,14 +142,14 @@ async fn a_proxy_that_refuses_is_named_with_its_reason() {
     let cases: [(bool, bool, Edit, &str); 6] = [
         (false, true, right, "rules do not allow"),
         (false, false, wrong, "refuses user name or password"),
-        (false, false, none, "Proxy::credentials"),
+        (false, false, none, "proxy.username"),
         (true, true, right, "403 Forbidden"),
-        (true, false, wrong, "Proxy::credentials"),
+        (true, false, wrong, "proxy.username"),
         (true, false, none, "407"),
     ];
     for (http, refuses, edit, words) in cases {
         let proxy = proxy(Rules { http, login: LOGIN, refuses }).await;
-        let config = ProducerConfig::new("kafka.invalid:9092").connector(edit(proxy));
+        let config = ProducerConfig::new("kafka.invalid:9092").proxy(edit(proxy));
         let error = Producer::connect(&ctx(SECOND / 2), config).await.unwrap_err();
         let text = format!("{error} {:?}", std::error::Error::source(&error));
         assert!(text.contains(words) && text.contains("through the proxy 127.0.0.1:"), "{text}");
@@ -171,7 +171,7 @@ async fn what_is_no_proxy_is_an_error_at_once_and_no_address_is_refused() {
         (Proxy::socks5(&address).unwrap(), "SOCKS version 5"),
         (Proxy::http(&address).unwrap(), "does not speak HTTP"),
     ] {
-        let config = ProducerConfig::new("kafka.invalid:9092").connector(proxy);
+        let config = ProducerConfig::new("kafka.invalid:9092").proxy(proxy);
         let error = Producer::connect(&ctx(SECOND / 2), config).await.unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
@@ -179,4 +179,32 @@ async fn what_is_no_proxy_is_an_error_at_once_and_no_address_is_refused() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().contains("scheme"), "{error}");
     assert!(!format!("{:?}", Proxy::socks5("p:1").unwrap().credentials("a", "hunter2")).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn settings_in_text_name_a_proxy_and_its_login() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    for (http, scheme) in [(false, "socks5"), (true, "http")] {
+        let address = start(Rules { http, login: LOGIN, refuses: false }).await;
+        let config = ProducerConfig::from_properties([
+            ("proxy.password", "secret"),
+            ("bootstrap.servers", &format!("kafka.invalid:{}", cluster.address(0).port())),
+            ("proxy.url", &format!("{scheme}://{address}")),
+            ("proxy.username", "shop"),
+        ]);
+        let producer = Producer::connect(&minute(), config.unwrap()).await.unwrap();
+        producer.send(&minute(), Message::new("v").to("t")).await.unwrap();
+    }
+    for (pairs, words) in [
+        (&[("proxy.url", "socks4://p:1")][..], "expected socks5 or http"),
+        (&[("proxy.url", "p:1080")], "expected socks5://host:port"),
+        (&[("proxy.url", "http://shop:hunter2@p:1")], "proxy.username and proxy.password"),
+        (&[("proxy.username", "shop"), ("proxy.password", "hunter2")], "without proxy.url"),
+        (&[("proxy.url", "http://p:1"), ("proxy.username", "shop")], "without proxy.password"),
+        (&[("proxy.url", "http://p:1"), ("proxy.password", "hunter2")], "without proxy.username"),
+    ] {
+        let pairs = pairs.iter().copied().chain([("bootstrap.servers", "b:1")]);
+        let error = ProducerConfig::from_properties(pairs).unwrap_err().to_string();
+        assert!(error.contains(words) && !error.contains("hunter2"), "{error}");
+    }
 }

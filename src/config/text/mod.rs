@@ -14,6 +14,7 @@ mod msk;
 mod near;
 mod oidc;
 mod properties;
+mod proxy;
 mod reader;
 mod security;
 mod table;
@@ -27,6 +28,7 @@ use reader::Reader;
 
 use self::codec::Spelling;
 use self::foreign::Verdict;
+use self::proxy::ProxyParts;
 use self::security::Security;
 use crate::config::ProducerConfig;
 
@@ -58,6 +60,7 @@ pub struct Setting {
 struct Draft {
     config: ProducerConfig,
     security: Security,
+    proxy: ProxyParts,
 }
 
 impl Setting {

@@ -1,6 +1,7 @@
 //! Reads settings one by one into a configuration, and gathers every problem.
 
 use super::foreign::{Meaning, Refusal, meaning};
+use super::proxy::ProxyParts;
 use super::security::Security;
 use super::{Draft, Known, Setting, lookup, names, near};
 use crate::config::{ProducerConfig, Secret};
@@ -11,14 +12,14 @@ pub(crate) struct Reader {
     /// Which setting was set under which name, and to what.
     seen: Vec<(&'static str, String, Secret)>,
     problems: Vec<String>,
-    /// A setting of TLS or SASL was refused: putting the rest together would only report what is missing then.
+    /// A setting of TLS, SASL or a proxy was refused: putting the rest together would only report what is missing then.
     incomplete: bool,
 }
 
 impl Reader {
     /// Starts from `config`; what no text sets stays.
     pub(crate) fn new(config: ProducerConfig) -> Self {
-        let draft = Draft { config, security: Security::default() };
+        let draft = Draft { config, security: Security::default(), proxy: ProxyParts::default() };
         Self { draft, seen: Vec::new(), problems: Vec::new(), incomplete: false }
     }
 
@@ -39,7 +40,7 @@ impl Reader {
                 if let Err(why) = (setting.set)(&mut self.draft, value, spelling) {
                     self.problem(format!("{shown}={}: {why}", quoted(setting, value)));
                     self.incomplete |=
-                        ["security.", "tls.", "sasl."].iter().any(|s| setting.name.starts_with(s));
+                        ["security.", "tls.", "sasl.", "proxy."].iter().any(|s| setting.name.starts_with(s));
                 }
             }
             Some(Known::Foreign(verdict)) => match verdict.judge(value) {
@@ -90,6 +91,7 @@ impl Reader {
     pub(crate) fn finish(mut self) -> Result<ProducerConfig> {
         if !self.incomplete {
             self.draft.security.apply(&mut self.draft.config, &mut self.problems);
+            self.draft.proxy.apply(&mut self.draft.config, &mut self.problems);
         }
         match self.problems.is_empty() {
             true => Ok(self.draft.config),
@@ -102,6 +104,14 @@ impl Reader {
 fn quoted(setting: &Setting, value: &str) -> String {
     match setting.secret {
         true => "***".into(),
-        false => crate::error::quoted(value),
+        false => crate::error::quoted(&without_login(value)),
+    }
+}
+
+/// A URL may hold a password where none belongs.
+fn without_login(value: &str) -> std::borrow::Cow<'_, str> {
+    match (value.split_once("://"), value.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}").into(),
+        _ => value.into(),
     }
 }

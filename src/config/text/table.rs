@@ -12,7 +12,7 @@ use super::oidc::{extensions, grant, seconds};
 use super::security::{Protocol, pem_file, pem_text};
 use super::{Setting, Spelling, jaas};
 use crate::config::tls::Identity;
-use crate::config::{Pem, ProducerConfig, Secret, Source, TlsConfig, TlsRoots};
+use crate::config::{Pem, ProducerConfig, Proxy, Secret, Source, TlsConfig, TlsRoots};
 
 /// A row that reads into a field of the same name.
 macro_rules! field {
@@ -156,6 +156,42 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The system's buffer for what is sent (`SO_SNDBUF`)."),
     field!(socket.receive_buffer, ["receive.buffer.bytes", "socket.receive.buffer.bytes"], SOCKET_BUFFER,
         "The system's buffer for what is received (`SO_RCVBUF`)."),
+    Setting {
+        name: "proxy.url",
+        kafka: &[],
+        unit: "URL, as `socks5://proxy:1080` or `http://proxy:3128`",
+        effect: "A proxy through which the brokers are reached, and which resolves their names: SOCKS5, or HTTP's `CONNECT`.",
+        secret: false,
+        set: |draft, text, _| {
+            draft.proxy.url = Some(Proxy::parse(text)?);
+            Ok(())
+        },
+        get: |config| config.proxy.as_ref().map(Proxy::url).unwrap_or_default(),
+    },
+    Setting {
+        name: "proxy.username",
+        kafka: &[],
+        unit: "text",
+        effect: "User name for the proxy.",
+        secret: false,
+        set: |draft, text, _| {
+            draft.proxy.username = Some(some_text(text)?);
+            Ok(())
+        },
+        get: |config| proxy_login(config, |(username, _)| username.clone()),
+    },
+    Setting {
+        name: "proxy.password",
+        kafka: &[],
+        unit: "text",
+        effect: "Password for the proxy. It travels unencrypted.",
+        secret: true,
+        set: |draft, text, _| {
+            draft.proxy.password = Some(Secret::from(text));
+            Ok(())
+        },
+        get: |config| proxy_login(config, |_| "***".into()),
+    },
     field!(telemetry.topic_labels, [], SWITCH,
         "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."),
     security!(protocol, "security.protocol", ["security.protocol"],
@@ -296,6 +332,10 @@ fn some_text(text: &str) -> Result<String, String> {
 
 fn tls(config: &ProducerConfig, print: impl Fn(&TlsConfig) -> String) -> String {
     config.tls.as_ref().map(print).unwrap_or_default()
+}
+
+fn proxy_login(config: &ProducerConfig, print: impl Fn(&(String, Secret)) -> String) -> String {
+    config.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()).map(print).unwrap_or_default()
 }
 
 /// A part of the identity, where it is in one file or in two.

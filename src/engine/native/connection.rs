@@ -20,7 +20,7 @@ use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
-use crate::config::{Address, Connector, SaslConfig, SocketConfig, WallClock};
+use crate::config::{Address, Connector, Proxy, SaslConfig, SocketConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
 /// What every connection needs to know.
@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) socket: SocketConfig,
     /// Opens streams in place of TCP.
     pub(super) connector: Option<Arc<dyn Connector>>,
+    pub(super) proxy: Option<Proxy>,
     pub(super) needs: Needs,
     pub(super) observer: Observer,
 }

@@ -25,7 +25,7 @@ use super::sasl::Login;
 use super::versions::{assumed, assumption_holds};
 use crate::config::{Address, ByteStream, ConnectError};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::dial;
+use crate::net::{dial, tunnel};
 
 /// What a first use needs.
 #[derive(Clone, Copy, Debug)]
@@ -224,16 +224,15 @@ async fn ask_wanted(wire: &Wire, wanted: Wanted<'_>) -> Answered {
 
 async fn open(address: &Address, settings: &Settings) -> Result<Box<dyn ByteStream>> {
     let not_connected = |error| not_connected(address, error);
-    match &settings.connector {
-        None => {
-            let socket = dial(address, settings.socket).await.map_err(not_connected)?;
-            encrypt(address, settings, socket).await
-        }
-        Some(connector) => {
-            let stream = custom::open(&**connector, address).await.map_err(not_connected)?;
-            encrypt(address, settings, stream).await
-        }
+    if let Some(connector) = &settings.connector {
+        let stream = custom::open(&**connector, address).await.map_err(not_connected)?;
+        return encrypt(address, settings, stream).await;
     }
+    let socket = match &settings.proxy {
+        None => dial(address, settings.socket).await,
+        Some(proxy) => tunnel(proxy, address, settings.socket).await,
+    };
+    encrypt(address, settings, socket.map_err(not_connected)?).await
 }
 
 /// A name that is not known here is the commonest trouble of all: the cluster advertises one that only it can resolve.

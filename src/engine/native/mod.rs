@@ -76,6 +76,7 @@ impl NativeEngine {
             sasl: config.sasl.as_ref().map(|sasl| sasl.prepared(config)),
             socket: config.socket,
             connector: config.connector.clone(),
+            proxy: config.proxy.clone(),
             needs: Needs::of(config),
             observer,
         };

@@ -50,6 +50,9 @@ fn fields(config: &ProducerConfig) -> Vec<String> {
     paths
 }
 
+/// Settings that are put together from several rows.
+const IN_PARTS: [&str; 4] = ["security.", "tls.", "sasl.", "proxy."];
+
 #[test]
 fn every_field_of_the_configuration_has_a_row() {
     let config = ProducerConfig::default().tls(TlsConfig::default()).sasl(SaslConfig::plain("a", "b"));
@@ -60,7 +63,7 @@ fn every_field_of_the_configuration_has_a_row() {
     for field in fields.iter().filter(|field| *field != "telemetry.propagator") {
         assert!(rows.contains(&field.as_str()), "no row for {field}: add one to settings/table.rs");
     }
-    for row in rows.iter().filter(|row| !["security.", "tls.", "sasl."].iter().any(|s| row.starts_with(s))) {
+    for row in rows.iter().filter(|row| !IN_PARTS.iter().any(|s| row.starts_with(s))) {
         assert!(fields.iter().any(|field| field == row), "{row} is not a field that Debug prints");
     }
 }
@@ -73,9 +76,7 @@ fn the_documentation_of_every_field_has_its_kafka_name() {
         include_str!("../../../resilience/breaker.rs"),
         include_str!("../../../resilience/rate_limit.rs"),
     ];
-    for setting in
-        Setting::ALL.iter().filter(|s| !["security.", "tls.", "sasl."].iter().any(|p| s.name.starts_with(p)))
-    {
+    for setting in Setting::ALL.iter().filter(|s| !IN_PARTS.iter().any(|p| s.name.starts_with(p))) {
         let Some(kafka) = setting.kafka.first() else { continue };
         let (section, field) = setting.name.split_once('.').unwrap_or(("producer", setting.name));
         let kind = ["producer", "batch", "buffer", "timeouts", "retry", "bulkhead", "socket"]

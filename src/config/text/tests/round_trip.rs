@@ -48,6 +48,8 @@ fn companions(name: &str) -> &'static [(&'static str, &'static str)] {
         "security.protocol" | "sasl.allow_plaintext" => {
             &[("sasl.mechanism", "PLAIN"), ("sasl.username", "alice"), ("sasl.password", "hunter2")]
         }
+        "proxy.username" => &[("proxy.url", "socks5://p:1080"), ("proxy.password", "hunter2")],
+        "proxy.password" => &[("proxy.url", "socks5://p:1080"), ("proxy.username", "alice")],
         _ => &[],
     }
 }

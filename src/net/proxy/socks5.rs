@@ -36,7 +36,9 @@ pub(super) async fn open(
     match (method, credentials) {
         (NO_LOGIN, _) => {}
         (PASSWORD, Some((user, password))) => log_in(stream, user, password).await?,
-        (NONE_ACCEPTED, None) => return Err(io::Error::other("it wants a login: set Proxy::credentials")),
+        (NONE_ACCEPTED, None) => {
+            return Err(io::Error::other("it wants a login: set proxy.username and proxy.password"));
+        }
         (NONE_ACCEPTED, Some(_)) => {
             return Err(io::Error::other("it takes no login by user name and password"));
         }

@@ -68,7 +68,10 @@ fn accepted(head: &[u8]) -> io::Result<()> {
         },
         Some("407") => Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("it wants a login, or refuses this one: Proxy::credentials ({})", printable(&status)),
+            format!(
+                "it wants a login, or refuses this one: proxy.username, proxy.password ({})",
+                printable(&status)
+            ),
         )),
         Some(_) => Err(io::Error::other(format!("it answers {}", printable(&status)))),
         None => Err(io::Error::other("it does not speak HTTP")),
