@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use kafka_testbed::{Api, FakeCluster, Fault, Rule};
+use kafka_testbed::{Api, FakeCluster, Fault, JvmCluster, Rule};
 use rskafka_producer::blocking::Producer;
 use rskafka_producer::{
     BatchConfig, BufferConfig, ByteStream, ConnectError, Connector, Context, ErrorCode, ErrorKind, Fate,
@@ -14,6 +14,7 @@ use rskafka_producer::{
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::turn;
 use crate::logging::Lines;
 use crate::support::{LATE, SECOND, assert_numbers_in_order, ctx, minute};
 
@@ -342,4 +343,33 @@ fn a_callback_that_calls_its_own_producer_is_answered_by_its_context() {
     producer.send(&minute(), number(0)).unwrap();
     assert_eq!(seen.recv().unwrap(), ErrorKind::DeadlineExceeded);
     producer.close(&minute()).unwrap();
+}
+
+#[test]
+fn a_real_kafka_has_what_threads_sent_in_order() {
+    const MESSAGES: usize = 2_000;
+    if !JvmCluster::available_or_skip("a_real_kafka_has_what_threads_sent_in_order") {
+        return;
+    }
+    let runtime = Runtime::new().unwrap();
+    let _turn = runtime.block_on(turn(1));
+    let cluster = runtime.block_on(JvmCluster::builder().start()).unwrap();
+    runtime.block_on(cluster.create_topic("t", 4, &[])).unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
+    let producer = Producer::connect(&minute(), config).unwrap();
+    thread::scope(|scope| {
+        for partition in 0..4 {
+            let producer = producer.clone();
+            scope.spawn(move || {
+                let message = |n| number(n).partition(partition);
+                let first = producer.send_all(&minute(), (0..MESSAGES / 2).map(message));
+                assert!(first.iter().all(Result::is_ok));
+                for n in MESSAGES / 2..MESSAGES {
+                    drop(producer.enqueue(&minute(), message(n)).unwrap());
+                }
+            });
+        }
+    });
+    producer.close(&minute()).unwrap();
+    assert_numbers_in_order(&runtime.block_on(cluster.read_fast("t")).unwrap(), 4 * MESSAGES);
 }
