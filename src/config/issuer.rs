@@ -30,6 +30,9 @@ pub(crate) trait TokenIssuer: fmt::Debug + Send + Sync {
     /// something; others pass.
     async fn token(&self, broker: &str) -> Result<Token>;
 
+    /// A broker refused a token: one that is kept may be of no use, such as when the server's keys were replaced.
+    fn refused(&self) {}
+
     /// What to check where that broker refuses the token: the end of a sentence.
     fn remedy(&self, broker: &str) -> String;
 

@@ -40,6 +40,11 @@ impl<F: Fetch> Cached<F> {
         Self { shared: Arc::new(Shared { fetch, policy: Mutex::default(), changed: Notify::new() }) }
     }
 
+    /// Drops the value: it was refused.
+    pub(crate) fn discard(&self) {
+        self.shared.policy.lock().discard();
+    }
+
     /// A value that is valid now. Calls during a fetch wait for that fetch.
     ///
     /// Dropping the future does not end the fetch.

@@ -133,6 +133,11 @@ impl<T: Clone> Policy<T> {
         }
     }
 
+    /// What is there is of no use: the next caller fetches another, as soon as it may.
+    pub(super) fn discard(&mut self) {
+        self.current = None;
+    }
+
     /// The next fetch after number `number`, if its token was used since, and nobody else has begun one.
     pub(super) fn refresh(&mut self, number: u64, now: Now) -> Option<u64> {
         let wanted = self.current.as_ref().is_some_and(|current| current.used);
@@ -273,6 +278,22 @@ mod tests {
         policy.failed(Error::new(ErrorKind::Authentication, "wrong"), start, 1.0);
         assert!(matches!(policy.step(start.later(9 * S)), Step::Fail(_)));
         assert!(matches!(policy.step(start.later(10 * S)), Step::Begin(2)));
+    }
+
+    #[test]
+    fn a_token_that_was_refused_is_replaced_as_soon_as_it_may() {
+        let (mut policy, start) = (Policy::default(), Now::read());
+        policy.step(start);
+        policy.succeeded(token(100), start);
+        for (second, number) in [(1, 2), (5, 3)] {
+            policy.discard();
+            let now = start.later(S * second);
+            assert!(matches!(policy.step(now), Step::Begin(begun) if begun == number));
+            policy.succeeded(token(100), now);
+        }
+        policy.discard();
+        let Step::Wait(until) = policy.step(start.later(5 * S)) else { panic!() };
+        assert_eq!(until, Some(start.later(6 * S).at));
     }
 
     #[test]

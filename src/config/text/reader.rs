@@ -89,6 +89,12 @@ impl Reader {
 
     /// The configuration, not yet validated.
     pub(crate) fn finish(mut self) -> Result<ProducerConfig> {
+        if !self.draft.security.oidc.is_meant() {
+            let seen = self.seen.iter().filter(|(name, ..)| name.starts_with("sasl.oidc."));
+            for shown in seen.map(|(_, shown, _)| shown.clone()).collect::<Vec<_>>() {
+                self.ignore(&shown, "no identity server is named: sasl.oauthbearer.token.endpoint.url");
+            }
+        }
         if !self.incomplete {
             self.draft.security.apply(&mut self.draft.config, &mut self.problems);
             self.draft.proxy.apply(&mut self.draft.config, &mut self.problems);

@@ -92,6 +92,10 @@ impl TokenIssuer for Tokens {
         self.cached.get().await.map_err(|error| error.with_broker(broker))
     }
 
+    fn refused(&self) {
+        self.cached.discard();
+    }
+
     fn remedy(&self, broker: &str) -> String {
         self.oidc.remedy(broker)
     }

@@ -30,6 +30,8 @@ pub(super) struct Login<'a> {
     address: &'a Address,
     mechanism: SaslMechanism,
     exchange: Exchange,
+    #[cfg(feature = "http")]
+    source: Source,
     /// What to check where the broker refuses, if the credentials' source knows better than their mechanism.
     remedy: Option<String>,
     /// The password ends in white space, which is seldom meant.
@@ -101,7 +103,15 @@ impl<'a> Login<'a> {
             Source::Issuer(issuer) => Some(issuer.remedy(&address.to_string())),
             _ => None,
         };
-        Ok(Self { address, mechanism: sasl.mechanism(), exchange, remedy, ends_blank })
+        Ok(Self {
+            address,
+            mechanism: sasl.mechanism(),
+            exchange,
+            #[cfg(feature = "http")]
+            source: sasl.source.clone(),
+            remedy,
+            ends_blank,
+        })
     }
 
     /// Names the mechanism.
@@ -137,6 +147,7 @@ impl<'a> Login<'a> {
                 if !answer.message.is_empty() {
                     // The error proper follows; whatever the broker says now, this is a refusal.
                     self.say(wire, Zeroizing::new(vec![1])).await?;
+                    self.note_refusal();
                     let said = printable(&String::from_utf8_lossy(&answer.message));
                     let remedy = self.remedy.as_ref().map(|remedy| format!(": {remedy}")).unwrap_or_default();
                     return Err(self.refused(&format!("the token is refused: {said}{remedy}")));
@@ -153,6 +164,7 @@ impl<'a> Login<'a> {
         match answer.error_code {
             0 => Ok(answer),
             code => {
+                self.note_refusal();
                 let said = printable(answer.error_message.as_deref().unwrap_or("it does not say why"));
                 let remedy = match self.mechanism {
                     _ if self.remedy.is_some() => self.remedy.as_deref().unwrap_or_default(),
@@ -176,6 +188,14 @@ impl<'a> Login<'a> {
         )
         .with_broker(self.address.to_string())
         .with_io_cause(error.cause())
+    }
+
+    /// The broker has answered, and does not accept the credentials.
+    fn note_refusal(&self) {
+        #[cfg(feature = "http")]
+        if let Source::Issuer(issuer) = &self.source {
+            issuer.refused();
+        }
     }
 
     fn refused(&self, why: &str) -> Error {
