@@ -118,7 +118,7 @@ pub struct Pace(Instant);
 impl Pace {
     /// Whether record `n` is still sent; the clock is looked at now and then.
     pub fn goes_on(&self, n: usize) -> bool {
-        n % 1_024 != 0 || Instant::now() < self.0
+        !n.is_multiple_of(1_024) || Instant::now() < self.0
     }
 
     pub fn is_over(&self) -> bool {

@@ -46,9 +46,8 @@ impl Peer {
 
     /// How many records each of its producers sends to each partition before it measures.
     pub fn warms_up(&self, scenario: &Scenario) -> usize {
-        let warms_up = !self.name.starts_with("floor")
-            && !(scenario.way == Way::Latency && self.name.starts_with("sarama"));
-        usize::from(warms_up)
+        let sarama_sync = scenario.way == Way::Latency && self.name.starts_with("sarama");
+        usize::from(!(self.name.starts_with("floor") || sarama_sync))
     }
 }
 

@@ -60,11 +60,11 @@ async fn main() {
     let mut waiting = FuturesUnordered::new();
     while pace.goes_on(sent.records) {
         // It has no bound itself; this window is about 32 MiB of 100 B records.
-        if waiting.len() >= peers::WINDOW.min((32 << 20) / args.size) {
-            if let Some(result) = waiting.next().await {
-                let result: Result<i64, _> = result;
-                sent.failed += usize::from(result.is_err());
-            }
+        if waiting.len() >= peers::WINDOW.min((32 << 20) / args.size)
+            && let Some(result) = waiting.next().await
+        {
+            let result: Result<i64, _> = result;
+            sent.failed += usize::from(result.is_err());
         }
         waiting.push(producers[sent.records % args.partitions].produce(record(sent.records)));
         sent.records += 1;

@@ -87,10 +87,10 @@ impl Client {
         let mut sent = Sent::default();
         let mut receipts: VecDeque<DeliveryHandle> = VecDeque::with_capacity(WINDOW);
         while pace.goes_on(sent.records) {
-            if receipts.len() >= WINDOW {
-                if let Some(oldest) = receipts.pop_front() {
-                    sent.failed += usize::from(oldest.await.is_err());
-                }
+            if receipts.len() >= WINDOW
+                && let Some(oldest) = receipts.pop_front()
+            {
+                sent.failed += usize::from(oldest.await.is_err());
             }
             receipts.push_back(self.producer.enqueue(self.record(sent.records)).await.expect("room"));
             sent.records += 1;

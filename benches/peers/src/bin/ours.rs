@@ -104,10 +104,10 @@ impl Client {
         }
         let mut receipts: VecDeque<Receipt> = VecDeque::with_capacity(WINDOW);
         while pace.goes_on(sent.records) {
-            if receipts.len() >= WINDOW {
-                if let Some(oldest) = receipts.pop_front() {
-                    sent.failed += usize::from(oldest.await.is_err());
-                }
+            if receipts.len() >= WINDOW
+                && let Some(oldest) = receipts.pop_front()
+            {
+                sent.failed += usize::from(oldest.await.is_err());
             }
             receipts.push_back(self.producer.enqueue(&ctx, self.message(sent.records)).await.expect("room"));
             sent.records += 1;

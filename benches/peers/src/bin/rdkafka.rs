@@ -149,7 +149,7 @@ impl<'a> Batch<'a> {
                     self.topic,
                     // RD_KAFKA_PARTITION_UA: each message has its own.
                     -1,
-                    flags as i32,
+                    flags,
                     messages.as_mut_ptr(),
                     messages.len() as i32,
                 )
@@ -196,10 +196,10 @@ async fn with_futures(config: &ClientConfig, args: &Args) {
     let pace = meter.pace(args);
     let mut receipts: VecDeque<DeliveryFuture> = VecDeque::with_capacity(WINDOW);
     while pace.goes_on(sent.records) {
-        if receipts.len() >= WINDOW {
-            if let Some(oldest) = receipts.pop_front() {
-                sent.failed += usize::from(!matches!(oldest.await, Ok(Ok(_))));
-            }
+        if receipts.len() >= WINDOW
+            && let Some(oldest) = receipts.pop_front()
+        {
+            sent.failed += usize::from(!matches!(oldest.await, Ok(Ok(_))));
         }
         receipts
             .push_back(producer.send_result(record(sent.records)).map_err(|(error, _)| error).expect("room"));
