@@ -51,9 +51,9 @@ pub use compression::Compression;
 pub use config::Setting;
 pub use config::{
     Acks, BatchConfig, BufferConfig, BulkheadConfig, ByteStream, ConnectError, Connector, Credentials,
-    CredentialsProvider, EngineKind, Idempotence, IntoBrokers, Pem, ProducerConfig, ProviderError, Proxy,
-    RetryConfig, SaslConfig, SaslMechanism, Secret, SocketConfig, TelemetryConfig, TimeoutConfig, TlsConfig,
-    TlsRoots, Token, TokenProvider,
+    CredentialsProvider, DnsLookup, EngineKind, Idempotence, IntoBrokers, Pem, ProducerConfig, ProviderError,
+    Proxy, RetryConfig, SaslConfig, SaslMechanism, Secret, SocketConfig, TelemetryConfig, TimeoutConfig,
+    TlsConfig, TlsRoots, Token, TokenProvider,
 };
 #[cfg(feature = "aws-msk-iam")]
 #[cfg_attr(docsrs, doc(cfg(feature = "aws-msk-iam")))]

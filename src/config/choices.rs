@@ -26,6 +26,17 @@ pub enum EngineKind {
     PartitionClient,
 }
 
+/// How the hosts of the bootstrap list are looked up (Kafka: `client.dns.lookup`, KIP-302).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DnsLookup {
+    /// Every address of a host is tried.
+    #[default]
+    UseAllDnsIps,
+    /// Each address of a host is looked up in turn, and connected to by its canonical name: for a name that stands for
+    /// several brokers, each with a certificate for its own name. Other brokers are not affected.
+    ResolveCanonicalBootstrapServersOnly,
+}
+
 /// Whether the producer is idempotent. By default it is where the engine and `acks` allow that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idempotence {

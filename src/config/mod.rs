@@ -36,7 +36,7 @@ pub use aws::{AwsCredentials, AwsCredentialsProvider, MskIam};
 pub(crate) use aws::{AwsSource, Variables};
 pub use brokers::IntoBrokers;
 pub(crate) use capabilities::Capabilities;
-pub use choices::{Acks, EngineKind, Idempotence};
+pub use choices::{Acks, DnsLookup, EngineKind, Idempotence};
 pub use connector::{ByteStream, ConnectError, Connector};
 #[cfg(feature = "http")]
 pub(crate) use issuer::{Surroundings, TokenIssuer};
@@ -144,6 +144,8 @@ pub struct ProducerConfig {
     /// The runtime of the producer's tasks. By default the one on which it is first used; when that shuts down or is not
     /// driven, another one from which the producer is used. If set, the tasks stay on it, and fail when it shuts down.
     pub runtime: Option<Handle>,
+    /// How the hosts of the bootstrap list are looked up (Kafka: `client.dns.lookup`).
+    pub dns_lookup: DnsLookup,
     /// Opens the byte streams to the brokers. By default TCP.
     pub connector: Option<Arc<dyn Connector>>,
     /// The proxy through which the brokers are reached. Default none.
@@ -182,6 +184,7 @@ impl Default for ProducerConfig {
             socket: SocketConfig::default(),
             telemetry: TelemetryConfig::default(),
             runtime: None,
+            dns_lookup: DnsLookup::default(),
             connector: None,
             proxy: None,
             clock: WallClock::default(),
@@ -218,6 +221,13 @@ impl ProducerConfig {
     #[must_use]
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
+        self
+    }
+
+    /// Sets how the hosts of the bootstrap list are looked up. Requires [`EngineKind::Native`].
+    #[must_use]
+    pub fn dns_lookup(mut self, lookup: DnsLookup) -> Self {
+        self.dns_lookup = lookup;
         self
     }
 
@@ -401,6 +411,7 @@ debug_as!(config: ProducerConfig {
     rate_limit: config.rate_limit,
     bulkhead: config.bulkhead,
     socket: config.socket,
+    dns_lookup: config.dns_lookup,
     telemetry: config.telemetry,
     ..
 });

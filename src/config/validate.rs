@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Acks, Address, Idempotence, ProducerConfig, SocketConfig};
+use super::{Acks, Address, DnsLookup, Idempotence, ProducerConfig, SocketConfig};
 use crate::config::Capabilities;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::topic_name;
@@ -195,6 +195,12 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
     if config.idempotence == Idempotence::On && config.acks == Acks::Leader {
         problems.push("idempotence (enable.idempotence) needs acks(Acks::All)".into());
     }
+    if config.dns_lookup != DnsLookup::default() && (config.connector.is_some() || config.proxy.is_some()) {
+        problems.push(
+            "dns_lookup (client.dns.lookup) has no effect with a connector or proxy, which looks names up itself: keep one"
+                .into(),
+        );
+    }
     let able = Capabilities::of(config.engine);
     let codec = format!("batch.compression (compression.type) {}", config.batch.compression);
     for (what, refused) in [
@@ -208,6 +214,7 @@ fn engine(config: &ProducerConfig, problems: &mut Vec<String>) {
         (&codec, !able.compresses(config.batch.compression)),
         ("tls", config.tls.is_some() && !able.tls),
         ("connector", config.connector.is_some() && !able.connector),
+        ("dns_lookup (client.dns.lookup)", config.dns_lookup != DnsLookup::default() && !able.connector),
         ("proxy", config.proxy.is_some() && !able.connector),
         ("socket", config.socket != SocketConfig::default() && !able.connector),
         ("partitioner_rack_aware (partitioner.rack.aware)", config.partitioner_rack_aware && !able.racks),

@@ -1,4 +1,4 @@
-//! Brokers behind a SOCKS5 or an HTTP proxy. The proxies of these tests are written from the RFCs, byte by byte.
+//! Brokers that are reached by another way: a SOCKS5 or an HTTP proxy, or their canonical names. The proxies of these tests are written from the RFCs, byte by byte.
 
 use std::net::SocketAddr;
 
@@ -207,4 +207,19 @@ async fn settings_in_text_name_a_proxy_and_its_login() {
         let error = ProducerConfig::from_properties(pairs).unwrap_err().to_string();
         assert!(error.contains(words) && !error.contains("hunter2"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn brokers_are_reached_by_the_canonical_names_of_their_addresses() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let config = ProducerConfig::from_properties([
+        ("bootstrap.servers", cluster.bootstrap().join(",").as_str()),
+        ("client.dns.lookup", "resolve_canonical_bootstrap_servers_only"),
+    ])
+    .unwrap();
+    let producer = Producer::connect(&minute(), config.clone()).await.unwrap();
+    producer.send(&minute(), Message::new("v").to("t")).await.unwrap();
+    let proxy = Proxy::http("proxy:3128").unwrap();
+    let error = config.proxy(proxy).validate().unwrap_err().to_string();
+    assert!(error.contains("client.dns.lookup"), "{error}");
 }

@@ -128,7 +128,7 @@ async fn every_row_of_the_table_at_every_extreme() {
 fn is_of_the_producer_itself(name: &str) -> bool {
     name != "brokers"
         && name != "topic"
-        && !["tls.", "sasl.", "security."].iter().any(|of| name.starts_with(of))
+        && !["tls.", "sasl.", "security.", "proxy."].iter().any(|of| name.starts_with(of))
 }
 
 const TIMES: [Duration; 8] = [

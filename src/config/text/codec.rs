@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::compression::Compression;
-use crate::config::{Acks, EngineKind, Idempotence, SaslMechanism, brokers};
+use crate::config::{Acks, DnsLookup, EngineKind, Idempotence, SaslMechanism, brokers};
 use crate::partitioner::Partitioning;
 use crate::resilience::OpenCircuit;
 
@@ -193,6 +193,17 @@ pub(crate) const IDEMPOTENCE: Codec<Idempotence> = Codec {
         Idempotence::WherePossible => "where_possible".into(),
     },
 };
+
+pub(crate) const DNS_LOOKUP: Codec<DnsLookup> = Codec {
+    unit: "`use_all_dns_ips`, `resolve_canonical_bootstrap_servers_only`",
+    read: |text, _| choice(text, &DNS_LOOKUPS),
+    print: |lookup| DNS_LOOKUPS.iter().find(|(_, known)| known == lookup).map_or("", |(name, _)| name).into(),
+};
+
+const DNS_LOOKUPS: [(&str, DnsLookup); 2] = [
+    ("use_all_dns_ips", DnsLookup::UseAllDnsIps),
+    ("resolve_canonical_bootstrap_servers_only", DnsLookup::ResolveCanonicalBootstrapServersOnly),
+];
 
 pub(crate) const ENGINE: Codec<EngineKind> = Codec {
     unit: "`native`, `partition_client`",

@@ -5,11 +5,13 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::{ACKS, COMPRESSION, Codec, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, Reader, WHEN_OPEN};
+use super::{
+    ACKS, COMPRESSION, Codec, DNS_LOOKUP, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, Reader, WHEN_OPEN,
+};
 use crate::compression::Compression;
 use crate::config::{
-    Acks, BatchConfig, BufferConfig, BulkheadConfig, EngineKind, Idempotence, OpenCircuit, ProducerConfig,
-    RetryConfig, SaslConfig, SaslMechanism, Secret, TimeoutConfig, TlsConfig,
+    Acks, BatchConfig, BufferConfig, BulkheadConfig, DnsLookup, EngineKind, Idempotence, OpenCircuit,
+    ProducerConfig, RetryConfig, SaslConfig, SaslMechanism, Secret, TimeoutConfig, TlsConfig,
 };
 use crate::partitioner::Partitioning;
 use crate::resilience::{CircuitBreakerConfig, RateLimitConfig};
@@ -170,6 +172,7 @@ choices! {
     Acks: ACKS,
     Compression: COMPRESSION,
     EngineKind: ENGINE,
+    DnsLookup: DNS_LOOKUP,
     Idempotence: IDEMPOTENCE,
     OpenCircuit: WHEN_OPEN,
     Partitioning: PARTITIONING,

@@ -2,9 +2,11 @@
 
 use std::str::FromStr;
 
-use super::codec::{ACKS, COMPRESSION, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, Spelling, WHEN_OPEN};
+use super::codec::{
+    ACKS, COMPRESSION, DNS_LOOKUP, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, Spelling, WHEN_OPEN,
+};
 use crate::compression::Compression;
-use crate::config::{Acks, EngineKind, Idempotence, OpenCircuit, SaslMechanism};
+use crate::config::{Acks, DnsLookup, EngineKind, Idempotence, OpenCircuit, SaslMechanism};
 use crate::error::{Error, ErrorKind, quoted};
 use crate::partitioner::Partitioning;
 
@@ -42,6 +44,7 @@ macro_rules! choices {
 choices! {
     Acks: ACKS, "acks", "all" => Acks::All;
     Compression: COMPRESSION, "compression.type", "lz4" => Compression::Lz4;
+    DnsLookup: DNS_LOOKUP, "client.dns.lookup", "use_all_dns_ips" => DnsLookup::UseAllDnsIps;
     EngineKind: ENGINE, "engine", "native" => EngineKind::Native;
     Idempotence: IDEMPOTENCE, "enable.idempotence", "true" => Idempotence::On;
     OpenCircuit: WHEN_OPEN, "circuit_breaker.when_open", "fail_fast" => OpenCircuit::FailFast;
@@ -72,6 +75,7 @@ mod tests {
             ("GSSAPI".parse::<SaslMechanism>().unwrap_err(), "Kerberos"),
             ("x".parse::<Partitioning>().unwrap_err(), "round_robin"),
             ("x".parse::<Idempotence>().unwrap_err(), "where_possible"),
+            ("x".parse::<DnsLookup>().unwrap_err(), "use_all_dns_ips"),
             ("x".parse::<EngineKind>().unwrap_err(), "native"),
             ("x".parse::<OpenCircuit>().unwrap_err(), "fail_fast"),
         ] {

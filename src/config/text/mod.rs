@@ -22,7 +22,7 @@ mod table;
 mod tests;
 
 #[cfg(feature = "serde")]
-use codec::{ACKS, COMPRESSION, Codec, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, WHEN_OPEN};
+use codec::{ACKS, COMPRESSION, Codec, DNS_LOOKUP, ENGINE, IDEMPOTENCE, MECHANISM, PARTITIONING, WHEN_OPEN};
 use near::slips;
 use reader::Reader;
 

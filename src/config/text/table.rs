@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::codec::{
-    ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, ENGINE, IDEMPOTENCE, IDLE, LEVEL, LIST, MECHANISM,
+    ACKS, ATTEMPTS, BYTES, COMPRESSION, COUNT, DNS_LOOKUP, ENGINE, IDEMPOTENCE, IDLE, LEVEL, LIST, MECHANISM,
     OPTIONAL_TEXT, PART, PARTITIONING, RATE, SMALL_COUNT, SOCKET_BUFFER, SWITCH, TEXT, TIME, VERIFY_HOSTNAME,
     WHEN_OPEN, choice,
 };
@@ -156,6 +156,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The system's buffer for what is sent (`SO_SNDBUF`)."),
     field!(socket.receive_buffer, ["receive.buffer.bytes", "socket.receive.buffer.bytes"], SOCKET_BUFFER,
         "The system's buffer for what is received (`SO_RCVBUF`)."),
+    field!(dns_lookup, ["client.dns.lookup"], DNS_LOOKUP,
+        "How the hosts of the bootstrap list are looked up: by all their addresses, or by the canonical name of each."),
     Setting {
         name: "proxy.url",
         kafka: &[],

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::api::{MetadataRequest, MetadataResponse};
+use super::bootstrap::Bootstrap;
 use super::connection::{Connection, Settings, unreachable};
 use super::handshake::{Answered, Wanted};
 use super::identity::{ClusterId, Clusters, Peer};
@@ -31,7 +32,7 @@ const WHOLE_HEAD_START: Duration = Duration::from_millis(800);
 const AUTHENTICATION_HOLD: Duration = Duration::from_secs(5);
 
 pub(super) struct Brokers {
-    bootstrap: Vec<Address>,
+    pub(super) bootstrap: Bootstrap,
     pub(super) settings: Settings,
     connecting: Semaphore,
     known: Mutex<BTreeMap<NodeId, Known>>,
@@ -71,7 +72,7 @@ enum NotReached {
 impl Brokers {
     pub(super) fn new(bootstrap: Vec<Address>, settings: Settings, max_connecting: usize) -> Self {
         Self {
-            bootstrap,
+            bootstrap: Bootstrap::new(bootstrap, settings.dns_lookup),
             settings,
             connecting: Semaphore::new(max_connecting.min(Semaphore::MAX_PERMITS)),
             known: Mutex::default(),
@@ -246,7 +247,7 @@ impl Brokers {
     /// The brokers to which a connection can be made: those of the bootstrap list, for that is what a name server may have
     /// changed, and of the last metadata.
     pub(super) fn candidates(&self) -> Vec<Address> {
-        let mut candidates = self.bootstrap.clone();
+        let mut candidates = self.bootstrap.addresses();
         for known in self.known.lock().values() {
             if !candidates.contains(&known.address) {
                 candidates.push((*known.address).clone());
@@ -360,6 +361,7 @@ impl Brokers {
     /// Forgets every broker but the configured ones, and drops every connection.
     pub(super) fn start_anew(&self) {
         self.known.lock().clear();
+        self.bootstrap.forget();
         self.reset();
         self.settings.observer.log.rebootstrapped();
     }

@@ -20,7 +20,7 @@ use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
 use super::versions::Needs;
-use crate::config::{Address, Connector, Proxy, SaslConfig, SocketConfig, WallClock};
+use crate::config::{Address, Connector, DnsLookup, Proxy, SaslConfig, SocketConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
 /// What every connection needs to know.
@@ -34,6 +34,7 @@ pub(super) struct Settings {
     pub(super) tls: Option<super::net::tls::Tls>,
     pub(super) sasl: Option<SaslConfig>,
     pub(super) socket: SocketConfig,
+    pub(super) dns_lookup: DnsLookup,
     /// Opens streams in place of TCP.
     pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) proxy: Option<Proxy>,

@@ -1,6 +1,7 @@
 //! The default engine: our own sockets and frames, one connection per broker.
 
 mod api;
+mod bootstrap;
 mod brokers;
 mod connection;
 mod handshake;
@@ -75,6 +76,7 @@ impl NativeEngine {
             tls: config.tls.clone().map(net::tls::Tls::new),
             sasl: config.sasl.as_ref().map(|sasl| sasl.prepared(config)),
             socket: config.socket,
+            dns_lookup: config.dns_lookup,
             connector: config.connector.clone(),
             proxy: config.proxy.clone(),
             needs: Needs::of(config),

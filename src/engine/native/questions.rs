@@ -130,6 +130,7 @@ impl NativeEngine {
         let mut asked: Vec<Address> = Vec::new();
         let mut questions = FuturesUnordered::<BoxFuture<'a, Result<T>>>::new();
         let mut raced = false;
+        self.brokers.bootstrap.resolve().await;
         let turn = self.rotation.lock().next(Instant::now());
         loop {
             let standing = self

@@ -55,7 +55,6 @@ pub(super) static TABLE: &[(&str, Verdict)] = &[
     ("bootstrap.resolve.timeout.ms", Ignored("names are resolved within timeouts.connect")),
     ("broker.address.family", Usually("any", "IPv6 and IPv4 are tried, and the first to connect is used")),
     ("broker.address.ttl", Ignored("names are resolved again for each connection")),
-    ("client.dns.lookup", Usually("use_all_dns_ips", "every address of a host is tried")),
     ("socket.blocking.max.ms", Ignored(INTERNAL)),
     ("socket.max.fails", Ignored("a connection is closed when a request times out")),
     ("socket.nagle.disable", Usually("true", SOCKETS)),
