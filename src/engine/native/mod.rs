@@ -9,6 +9,7 @@ mod identity;
 mod listener;
 mod missed;
 mod net;
+mod none_reachable;
 mod observe;
 mod pace;
 mod questions;
