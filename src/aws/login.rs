@@ -54,8 +54,8 @@ impl TokenIssuer for MskIam {
     fn remedy(&self, broker: &str) -> String {
         let region = region_of(self, broker).unwrap_or_default();
         format!(
-            "check that the policy of the identity allows kafka-cluster:Connect for this cluster, that the cluster is in \
-             {region}, and the clock of this machine"
+            "check the AWS credentials, that the policy of their identity allows kafka-cluster:Connect for this cluster, that \
+             the cluster is in {region}, and the clock of this machine"
         )
     }
 

@@ -83,7 +83,7 @@ async fn a_broker_that_checks_signatures_takes_good_tokens_and_says_why_it_refus
         assert_eq!(cluster.read(Reader::Java, topic).await.unwrap().len(), 1, "{topic}");
     }
     let in_twenty_minutes = || SystemTime::now() + Duration::from_secs(1_200);
-    let policy = "check that the policy of the identity allows kafka-cluster:Connect";
+    let policy = "check the AWS credentials, that the policy of their identity allows kafka-cluster:Connect";
     for (name, config, words) in [
         (
             "a wrong secret",

@@ -189,7 +189,7 @@ async fn a_clock_that_is_off_is_named_with_its_offset() {
 #[test]
 fn a_refused_token_is_explained_without_a_clock() {
     let remedy = MskIam::new().remedy(BROKER);
-    for part in ["kafka-cluster:Connect", "us-east-1", "the clock"] {
+    for part in ["the AWS credentials", "kafka-cluster:Connect", "us-east-1", "the clock"] {
         assert!(remedy.contains(part), "{remedy}");
     }
 }
