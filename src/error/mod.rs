@@ -10,6 +10,7 @@ mod sentence;
 mod table;
 mod wait;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,7 +232,26 @@ fn code_of(kind: ErrorKind) -> ErrorCode {
 /// A user's text in quotes, short and on one line.
 pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
-    format!("{:?}", text.chars().take(LONGEST).collect::<String>())
+    format!("{:?}", without_login(text).chars().take(LONGEST).collect::<String>())
+}
+
+/// A URL without what may be secret in it: user, password and query.
+#[cfg(feature = "oidc")]
+pub(crate) fn shown_url(url: &str) -> String {
+    let shown = without_login(url);
+    shown.split('?').next().unwrap_or_default().to_owned()
+}
+
+/// A text in which somebody may have put user and password before a host, as in `http://user:password@host`.
+fn without_login(text: &str) -> Cow<'_, str> {
+    match text.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') => {
+            let scheme = login.split_once("://").map_or("", |(scheme, _)| scheme);
+            let slashes = if scheme.is_empty() { "" } else { "://" };
+            format!("{scheme}{slashes}***@{host}").into()
+        }
+        _ => text.into(),
+    }
 }
 
 /// A peer's text, short and fit for a log line: what would break the line, colour a terminal or turn the direction of
@@ -273,6 +293,22 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_login_in_a_users_text_is_not_shown() {
+        for (text, shown) in [
+            ("http://shop:hunter2@proxy:1080/a?b", "http://***@proxy:1080/a?b"),
+            ("https://hunter2@idp", "https://***@idp"),
+            ("shop:hunt?er2@kafka:9092", "***@kafka:9092"),
+            ("shop:hunter@2@kafka:9092", "***@kafka:9092"),
+            ("orders@eu", "orders@eu"),
+            ("kafka:9092", "kafka:9092"),
+        ] {
+            assert_eq!(quoted(text), format!("{shown:?}"));
+        }
+        #[cfg(feature = "oidc")]
+        assert_eq!(shown_url("https://shop:hunt?er2@idp/token?key=hunter2"), "https://***@idp/token");
+    }
 
     #[test]
     fn an_error_is_one_word_and_can_be_shared() {

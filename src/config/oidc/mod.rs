@@ -11,6 +11,7 @@ pub(crate) use self::assertion::{Origin, Signed};
 #[cfg(feature = "text-config")]
 pub(crate) use self::shown::shown;
 use super::{Pem, Secret};
+use crate::error::shown_url;
 
 /// Bearer tokens of an OAuth 2 or OpenID Connect identity server, for [`SaslConfig::oidc`](crate::SaslConfig::oidc) (Kafka:
 /// `sasl.oauthbearer.*`).
@@ -154,6 +155,9 @@ impl Oidc {
         let scheme =
             self.endpoint.split_once("://").map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest));
         match scheme.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
+            Some((_, rest)) if authority(rest).contains('@') => problems.push(format!(
+                "{ENDPOINT} has a user or a password before its host: they belong into client_id and client_secret"
+            )),
             Some(("https", rest)) if !rest.is_empty() => {}
             Some(("http", rest)) if allow_plaintext || is_local(rest) => {}
             Some(("http", _)) => problems.push(format!(
@@ -193,12 +197,16 @@ impl Oidc {
 
 /// Whether what follows `http://` is this machine.
 fn is_local(rest: &str) -> bool {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
+    let host = match authority(rest).strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+        None => authority(rest).split(':').next().unwrap_or_default(),
     };
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Host and port, in what follows `://`.
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 /// The default of [`ClientAssertion::expires_after`].
@@ -207,8 +215,7 @@ pub(crate) const EXPIRES_AFTER: Duration = Duration::from_secs(300);
 pub(crate) const VALID_BEFORE: Duration = Duration::from_secs(60);
 
 debug_as!(oidc: Oidc {
-    // Its query may hold secrets.
-    endpoint: oidc.endpoint.split(['?', '@']).next().unwrap_or_default(),
+    endpoint: shown_url(&oidc.endpoint),
     client_id: oidc.client_id,
     proof: oidc.proof,
     scope: oidc.scope,
@@ -242,6 +249,8 @@ mod tests {
             (at("idp/token"), "complete URL"),
             (at("ftp://idp"), "complete URL"),
             (at("https://"), "complete URL"),
+            (at("https://orders:hunter2@idp/"), "before its host"),
+            (at("http://hunter2@127.0.0.1/"), "before its host"),
             (Oidc::client_credentials("https://idp", "", "hunter2"), "is empty"),
             (Oidc::client_credentials("https://idp", "id", ""), "is empty"),
             (at("https://idp").extension("a-b", "hunter2"), "letters"),
@@ -251,6 +260,13 @@ mod tests {
             let problem = problems(&oidc, false);
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
         }
-        assert!(!format!("{:?}", at("https://idp/?key=hunter2")).contains("hunter2"));
+        for url in [
+            "https://idp/?key=hunter2",
+            "https://orders:hunter2@idp/",
+            "https://hunter2@idp",
+            "//a:hunter2@b",
+        ] {
+            assert!(!format!("{:?}", at(url)).contains("hunter2"), "{url}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{ClientAssertion, Oidc, Origin, Proof, Signed};
 use crate::config::Pem;
+use crate::error::shown_url;
 
 const SECRET: &str = "***";
 
@@ -19,8 +20,7 @@ pub(crate) fn shown(oidc: &Oidc, name: &str) -> String {
         _ => String::new(),
     };
     match name {
-        // Its query may hold secrets.
-        "token_endpoint" => oidc.endpoint.split(['?', '@']).next().unwrap_or_default().to_owned(),
+        "token_endpoint" => shown_url(&oidc.endpoint),
         "client_id" => text(&oidc.client_id),
         "client_secret" if matches!(oidc.proof, Proof::Secret(_)) => SECRET.into(),
         "scope" => text(&oidc.scope),

@@ -110,14 +110,6 @@ impl Reader {
 fn quoted(setting: &Setting, value: &str) -> String {
     match setting.secret {
         true => "***".into(),
-        false => crate::error::quoted(&without_login(value)),
-    }
-}
-
-/// A URL may hold a password where none belongs.
-fn without_login(value: &str) -> std::borrow::Cow<'_, str> {
-    match (value.split_once("://"), value.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}").into(),
-        _ => value.into(),
+        false => crate::error::quoted(value),
     }
 }
