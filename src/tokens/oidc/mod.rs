@@ -139,6 +139,11 @@ impl Fetch for Endpoint {
         let server = url.to_string();
         let fetched = self.request(url).await;
         fetched.map_err(|NoToken { kind, why }| {
+            let why = match &self.oidc.proof {
+                // The server's words may repeat what it was sent.
+                Proof::Secret(secret) if !secret.is_empty() => why.replace(secret.expose(), "***"),
+                _ => why,
+            };
             Error::new(kind, format!("no token from the identity server {server}: {why}"))
         })
     }

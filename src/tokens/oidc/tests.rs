@@ -97,7 +97,11 @@ async fn every_failure_is_one_sentence_that_names_the_server_and_no_secret() {
          401); check client id, secret or assertion, and scope"
     );
     assert_eq!(text, expected);
+    let repeats = format!(
+        "HTTP/1.1 400 Bad Request\r\n\r\n{{\"error\":\"invalid_client\",\"error_description\":\"no client has {PASSWORD}\"}}"
+    );
     for (answer, expected) in [
+        (repeats.as_str(), "no client has ***"),
         ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "it answers with HTTP status 503"),
         ("HTTP/1.1 200 OK\r\n\r\n{\"access_token\":\"hunter2\"}", "does not say how long"),
         ("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\nhunter2", "an HTML page"),
