@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -32,17 +33,50 @@ where
     poll_fn(|cx| running.poll(cx)).await
 }
 
-/// Drops a message whose values may have owners. A panic of theirs is ignored: it concerns no call, and the panic
-/// hook has reported it.
-#[inline]
-pub(crate) fn let_go(message: &mut Message) {
-    let mut let_go = || {
-        drop(message.value.take());
-        drop(message.key.take());
-        while message.headers.pop().is_some() {}
-    };
-    // What panics is taken out already.
-    while guarded("the owner of a value", &mut let_go).is_err() {}
+/// A message that a call has been given. When it is dropped, a panic of its values' owners is ignored: it concerns no call,
+/// and the panic hook has reported it. Several panics at once would end the process.
+#[derive(Default)]
+pub(crate) struct Kept(Message);
+
+impl Kept {
+    #[inline]
+    pub(crate) fn new(message: Message) -> Self {
+        Self(message)
+    }
+
+    pub(crate) fn hand_back(mut self) -> Message {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Deref for Kept {
+    type Target = Message;
+
+    #[inline]
+    fn deref(&self) -> &Message {
+        &self.0
+    }
+}
+
+impl DerefMut for Kept {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Message {
+        &mut self.0
+    }
+}
+
+impl Drop for Kept {
+    #[inline]
+    fn drop(&mut self) {
+        let message = &mut self.0;
+        let mut let_go = || {
+            drop(message.value.take());
+            drop(message.key.take());
+            while message.headers.pop().is_some() {}
+        };
+        // What panics is taken out already.
+        while guarded(OWNER, &mut let_go).is_err() {}
+    }
 }
 
 /// The error of a task or callback that panicked with `payload`.
@@ -145,7 +179,7 @@ mod tests {
     fn what_panics_when_it_is_dropped_is_gone_all_the_same() {
         let (sender, gone) = std::sync::mpsc::channel();
         let bomb = || Bytes::from_owner(Owned(sender.clone()));
-        let_go(&mut Message::new(bomb()).key(bomb()).header("a", bomb()).header("b", bomb()));
+        drop(Kept::new(Message::new(bomb()).key(bomb()).header("a", bomb()).header("b", bomb())));
         assert_eq!(gone.try_iter().count(), 4);
     }
 

@@ -13,7 +13,7 @@ use crate::accumulator::{Arrival, Delivery, Receipt, Receipts};
 use crate::clock::recently;
 use crate::context::Context;
 use crate::core::Core;
-use crate::error::callback::let_go;
+use crate::error::callback::Kept;
 use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::record::message_footprint;
@@ -119,13 +119,10 @@ impl Core {
         let Intake { mut receipts, kept, .. } = intake;
         let results = match kept {
             None => receipts.await,
-            Some(mut kept) => match self.supervisor.bound(ctx, &mut receipts).await {
+            Some(kept) => match self.supervisor.bound(ctx, &mut receipts).await {
                 Ok(results) => {
-                    kept.iter_mut().for_each(let_go);
-                    results
-                        .into_iter()
-                        .map(|result| result.map_err(|e| as_deadline(e, ctx.ended())))
-                        .collect()
+                    let results = results.into_iter();
+                    results.map(|result| result.map_err(|e| as_deadline(e, ctx.ended()))).collect()
                 }
                 Err(ended) => {
                     let mut results = Vec::with_capacity(kept.len());
@@ -167,7 +164,7 @@ struct Intake<'a> {
     sends: bool,
     receipts: Receipts,
     /// The messages themselves, where they may have to be handed back.
-    kept: Option<Vec<Message>>,
+    kept: Option<Vec<Kept>>,
     /// How long a message may wait to be accepted.
     patience: Duration,
     run: Run,
@@ -205,11 +202,12 @@ impl<'a> Intake<'a> {
         let mut run = Vec::with_capacity(RUN.min(most.unwrap_or(RUN)));
         loop {
             let mut untraced = None;
-            for mut message in messages.by_ref().take(RUN) {
+            for message in messages.by_ref().take(RUN) {
+                let mut message = Kept::new(message);
                 match self.core.trace(&mut message) {
                     Ok(()) => run.push(message),
                     Err(error) => {
-                        untraced = Some(error.with_message(message));
+                        untraced = Some(error.with_message(message.hand_back()));
                         break;
                     }
                 }
@@ -223,20 +221,17 @@ impl<'a> Intake<'a> {
             self.take_run(&mut run).await;
             if let Some(error) = untraced {
                 self.receipts.push(Err(error));
-                run.push(Message::default());
+                run.push(Kept::default());
             }
             match &mut self.kept {
                 Some(kept) => kept.append(&mut run),
-                None => {
-                    run.iter_mut().for_each(let_go);
-                    run.clear();
-                }
+                None => run.clear(),
             }
         }
     }
 
     /// Takes messages in. Those that are rejected are moved to their errors.
-    async fn take_run(&mut self, messages: &mut [Message]) {
+    async fn take_run(&mut self, messages: &mut [Kept]) {
         let mut from = 0;
         while from < messages.len() {
             let ended = self.ctx.ended().filter(|_| self.sends);
@@ -253,7 +248,8 @@ impl<'a> Intake<'a> {
                     (None, None, Some(ended)) => Err(not_sent(ended)),
                     (None, None, None) => self.take_one(message).await,
                 };
-                self.receipts.push(result.map_err(|error| error.with_message(std::mem::take(message))));
+                self.receipts
+                    .push(result.map_err(|error| error.with_message(std::mem::take(&mut **message))));
             }
             from = to;
         }
@@ -276,7 +272,7 @@ impl<'a> Intake<'a> {
 
     /// Offers the first of these messages that go to one topic, and leaves a receipt for each that was accepted. Returns how many
     /// were offered; those without a receipt, and the next one, are to be offered alone.
-    fn offer(&mut self, messages: &[Message]) -> usize {
+    fn offer(&mut self, messages: &[Kept]) -> usize {
         let core = self.core;
         let Run { footprints, routes, receipts, refused } = &mut self.run;
         receipts.clear();

@@ -12,7 +12,7 @@ use crate::accumulator::{Delivery, Receipt};
 use crate::clock;
 use crate::context::{Context, Ended};
 use crate::core::{Core, ended_error, why};
-use crate::error::callback::let_go;
+use crate::error::callback::Kept;
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::message::Message;
 use crate::sender::waiting;
@@ -123,7 +123,8 @@ impl Producer {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn enqueue(&self, ctx: &Context, mut message: Message) -> Result<Receipt> {
+    pub async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
+        let mut message = Kept::new(message);
         let accepted = self.core().enqueue(To::Named, ctx, &mut message).await;
         handed_over(accepted, message)
     }
@@ -163,12 +164,13 @@ impl Core {
         self: &Arc<Self>,
         to: To<'_>,
         ctx: &Context,
-        mut message: Message,
+        message: Message,
     ) -> Result<Delivery> {
         let started = Instant::now();
+        let mut message = Kept::new(message);
         let result = match self.trace(&mut message) {
             Ok(()) => self.deliver(to, ctx, message).await,
-            Err(error) => Err(error.with_message(message)),
+            Err(error) => Err(error.with_message(message.hand_back())),
         };
         if result.is_err() || self.log.sends_are_heard() {
             self.log.operation(Operation::Send, started.elapsed(), result.as_ref().map(drop));
@@ -194,15 +196,13 @@ impl Core {
         }
     }
 
-    pub(super) fn try_enqueue(self: &Arc<Self>, to: To<'_>, mut message: Message) -> Result<Receipt> {
+    pub(super) fn try_enqueue(self: &Arc<Self>, to: To<'_>, message: Message) -> Result<Receipt> {
+        let mut message = Kept::new(message);
         if let Err(error) = self.trace(&mut message) {
-            return Err(error.with_message(message));
+            return Err(error.with_message(message.hand_back()));
         }
         let error = match self.offer(to, &message, None, None) {
-            Ok(Offer::Accepted(receipt)) => {
-                let_go(&mut message);
-                return Ok(receipt);
-            }
+            Ok(Offer::Accepted(receipt)) => return Ok(receipt),
             Ok(Offer::NoRoom(topic, bytes)) => self.no_room(&topic, bytes),
             Ok(Offer::UnknownTopic(topic)) => {
                 self.ask_for(topic.clone());
@@ -215,7 +215,7 @@ impl Core {
             }
             Err(error) => error,
         };
-        Err(error.with_message(message))
+        Err(error.with_message(message.hand_back()))
     }
 
     /// A batch became full.
@@ -242,9 +242,9 @@ impl Core {
         }
     }
 
-    async fn deliver(self: &Arc<Self>, to: To<'_>, ctx: &Context, mut message: Message) -> Result<Delivery> {
+    async fn deliver(self: &Arc<Self>, to: To<'_>, ctx: &Context, message: Kept) -> Result<Delivery> {
         if let Some(ended) = ctx.ended() {
-            return Err(not_sent(ended).with_message(message));
+            return Err(not_sent(ended).with_message(message.hand_back()));
         }
         let accepted = match self.offer(to, &message, ctx.deadline(), None) {
             Ok(Offer::Accepted(receipt)) => Ok(receipt),
@@ -253,18 +253,15 @@ impl Core {
         };
         let mut receipt = match accepted {
             Ok(receipt) => receipt,
-            Err(error) => return Err(error.with_message(message)),
+            Err(error) => return Err(error.with_message(message.hand_back())),
         };
         if ctx.is_unbounded() {
-            let_go(&mut message);
+            drop(message);
             return receipt.await;
         }
         // The message is kept to be handed back should the context end while it is in flight.
         match self.supervisor.bound(ctx, &mut receipt).await {
-            Ok(result) => {
-                let_go(&mut message);
-                result.map_err(|error| as_deadline(error, ctx.ended()))
-            }
+            Ok(result) => result.map_err(|error| as_deadline(error, ctx.ended())),
             Err(ended) => self.call_off(ended, receipt, message).await,
         }
     }
@@ -274,7 +271,7 @@ impl Core {
         self: &Arc<Self>,
         ended: Ended,
         mut receipt: Receipt,
-        message: Message,
+        message: Kept,
     ) -> Result<Delivery> {
         let settled = tokio::select! {
             biased;
@@ -292,7 +289,7 @@ impl Core {
         self: &Arc<Self>,
         ended: Ended,
         mut receipt: Receipt,
-        message: Message,
+        message: Kept,
     ) -> Result<Delivery> {
         let partition = self.metadata.partition(receipt.topic(), receipt.partition());
         let now = Instant::now();
@@ -322,7 +319,7 @@ impl Core {
                     .with_topic(topic)
                     .with_partition(receipt.partition())
                     .with_attempts(1)
-                    .with_message(message))
+                    .with_message(message.hand_back()))
             }
         }
     }
@@ -330,14 +327,8 @@ impl Core {
 
 /// Drops a message that was accepted; hands back one that was not.
 #[inline]
-pub(super) fn handed_over(accepted: Result<Receipt>, mut message: Message) -> Result<Receipt> {
-    match accepted {
-        Ok(receipt) => {
-            let_go(&mut message);
-            Ok(receipt)
-        }
-        Err(error) => Err(error.with_message(message)),
-    }
+pub(super) fn handed_over(accepted: Result<Receipt>, message: Kept) -> Result<Receipt> {
+    accepted.map_err(|error| error.with_message(message.hand_back()))
 }
 
 /// The error of a message whose context had ended before it was sent.

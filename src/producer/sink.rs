@@ -12,6 +12,7 @@ use super::accept::{Offer, To};
 use super::send::handed_over;
 use crate::accumulator::Receipt;
 use crate::context::Context;
+use crate::error::callback::Kept;
 use crate::error::{Error, Result};
 use crate::message::Message;
 
@@ -95,11 +96,12 @@ impl Sink<Message> for ProducerSink {
         }
     }
 
-    fn start_send(mut self: Pin<&mut Self>, mut message: Message) -> Result<()> {
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<()> {
+        let mut message = Kept::new(message);
         self.flushing = false;
         let core = self.producer.core().clone();
         if let Err(error) = core.trace(&mut message) {
-            return Err(error.with_message(message));
+            return Err(error.with_message(message.hand_back()));
         }
         match core.offer(To::Named, &message, None, None) {
             Ok(Offer::Accepted(receipt)) => self.accepted.push_back(handed_over(Ok(receipt), message)?),
@@ -110,7 +112,7 @@ impl Sink<Message> for ProducerSink {
                     handed_over(slowly.await, message)
                 }));
             }
-            Err(error) => return Err(error.with_message(message)),
+            Err(error) => return Err(error.with_message(message.hand_back())),
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::send::handed_over;
 use crate::accumulator::{Delivery, Receipt, Receipts};
 use crate::context::Context;
 use crate::error::Result;
+use crate::error::callback::Kept;
 use crate::message::Message;
 use crate::metadata::Bound;
 
@@ -110,7 +111,8 @@ impl TopicProducer {
     /// # Cancel safety
     ///
     /// As [`Producer::enqueue`].
-    pub async fn enqueue(&self, ctx: &Context, mut message: Message) -> Result<Receipt> {
+    pub async fn enqueue(&self, ctx: &Context, message: Message) -> Result<Receipt> {
+        let mut message = Kept::new(message);
         let accepted = self.producer.core().enqueue(self.to(), ctx, &mut message).await;
         handed_over(accepted, message)
     }

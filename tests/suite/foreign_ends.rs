@@ -27,6 +27,8 @@ enum Does {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Who {
     Owner,
+    /// Of a value that is sent from where it is.
+    LargeOwner,
     Waker,
 }
 
@@ -54,17 +56,26 @@ impl Foreign {
     }
 }
 
-struct Owner(Arc<Foreign>);
+struct Owner {
+    foreign: Arc<Foreign>,
+    bytes: Vec<u8>,
+}
+
+impl Owner {
+    fn value(foreign: &Arc<Foreign>, bytes: usize) -> Bytes {
+        Bytes::from_owner(Self { foreign: foreign.clone(), bytes: vec![b'v'; bytes] })
+    }
+}
 
 impl AsRef<[u8]> for Owner {
     fn as_ref(&self) -> &[u8] {
-        &[b'v'; 1_000]
+        &self.bytes
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.call();
+        self.foreign.call();
     }
 }
 
@@ -96,14 +107,15 @@ impl Run {
 
     async fn enqueue_foreign(&mut self, ctx: &Context) {
         let value = match self.who {
-            Who::Owner => Bytes::from_owner(Owner(self.foreign.clone())),
+            Who::Owner => Owner::value(&self.foreign, 1_000),
+            Who::LargeOwner => Owner::value(&self.foreign, 20_000),
             Who::Waker => vec![b'v'; 1_000].into(),
         };
         let message = Message::new(value).partition(0);
         let mut receipt = self.producer.enqueue(ctx, message).await.unwrap();
         match self.who {
             // Nobody asks for it any more: the producer is the last to have the value.
-            Who::Owner => drop(receipt),
+            Who::Owner | Who::LargeOwner => drop(receipt),
             Who::Waker => {
                 let waker = Waker::from(Arc::new(Bell(self.foreign.clone())));
                 let polled = Pin::new(&mut receipt).poll(&mut TaskContext::from_waker(&waker));
@@ -272,7 +284,7 @@ fn whatever_ends_a_message_may_call_the_producer_or_panic() {
     let mut failed = Vec::new();
     let compressions = [Compression::None, Compression::Gzip];
     for end in ENDS {
-        for who in [Who::Owner, Who::Waker] {
+        for who in [Who::Owner, Who::LargeOwner, Who::Waker] {
             for does in [Does::Reenters, Does::Panics] {
                 for compression in compressions {
                     let (done, ends) = mpsc::channel();
@@ -294,4 +306,32 @@ fn whatever_ends_a_message_may_call_the_producer_or_panic() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A panic of a value's owner went on into the call, where a message was kept to be handed back and was not.
+#[tokio::test(start_paused = true)]
+async fn calls_survive_the_owners_of_messages_that_they_kept_to_hand_back() {
+    for bytes in [1_000, 20_000] {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
+        let producer = Producer::connect(&Run::later(), config).await.unwrap();
+        cluster.remove_leader("t", 0);
+        cluster.inject(Rule::on(Api::Produce).always(), Fault::Error(6));
+        let foreign = Foreign { does: Does::Panics, producer: OnceLock::new(), called: AtomicUsize::new(0) };
+        let foreign = Arc::new(foreign);
+        let message = || Message::new(Owner::value(&foreign, bytes)).partition(0);
+        // What fails is forgotten: the value of a message that is handed back is the caller's.
+        let ctx = || Context::timeout(SECOND);
+        std::mem::forget(producer.send(&ctx(), message()).await.unwrap_err());
+        std::mem::forget(producer.topic("t").send(&ctx(), message()).await.unwrap_err());
+        let results = producer.send_all(&ctx(), [message(), message()]).await;
+        assert!(results.iter().all(Result::is_err));
+        std::mem::forget(results);
+        // Dropped while they wait.
+        assert!(producer.send(&Run::later(), message()).now_or_never().is_none());
+        assert!(producer.send_all(&Run::later(), [message(), message()]).now_or_never().is_none());
+        producer.close(&ctx()).await.unwrap_err();
+        assert!(foreign.called.load(Ordering::SeqCst) > 0);
+        assert_eq!(producer.stats().buffer_bytes, 0);
+    }
 }
