@@ -127,7 +127,7 @@ async fn certificates_and_keys_of_openssl_that_cannot_be_used_are_explained_with
         ("proc.key", "s3cret", &["openssl pkey -in", "openssl pkcs8 -topk8"][..]),
         ("pkcs8.key", "", &["openssl pkey -in", "tls.key_password"]),
         #[cfg(feature = "tls-encrypted-keys")]
-        ("pkcs8.key", "hunter2", &["cannot be decrypted", "tls.key_password (ssl.key.password)"]),
+        ("pkcs8.key", "hunter2", &["cannot be decrypted", "tls.key_password (ssl.key.password"]),
     ] {
         let tls = tls()
             .ca(Pem::text(read("self.pem")))
