@@ -4,7 +4,7 @@
 //! AWS_PROFILE=sso KAFKA_BROKERS=b-1.….kafka.eu-central-1.amazonaws.com:9098 cargo run --features https
 //! ```
 //!
-//! Without the feature `https` there is no C, and what needs no request by https: access keys and programs.
+//! Without the feature `https` there is no C, and what needs no https: access keys, programs, containers and instances.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use rskafka_producer::{
-    AwsCredentials, AwsCredentialsProvider, Context, MskIam, Producer, ProducerConfig, ProviderError, SaslConfig,
-    TlsConfig,
+    AwsCredentials, AwsCredentialsProvider, Context, MskIam, Producer, ProducerConfig, ProviderError,
+    SaslConfig, TlsConfig,
 };
 
 /// AWS's chain of providers, as this crate asks for credentials.
@@ -36,7 +36,10 @@ impl AwsCredentialsProvider for AwsConfig {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let aws = aws_config::defaults(aws_config::BehaviorVersion::latest());
+    #[cfg(not(feature = "https"))]
+    let aws = aws.http_client(aws_smithy_http_client::Builder::new().build_http());
+    let aws = aws.load().await;
     let provider = aws.credentials_provider().ok_or("aws-config found no provider of credentials")?;
     let provider = AwsConfig(provider);
     provider.credentials().await.map_err(|error| format!("no AWS credentials: {error}"))?;
