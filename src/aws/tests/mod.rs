@@ -51,7 +51,7 @@ async fn signed_by(iam: &MskIam) -> (String, String, String) {
     (part("X-Amz-Credential"), part("X-Amz-Security-Token"), part("X-Amz-Expires"))
 }
 
-/// Why there is no token, on one line without secrets, and whether it stays so.
+/// Why there is no token, on one line without secrets, and whether trying again can help.
 async fn refused(iam: &MskIam) -> (String, bool) {
     let error = url(iam).await.unwrap_err();
     let text = with_causes(&error);

@@ -38,9 +38,9 @@ macro_rules! field {
     };
 }
 
-/// A row that is kept until TLS and SASL are put together.
-macro_rules! security {
-    ($field:ident, $name:expr, $kafka:expr, $unit:expr, $read:expr, $get:expr, $effect:expr) => {
+/// A row that is kept until TLS, SASL or a proxy is put together.
+macro_rules! part {
+    ($whole:ident.$field:ident, $name:expr, $kafka:expr, $unit:expr, $read:expr, $get:expr, $effect:expr) => {
         Setting {
             name: $name,
             kafka: &$kafka,
@@ -48,7 +48,7 @@ macro_rules! security {
             effect: $effect,
             secret: false,
             set: |draft, text, _| {
-                draft.security.$field = Some($read(text)?);
+                draft.$whole.$field = Some($read(text)?);
                 Ok(())
             },
             get: $get,
@@ -158,71 +158,43 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The system's buffer for what is received (`SO_RCVBUF`)."),
     field!(dns_lookup, ["client.dns.lookup"], DNS_LOOKUP,
         "How the hosts of the bootstrap list are looked up: by all their addresses, or by the canonical name of each."),
-    Setting {
-        name: "proxy.url",
-        kafka: &[],
-        unit: "URL, as `socks5://proxy:1080` or `http://proxy:3128`",
-        effect: "A proxy through which the brokers are reached, and which resolves their names: SOCKS5, or HTTP's `CONNECT`.",
-        secret: false,
-        set: |draft, text, _| {
-            draft.proxy.url = Some(Proxy::parse(text)?);
-            Ok(())
-        },
-        get: |config| config.proxy.as_ref().map(Proxy::url).unwrap_or_default(),
-    },
-    Setting {
-        name: "proxy.username",
-        kafka: &[],
-        unit: "text",
-        effect: "User name for the proxy.",
-        secret: false,
-        set: |draft, text, _| {
-            draft.proxy.username = Some(some_text(text)?);
-            Ok(())
-        },
-        get: |config| proxy_login(config, |(username, _)| username.clone()),
-    },
-    Setting {
-        name: "proxy.password",
-        kafka: &[],
-        unit: "text",
-        effect: "Password for the proxy. It travels unencrypted.",
-        secret: true,
-        set: |draft, text, _| {
-            draft.proxy.password = Some(Secret::from(text));
-            Ok(())
-        },
-        get: |config| proxy_login(config, |_| "***".into()),
-    },
+    part!(proxy.url, "proxy.url", [], "URL, as `socks5://proxy:1080` or `http://proxy:3128`", Proxy::parse,
+        |config| config.proxy.as_ref().map(Proxy::url).unwrap_or_default(),
+        "A proxy through which the brokers are reached, and which resolves their names: SOCKS5, or HTTP's `CONNECT`."),
+    part!(proxy.username, "proxy.username", [], "text", some_text,
+        |config| proxy_login(config, |(username, _)| username.clone()), "User name for the proxy."),
+    Setting { secret: true, ..part!(proxy.password, "proxy.password", [], "text",
+        |text: &str| Ok::<_, String>(Secret::from(text)), |config| proxy_login(config, |_| "***".into()),
+        "Password for the proxy. It travels unencrypted.") },
     field!(telemetry.topic_labels, [], SWITCH,
         "Labels metrics with the topic, where the feature `metrics` is on: as many series as there are topics."),
-    security!(protocol, "security.protocol", ["security.protocol"],
+    part!(security.protocol, "security.protocol", ["security.protocol"],
         "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL`", Protocol::parse,
         |config| Protocol::of(config).as_str().to_owned(),
         "Whether TLS and SASL are used. Without it they are as soon as a setting of theirs is there. `SASL_PLAINTEXT` \
          asks for `sasl.allow_plaintext`."),
-    security!(roots, "tls.roots", [], "`default`, `platform`, `webpki`", |text| choice(text, &ROOTS),
+    part!(security.roots, "tls.roots", [], "`default`, `platform`, `webpki`", |text| choice(text, &ROOTS),
         |config| tls(config, shown_roots), "Trusted root certificates, if no CA is set."),
-    security!(ca, "tls.ca", ["ssl.truststore.location", "ssl.ca.location"], "file (PEM)", pem_file,
+    part!(security.ca, "tls.ca", ["ssl.truststore.location", "ssl.ca.location"], "file (PEM)", pem_file,
         |config| tls(config, shown_authorities), "The authorities that are trusted; read again for each connection."),
-    security!(ca_pem, "tls.ca_pem", ["ssl.truststore.certificates", "ssl.ca.pem"], "text (PEM)", pem_text,
+    part!(security.ca_pem, "tls.ca_pem", ["ssl.truststore.certificates", "ssl.ca.pem"], "text (PEM)", pem_text,
         |_| String::new(), "The same as text."),
-    security!(identity, "tls.identity", ["ssl.keystore.location"], "file (PEM)", pem_file,
+    part!(security.identity, "tls.identity", ["ssl.keystore.location"], "file (PEM)", pem_file,
         |config| identity(config, 1, |identity| &identity.key),
         "Client certificates and their key in one file (mTLS)."),
-    security!(certificates, "tls.certificates", ["ssl.certificate.location"], "file (PEM)", pem_file,
+    part!(security.certificates, "tls.certificates", ["ssl.certificate.location"], "file (PEM)", pem_file,
         |config| identity(config, 2, |identity| &identity.certificates), "Client certificates alone."),
-    security!(certificates_pem, "tls.certificates_pem", ["ssl.keystore.certificate.chain", "ssl.certificate.pem"],
+    part!(security.certificates_pem, "tls.certificates_pem", ["ssl.keystore.certificate.chain", "ssl.certificate.pem"],
         "text (PEM)", pem_text, |_| String::new(), "The same as text."),
-    security!(key, "tls.key", ["ssl.key.location"], "file (PEM)", pem_file,
+    part!(security.key, "tls.key", ["ssl.key.location"], "file (PEM)", pem_file,
         |config| identity(config, 2, |identity| &identity.key), "The key that belongs to them."),
-    Setting { secret: true, ..security!(key_pem, "tls.key_pem", ["ssl.keystore.key", "ssl.key.pem"], "text (PEM)",
+    Setting { secret: true, ..part!(security.key_pem, "tls.key_pem", ["ssl.keystore.key", "ssl.key.pem"], "text (PEM)",
         pem_text, |_| String::new(), "The same as text.") },
-    Setting { secret: true, ..security!(key_password, "tls.key_password", ["ssl.key.password"], "text",
+    Setting { secret: true, ..part!(security.key_password, "tls.key_password", ["ssl.key.password"], "text",
         |text: &str| Ok::<_, String>(Secret::from(text)),
         |config| tls(config, |tls| tls.key_password.as_ref().map_or("", |_| "***").to_owned()),
         "Password of an encrypted key (PKCS#8); needs the feature `tls-encrypted-keys`.") },
-    security!(crl, "tls.crl", ["ssl.crl.location"], "file (PEM)", pem_file,
+    part!(security.crl, "tls.crl", ["ssl.crl.location"], "file (PEM)", pem_file,
         |config| tls(config, |tls| tls.revocations.iter().map(show).collect::<Vec<_>>().join(",")),
         "Revocation list of the authority that issued the brokers' certificates."),
     Setting {
@@ -238,27 +210,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
         get: |config| tls(config, |tls| (!tls.any_hostname).to_string()),
     },
-    security!(server_name, "tls.server_name", [], "text", some_text,
+    part!(security.server_name, "tls.server_name", [], "text", some_text,
         |config| tls(config, |tls| tls.server_name.clone().unwrap_or_default()),
         "Name that every broker's certificate has to have, instead of its host."),
-    security!(mechanism, "sasl.mechanism", ["sasl.mechanism", "sasl.mechanisms"], MECHANISM.unit,
+    part!(security.mechanism, "sasl.mechanism", ["sasl.mechanism", "sasl.mechanisms"], MECHANISM.unit,
         mechanism,
         |config| config.sasl.as_ref().map(|sasl| sasl.name().to_owned()).unwrap_or_default(),
         "How to log in. `OAUTHBEARER` takes tokens from an identity server (`sasl.oidc`), or from code: \
          `SaslConfig::oauth_bearer`. `AWS_MSK_IAM` needs the \
          feature `aws-msk-iam`."),
-    security!(callback_handler, "sasl.callback_handler",
+    part!(security.callback_handler, "sasl.callback_handler",
         ["sasl.client.callback.handler.class", "sasl.login.callback.handler.class"], "class of Java", callback_handler,
         |_| String::new(),
         "Where tokens come from: `IAMClientCallbackHandler` and `IAMOAuthBearerLoginCallbackHandler` of \
          `software.amazon.msk.auth.iam` are known, as `AWS_MSK_IAM`, and Kafka's `OAuthBearerLoginCallbackHandler`."),
-    security!(username, "sasl.username", ["sasl.username"], "text", some_text, login, "User name."),
-    Setting { secret: true, ..security!(password, "sasl.password", ["sasl.password"], "text",
+    part!(security.username, "sasl.username", ["sasl.username"], "text", some_text, login, "User name."),
+    Setting { secret: true, ..part!(security.password, "sasl.password", ["sasl.password"], "text",
         |text: &str| Ok::<_, String>(Secret::from(text)), login, "Password.") },
-    Setting { secret: true, ..security!(jaas, "sasl.jaas.config", ["sasl.jaas.config"], "text (JAAS)", jaas::parse,
+    Setting { secret: true, ..part!(security.jaas, "sasl.jaas.config", ["sasl.jaas.config"], "text (JAAS)", jaas::parse,
         |_| String::new(), "Both, as Java's `PlainLoginModule` and `ScramLoginModule` take them; profile and role, as `IAMLoginModule` of \
          MSK does.") },
-    security!(allow_plaintext, "sasl.allow_plaintext", [], SWITCH.unit, |text| SWITCH.read(text),
+    part!(security.allow_plaintext, "sasl.allow_plaintext", [], SWITCH.unit, |text| SWITCH.read(text),
         |config| config.sasl.as_ref().map(|sasl| sasl.allow_plaintext.to_string()).unwrap_or_default(),
         "Allows `PLAIN` and `OAUTHBEARER` without TLS, where anyone on the network can read the secret."),
     oidc!(token_endpoint, ["sasl.oauthbearer.token.endpoint.url"], "URL", |text, _| some_text(text),
