@@ -1,41 +1,17 @@
 //! Keys of curves that the crypto providers lack, wherever they are: one sentence, with the curves that work and the command.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use kafka_testbed::{Certificates, FakeCluster};
 use rskafka_producer::{ErrorCode, ErrorKind, Pem, Producer, ProducerConfig, TlsConfig};
 
+use crate::folder::Folder;
 use crate::words::{one_line, openssl, server};
 use crate::{limit, providers};
 
 const CURVES: [&str; 2] = ["P-521", "brainpoolP256r1"];
-
-/// A temporary folder, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Option<Self> {
-        if Command::new("openssl").arg("version").output().is_err() {
-            eprintln!("SKIPPED {name}: openssl is missing");
-            return None;
-        }
-        let dir = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        Some(Self(dir))
-    }
-
-    fn pem(&self, name: &str) -> Pem {
-        Pem::text(std::fs::read_to_string(self.0.join(name)).unwrap())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A self-signed certificate for `localhost` with a key of this curve.
 fn self_signed(dir: &Path, curve: &str, extensions: &str) {
@@ -90,7 +66,10 @@ async fn a_broker_whose_certificate_has_an_unsupported_curve_is_explained() {
         self_signed(&dir.0, curve, NO_AUTHORITY);
         let (_server, address) = Server::start(&dir.0);
         for (name, provider) in providers() {
-            let tls = TlsConfig::default().provider(provider).ca(dir.pem("own.pem")).server_name("localhost");
+            let tls = TlsConfig::default()
+                .provider(provider)
+                .ca(Pem::text(dir.read("own.pem")))
+                .server_name("localhost");
             eprintln!("{name}, {curve}");
             refused(ProducerConfig::new([&address]).tls(tls), ErrorKind::Tls, &address).await;
         }
@@ -106,11 +85,16 @@ async fn an_authority_with_an_unsupported_curve_is_explained() {
         std::fs::write(dir.0.join("ext"), "subjectAltName=DNS:localhost\n").unwrap();
         let sign = "x509 -req -in leaf.csr -CA own.pem -CAkey own.key -CAcreateserial -out leaf.pem -days 2 -extfile ext";
         openssl(&dir.0, sign);
-        let read = |name: &str| std::fs::read_to_string(dir.0.join(name)).unwrap();
-        let cluster =
-            FakeCluster::builder().tls(server(&read("leaf.pem"), &read("leaf.key"))).start().await.unwrap();
+        let cluster = FakeCluster::builder()
+            .tls(server(&dir.read("leaf.pem"), &dir.read("leaf.key")))
+            .start()
+            .await
+            .unwrap();
         for (_, provider) in providers() {
-            let tls = TlsConfig::default().provider(provider).ca(dir.pem("own.pem")).server_name("localhost");
+            let tls = TlsConfig::default()
+                .provider(provider)
+                .ca(Pem::text(dir.read("own.pem")))
+                .server_name("localhost");
             let config = ProducerConfig::new(cluster.bootstrap()).tls(tls);
             refused(config, ErrorKind::Tls, "that of its authority").await;
         }
@@ -126,7 +110,7 @@ async fn a_key_of_the_producer_with_an_unsupported_curve_is_explained_and_the_co
     let cluster = FakeCluster::builder().tls(config).start().await.unwrap();
     let with_identity = |provider| {
         let tls = TlsConfig::default().provider(provider).ca(Pem::text(certificates.ca_pem().to_owned()));
-        let tls = tls.identity(dir.pem("own.pem"), dir.pem("own.key"));
+        let tls = tls.identity(Pem::text(dir.read("own.pem")), Pem::text(dir.read("own.key")));
         ProducerConfig::new(cluster.bootstrap()).tls(tls)
     };
     for curve in CURVES {

@@ -1,42 +1,13 @@
 //! Keys, stores and revocation lists as OpenSSL and Java write them, and names that are not checked.
 
 use std::path::Path;
-use std::process::Command;
 
 use kafka_testbed::{Certificates, FakeCluster};
 use rskafka_producer::{ErrorCode, Pem, Producer, ProducerConfig};
 
+use crate::folder::Folder;
 use crate::limit;
 use crate::words::{one_line, openssl, server, tls};
-
-/// A temporary folder, removed at the end.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Option<Self> {
-        if Command::new("openssl").arg("version").output().is_err() {
-            eprintln!("SKIPPED {name}: openssl is missing");
-            return None;
-        }
-        let dir = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        Some(Self(dir))
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
-    }
-
-    fn pem(&self, name: &str) -> Pem {
-        Pem::file(self.0.join(name))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// An authority, and a certificate for `localhost` by it.
 fn authority_and_server(dir: &Path) {

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod curves;
+mod folder;
 mod formats;
+mod load;
 mod matrix;
 mod mismatches;
 #[cfg(feature = "aws-msk-iam")]

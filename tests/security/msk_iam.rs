@@ -6,10 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::StatusCode;
 use kafka_testbed::{JvmCluster, Listener, Reader};
-use rskafka_producer::{
-    AwsCredentials, ErrorKind, Message, MskIam, Producer, ProducerConfig, SaslConfig, TlsConfig,
-};
+use rskafka_producer::{AwsCredentials, ErrorKind, MskIam, Producer, ProducerConfig, SaslConfig, TlsConfig};
 
+use crate::load::renewed_under_load;
 use crate::overheard::Overheard;
 use crate::{TURN, ca, limit, providers};
 
@@ -168,7 +167,6 @@ async fn under_load_sessions_and_credentials_are_renewed_without_a_reconnect() {
     }
     let _turn = TURN.lock().await;
     let cluster = cluster().await;
-    cluster.create_topic("msk", 1, &[]).await.unwrap();
     let issued = Arc::new(AtomicU32::new(0));
     let counted = issued.clone();
     let iam = MskIam::new().region(REGION).credentials(move || {
@@ -178,28 +176,7 @@ async fn under_load_sessions_and_credentials_are_renewed_without_a_reconnect() {
             Ok(AwsCredentials::new("ASIATEMPORARY", TEMPORARY).session_token(SESSION).expires_at(expire))
         }
     });
-    let before = cluster.proxy_at(Listener::SaslSsl, 1).traffic().accepted;
-    let producer = Producer::connect(&limit(), config(&cluster, iam).topic("msk")).await.unwrap();
-    let (started, mut sent) = (Instant::now(), 0_u64);
-    while started.elapsed() < LASTS {
-        let mut receipts = Vec::new();
-        for _ in 0..20 {
-            receipts.push(producer.enqueue(&limit(), Message::new(sent.to_string())).await.unwrap());
-            sent += 1;
-        }
-        for receipt in receipts {
-            assert_eq!(receipt.await.unwrap().attempts(), 1);
-        }
-    }
-    producer.close(&limit()).await.unwrap();
-    let connections = cluster.proxy_at(Listener::SaslSsl, 1).traffic().accepted - before;
-    let stored = cluster.read_fast("msk").await.unwrap();
-    eprintln!("{sent} sent, {} stored, {connections} connection(s)", stored.len());
-    let numbers = stored
-        .iter()
-        .map(|r| std::str::from_utf8(r.value.as_ref().unwrap()).unwrap().parse::<u64>().unwrap());
-    assert!(numbers.eq(0..sent), "lost, duplicated or out of order");
-    assert_eq!(connections, 1, "the connection was made again");
+    renewed_under_load(&cluster, LASTS, [("msk", Listener::SaslSsl, config(&cluster, iam))]).await;
     let issued = issued.load(Relaxed);
     assert!((2..=3).contains(&issued), "credentials were requested {issued} times");
 }

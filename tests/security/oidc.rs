@@ -8,8 +8,9 @@ use rskafka_producer::{
     ClientAssertion, Context, ErrorKind, Message, Oidc, Pem, Producer, ProducerConfig, SaslConfig,
 };
 
+use crate::load::renewed_under_load;
 use crate::overheard::Overheard;
-use crate::renewal::load;
+use crate::renewal::LASTS;
 use crate::words::one_line;
 use crate::{TURN, fitting, limit, providers};
 
@@ -56,26 +57,8 @@ async fn under_load_tokens_of_ten_seconds_are_renewed_without_a_reconnect() {
                 .sasl(SaslConfig::oidc(Oidc::client_assertion(server.token_endpoint(), assertion))),
         ),
     ];
-    let mut running = Vec::new();
-    for (topic, listener, config) in loads {
-        cluster.create_topic(topic, 1, &[]).await.unwrap();
-        let (cluster, config) = (&cluster, overheard.listen(config.topic(topic)));
-        running.push(async move {
-            let before = cluster.proxy_at(listener, 1).traffic().accepted;
-            let sent = load(config).await;
-            (topic, sent, cluster.proxy_at(listener, 1).traffic().accepted - before)
-        });
-    }
-    for (topic, sent, connections) in futures_util::future::join_all(running).await {
-        let stored = cluster.read_fast(topic).await.unwrap();
-        eprintln!("{topic}: {sent} sent, {} stored, {connections} connection(s)", stored.len());
-        let numbers: Vec<u64> = stored
-            .iter()
-            .map(|r| std::str::from_utf8(r.value.as_ref().unwrap()).unwrap().parse().unwrap())
-            .collect();
-        assert!(numbers.iter().copied().eq(0..sent), "{topic}: lost, duplicated or out of order");
-        assert_eq!(connections, 1, "{topic}: the connection was made again");
-    }
+    let loads = loads.map(|(topic, listener, config)| (topic, listener, overheard.listen(config)));
+    renewed_under_load(&cluster, LASTS, loads).await;
     // A minute has seven times eight seconds, for each of the two.
     let requests = server.requests();
     eprintln!("{} tokens", requests.len());
