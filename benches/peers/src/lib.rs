@@ -1,8 +1,10 @@
 //! What every peer program shares: its arguments, its messages, its clock, its report.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::future::join_all;
 
 /// `PROGRAM MODE BOOTSTRAP TOPIC RECORDS SIZE PARTITIONS TOPICS COMPRESSION IDEMPOTENT SECONDS THREADS PRODUCERS`
 ///
@@ -65,6 +67,20 @@ impl Args {
     /// For each thread the producer that it uses.
     pub fn share<P: Clone>(&self, producers: &[P]) -> Vec<P> {
         (0..self.threads).map(|thread| producers[thread % producers.len()].clone()).collect()
+    }
+
+    /// Floods from every thread, each with the producer that it uses, in tasks where there are several.
+    pub async fn floods<C, F>(&self, clients: &[C], flood: impl Fn(C) -> F) -> Vec<Sent>
+    where
+        C: Clone,
+        F: Future<Output = Sent> + Send + 'static,
+    {
+        if self.threads == 1 {
+            return vec![flood(clients[0].clone()).await];
+        }
+        let threads: Vec<_> =
+            self.share(clients).into_iter().map(|client| tokio::spawn(flood(client))).collect();
+        join_all(threads).await.into_iter().map(|sent| sent.expect("no panic")).collect()
     }
 
     /// A runtime with so many threads.

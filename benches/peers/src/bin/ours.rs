@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures::future::join_all;
 use peers::{Args, Meter, Pace, Sent, WINDOW, latency};
 use rskafka_producer::{
     BatchConfig, Compression, Context, EngineKind, Message, Pem, Producer, ProducerConfig, Receipt, TlsConfig,
@@ -44,13 +43,7 @@ async fn run(word: &str, args: Arc<Args>) {
     }
     let meter = Meter::default();
     let pace = meter.pace(&args);
-    let sent = match args.threads {
-        1 => vec![clients[0].clone().flood(pace).await],
-        _ => {
-            let threads = args.share(&clients).into_iter().map(|client| tokio::spawn(client.flood(pace)));
-            join_all(threads).await.into_iter().map(|sent| sent.expect("no panic")).collect()
-        }
-    };
+    let sent = args.floods(&clients, |client| client.flood(pace)).await;
     meter.flood(&sent);
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::future::join_all;
 use partitionline::{Acks, Compression, Error, ProduceRecord, Producer, ProducerConfig, TlsConfig};
 use peers::{Args, Meter, Pace, Sent, latency};
 
@@ -38,13 +37,7 @@ async fn run(args: Arc<Args>) {
     }
     let meter = Meter::default();
     let pace = meter.pace(&args);
-    let mut sent: Vec<Sent> = match args.threads {
-        1 => vec![clients[0].clone().flood(pace).await],
-        _ => {
-            let threads = args.share(&clients).into_iter().map(|client| tokio::spawn(client.flood(pace)));
-            join_all(threads).await.into_iter().map(|sent| sent.expect("no panic")).collect()
-        }
-    };
+    let mut sent = args.floods(&clients, |client| client.flood(pace)).await;
     if !args.bulk {
         for client in &clients {
             let flushed = client.producer.flush().await;
