@@ -27,8 +27,8 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// A broker that refuses this many epochs in a row knows one that is much higher.
 const RAISES: u32 = 3;
 
-#[derive(Debug, Default)]
-pub(super) struct Sequencer {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequencer {
     pub(super) current: Option<ProducerId>,
     next: i32,
     /// Numbers must start again before anything without a sequence is sent. Batches that may be stored under the old
@@ -107,6 +107,13 @@ impl Sequencer {
         }
     }
 
+    /// What a queue begins with that takes the place of this one's, where it has to fence copies.
+    pub(super) fn successor(&self) -> Option<Self> {
+        let mut successor = self.clone();
+        successor.start_again();
+        self.copies.then_some(successor)
+    }
+
     /// The broker stored a batch with this sequence.
     pub(super) fn stored(&mut self, sequence: Sequence, now: Instant) {
         let of_now = |now: &ProducerId| (now.id, now.epoch) == (sequence.producer_id, sequence.epoch);
@@ -165,6 +172,20 @@ mod tests {
         assert!(!sequencer.restart);
         let sequence = sequencer.assign(1).unwrap();
         assert_eq!((sequence.producer_id, sequence.epoch, sequence.first), (7, 1, 0));
+    }
+
+    #[test]
+    fn what_takes_its_place_fences_copies_of_what_failed() {
+        let mut sequencer = with_id();
+        sequencer.assign(3);
+        assert!(sequencer.successor().is_none(), "nothing failed");
+        sequencer.left_in_doubt();
+        let mut successor = sequencer.successor().unwrap();
+        let sequence = successor.assign(1).unwrap();
+        assert_eq!((sequence.producer_id, sequence.epoch, sequence.first), (7, 1, 0));
+        assert!(successor.successor().is_some(), "not acknowledged yet");
+        successor.stored(sequence, Instant::now());
+        assert!(successor.successor().is_none(), "fenced");
     }
 
     #[test]

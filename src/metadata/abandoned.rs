@@ -45,15 +45,10 @@ impl Metadata {
         }
     }
 
-    /// Whether a topic of this name was removed, and batches of it are on their way still.
-    pub(super) fn is_leaving(&self, name: &str) -> bool {
-        self.leaving.lock().iter().any(|partition| *partition.topic == *name && !partition.is_idle())
-    }
-
     /// Removes a topic; `end` ends each of its partitions.
     fn remove(&self, core: &Core, topic: &Topic, end: impl Fn(&Partition)) {
         self.change(|topics| topics.remove(&topic.name));
-        self.leaving.lock().extend(topic.partitions.all.iter().cloned());
+        self.leaving.add(&topic.partitions.all, Instant::now());
         for partition in &topic.partitions.all {
             end(partition);
             // If the topic is used again, its sequence numbers begin above those that brokers remember, and above those of

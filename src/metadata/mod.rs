@@ -4,6 +4,7 @@ mod abandoned;
 mod bound;
 mod describe;
 mod history;
+mod leaving;
 mod moved;
 mod overdue;
 mod racks;
@@ -24,6 +25,7 @@ pub(crate) use bound::Bound;
 pub(crate) use topic::{Partitions, Topic, TopicSettings};
 
 use self::history::Incarnation;
+use self::leaving::Leaving;
 use self::overdue::Overdue;
 use self::refresh::Refresher;
 use crate::accumulator::{Queue, lost_track};
@@ -47,8 +49,7 @@ pub(crate) struct Metadata {
     version: AtomicU64,
     /// Held while metadata is taken over: two at a time would make a partition twice.
     learning: Mutex<()>,
-    /// Partitions of topics that are gone, until their batches in flight are answered.
-    leaving: Mutex<Vec<Arc<Partition>>>,
+    leaving: Leaving,
     settings: TopicSettings,
     refresher: Refresher,
     overdue: Overdue,
@@ -70,7 +71,7 @@ impl Metadata {
             version: AtomicU64::new(0),
             topics: RwLock::new(HashMap::with_hasher(settings.random.hasher())),
             learning: Mutex::default(),
-            leaving: Mutex::default(),
+            leaving: Leaving::default(),
             overdue: Overdue::default(),
             id: Mutex::default(),
             refresher: Refresher::new(settings.metadata_age),
@@ -108,10 +109,9 @@ impl Metadata {
 
     /// All partitions, those too of topics that are gone but still have something in flight.
     pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
-        let mut leaving = self.leaving.lock();
-        leaving.retain(|partition| !partition.is_idle());
+        let leaving = self.leaving.busy(Instant::now());
         let topics = self.topics();
-        topics.iter().flat_map(|topic| topic.partitions.all.clone()).chain(leaving.iter().cloned()).collect()
+        topics.iter().flat_map(|topic| topic.partitions.all.clone()).chain(leaving).collect()
     }
 
     pub(crate) fn partitions_of(&self, broker: &Arc<Broker>) -> Vec<Arc<Partition>> {
@@ -152,6 +152,7 @@ impl Metadata {
             return;
         }
         core.producer_id.retire();
+        self.leaving.cluster_changed();
         self.topics().iter().for_each(|topic| topic.history().forget());
         let text = "another cluster answers at the addresses of the brokers; the message may be stored in the former one";
         let error = Error::new(ErrorKind::SequenceLost, text).with_fate(Fate::PossiblyPersisted);
@@ -204,7 +205,7 @@ impl Metadata {
                 known.led_by(core, leaders, near)
             }
             // What comes back waits for what was sent before it was abandoned, so as not to overtake it.
-            None if self.is_leaving(&metadata.name) => None,
+            None if self.leaving.is_busy(&metadata.name) => None,
             None => {
                 let new = Topic::new(metadata.name.clone(), &self.settings);
                 new.history().described(metadata.id);

@@ -109,6 +109,7 @@ impl Topic {
                 log,
             );
             partition.belongs_to(self.history().id());
+            core.metadata.leaving.hand_over(&partition);
             all.push(partition);
         }
         let mut led = Vec::with_capacity(leaders.len());

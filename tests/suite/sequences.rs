@@ -177,3 +177,39 @@ async fn what_was_sent_to_a_topic_that_is_gone_is_fenced_once_the_topic_is_back(
     assert_eq!(after.producer_id, before.producer_id, "a new id would fence nothing");
     assert!((after.epoch, after.sequence) > (before.epoch, 0), "{before:?}, {after:?}");
 }
+
+/// Seed 165698 of the simulated model: where another topic had been given a new producer id meanwhile, a topic that was gone
+/// and came back began with that one, which fenced nothing of what had been sent to it before.
+#[tokio::test(start_paused = true)]
+async fn a_late_copy_to_a_topic_that_is_gone_never_lands_behind_newer_messages_once_it_is_back() {
+    let cluster = FakeCluster::builder().topic("t", 1).topic("other", 1).start().await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t").timeouts(
+        TimeoutConfig::default().request(Duration::from_secs(2)).metadata_age(Duration::from_secs(1)),
+    );
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    producer.send(&minute(), Message::new("warm")).await.unwrap();
+    let before = cluster.batches("t", 0).pop().unwrap();
+    // Its copy arrives when the topic is back.
+    let late = Duration::from_secs(60);
+    cluster.inject(Rule::on(Api::Produce).times(1), Fault::Delay(late));
+    let short = Context::timeout(Duration::from_secs(1));
+    let lost = producer.send(&short, Message::new("lost")).await.unwrap_err();
+    assert_eq!(lost.fate(), Fate::PossiblyPersisted);
+    cluster.inject(Rule::on(Api::Metadata).always(), Fault::Error(29));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let gone = producer.send(&minute(), Message::new("gone")).await.unwrap_err();
+    assert_eq!(gone.fate(), Fate::NotPersisted);
+    cluster.heal();
+    producer.send(&minute(), Message::new("elsewhere").to("other")).await.unwrap();
+    cluster.inject(Rule::on(Api::Produce).times(1), Fault::Error(47));
+    producer.send(&minute(), Message::new("elsewhere").to("other")).await.unwrap();
+    let elsewhere = cluster.batches("other", 0).pop().unwrap();
+    assert_ne!(elsewhere.producer_id, before.producer_id, "it has a new one");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    producer.send(&minute(), Message::new("newer")).await.unwrap();
+    tokio::time::sleep(2 * late).await;
+    assert_eq!(log(&cluster), ["warm", "newer"]);
+    let after = cluster.batches("t", 0).pop().unwrap();
+    assert_eq!(after.producer_id, before.producer_id, "a new one would fence nothing");
+    assert!(after.epoch > before.epoch, "{before:?}, {after:?}");
+}

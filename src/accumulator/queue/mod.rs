@@ -284,6 +284,17 @@ impl Queue {
         self.sequencer.current
     }
 
+    /// Where a queue that takes the place of this one goes on: `Some` while late copies of what failed here may still be
+    /// on their way, and nothing fences them yet.
+    pub(crate) fn successor(&self) -> Option<Sequencer> {
+        self.sequencer.successor()
+    }
+
+    /// Goes on where the queue ended whose place this one takes.
+    pub(crate) fn follow(&mut self, successor: Sequencer) {
+        self.sequencer = successor;
+    }
+
     /// The broker has a higher epoch for the present producer id, or says so. `in_doubt`: an earlier attempt of the batch that
     /// it refused may still be on its way.
     pub(crate) fn fenced(&mut self, in_doubt: bool) {
