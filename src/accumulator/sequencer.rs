@@ -56,13 +56,11 @@ impl Sequencer {
         self.copies = true;
     }
 
-    /// The broker has a higher epoch for this producer id.
+    /// The broker has a higher epoch for this producer id, or says so. Whether the id has to be replaced is decided when
+    /// numbers start again: a batch before this one may still be left in doubt.
     pub(super) fn fenced(&mut self) {
         self.restart = true;
         self.refused = self.refused.saturating_add(1);
-        if !self.copies || self.refused > RAISES {
-            self.spend();
-        }
     }
 
     /// The present id must not be used any more.
@@ -94,13 +92,15 @@ impl Sequencer {
         *self = Self { current: Some(id), restart: self.restart, ..Self::default() };
     }
 
-    /// Starts numbers again under a higher epoch. Where epochs are used up, a new id is needed.
+    /// Starts numbers again under a higher epoch. Where the broker refuses epochs and there is no copy to be fenced, and where
+    /// epochs are used up, a new id is needed.
     pub(super) fn start_again(&mut self) {
         self.restart = false;
         self.next = 0;
         self.known = None;
+        let useless = self.refused > RAISES || (self.refused > 0 && !self.copies);
         if let Some(current) = &mut self.current {
-            match current.raised() {
+            match current.raised().filter(|_| !useless) {
                 Some(raised) => *current = raised,
                 None => self.spent = Some(current.id),
             }
@@ -172,6 +172,25 @@ mod tests {
         assert!(!sequencer.restart);
         let sequence = sequencer.assign(1).unwrap();
         assert_eq!((sequence.producer_id, sequence.epoch, sequence.first), (7, 1, 0));
+    }
+
+    #[test]
+    fn a_refused_epoch_is_raised_while_there_are_copies_and_a_few_times_at_most() {
+        let mut sequencer = with_id();
+        sequencer.fenced();
+        // What was before it failed later.
+        sequencer.left_in_doubt();
+        sequencer.start_again();
+        assert_eq!(sequencer.needs(), Ok(()), "a new id would fence nothing");
+        for _ in 0..RAISES {
+            sequencer.fenced();
+            sequencer.start_again();
+        }
+        assert_eq!(sequencer.needs(), Err(Some(7)), "the broker knows a much higher one");
+        let mut sequencer = with_id();
+        sequencer.fenced();
+        sequencer.start_again();
+        assert_eq!(sequencer.needs(), Err(Some(7)), "nothing to be fenced");
     }
 
     #[test]

@@ -213,3 +213,29 @@ async fn a_late_copy_to_a_topic_that_is_gone_never_lands_behind_newer_messages_o
     assert_eq!(after.producer_id, before.producer_id, "a new one would fence nothing");
     assert!(after.epoch > before.epoch, "{before:?}, {after:?}");
 }
+
+/// The broker refused the epoch while a batch before it was in doubt: that one failed after the producer id had been replaced,
+/// and its late copy was stored behind newer messages.
+#[tokio::test(start_paused = true)]
+async fn a_late_copy_of_a_message_that_fails_after_the_epoch_was_refused_never_lands_behind_newer_ones() {
+    for code in [47, 90] {
+        let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+        let config = ProducerConfig::new(cluster.bootstrap())
+            .topic("t")
+            .batch(BatchConfig::default().max_bytes(0).linger(Duration::ZERO))
+            .retry(RetryConfig::default().max_attempts(Some(2)))
+            .timeouts(TimeoutConfig::default().request(Duration::from_secs(2)));
+        let producer = Producer::connect(&minute(), config).await.unwrap();
+        producer.send(&minute(), Message::new("warm")).await.unwrap();
+        let late = Duration::from_secs(6);
+        for fault in [Fault::Error(7), Fault::Error(code), Fault::Delay(late)] {
+            cluster.inject(Rule::on(Api::Produce).times(1), fault);
+        }
+        let mut receipts = enqueue(&producer, 0..2).await.into_iter();
+        let lost = receipts.next().unwrap().await.unwrap_err();
+        assert_eq!(lost.fate(), Fate::PossiblyPersisted, "{code}");
+        receipts.next().unwrap().await.unwrap();
+        tokio::time::sleep(2 * late).await;
+        assert_eq!(log(&cluster), ["warm", "1"], "after {code}");
+    }
+}
