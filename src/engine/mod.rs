@@ -75,7 +75,7 @@ pub(crate) struct Answer {
 }
 
 /// Which topic it is, whatever its name: one that is created again has another (KIP-516).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TopicId(u128);
 
 impl TopicId {

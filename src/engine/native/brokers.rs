@@ -159,6 +159,12 @@ impl Brokers {
         }
     }
 
+    /// The connection to this broker, if there is one that may be used.
+    pub(super) fn standing_at(&self, address: &Address) -> Option<Arc<Connection>> {
+        let slot = self.slots.lock().get(address).cloned()?;
+        slot.fresh(&self.settings)
+    }
+
     fn slot(&self, address: &Address) -> Arc<Slot> {
         let mut slots = self.slots.lock();
         if let Some(slot) = slots.get(address) {

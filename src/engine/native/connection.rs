@@ -19,7 +19,9 @@ use super::net::wire::{Ended, RequestFailed, Wire};
 use super::observe::Observer;
 use super::pace::Pace;
 use super::session::Session;
+use super::timers::Timers;
 use super::versions::Needs;
+use crate::clock::later;
 use crate::config::{Address, Connector, DnsLookup, Proxy, SaslConfig, SocketConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 
@@ -61,6 +63,7 @@ pub(super) struct Connection {
     /// Requests that are unanswered for longer than usual.
     silent: AtomicUsize,
     pace: Pace,
+    timers: Timers,
     /// Who answers, once that is known.
     peer: OnceLock<Peer>,
     last_used: Mutex<(Instant, SystemTime)>,
@@ -110,6 +113,7 @@ impl Connection {
             unanswered: Mutex::default(),
             silent: AtomicUsize::new(0),
             pace: Pace::default(),
+            timers: Timers::default(),
             peer: OnceLock::new(),
             last_used: Mutex::new((Instant::now(), settings.clock.wall())),
         };
@@ -179,28 +183,28 @@ impl Connection {
         clock: &WallClock,
         late: impl FnOnce() + Send,
     ) -> Result<R::Answer> {
-        let mut pending = Pending::of(self, clock);
         let started = Instant::now();
+        let pending = Pending::of(self, clock, started);
         let patience = self.pace.patience().min(limit);
         let mut exchange = pin!(self.exchange(body));
-        let mut answer = tokio::time::timeout(patience, &mut exchange).await;
-        if answer.is_err() && patience < limit {
+        let mut answer = self.timers.until(later(started, patience), exchange.as_mut()).await;
+        if answer.is_none() && patience < limit {
             let _silent = Raised::new(&self.silent);
             late();
-            answer = tokio::time::timeout(limit - patience, &mut exchange).await;
+            answer = self.timers.until(later(started, limit), exchange.as_mut()).await;
         }
-        if let Ok(Ok(_)) = &answer {
-            self.pace.answered(started.elapsed());
+        let now = Instant::now();
+        if let Some(Ok(_)) = &answer {
+            self.pace.answered(now.saturating_duration_since(started));
         }
-        pending.ended = true;
-        drop(pending);
+        pending.end(now);
         match answer {
-            Ok(Ok(answer)) => {
+            Some(Ok(answer)) => {
                 self.listener.has_answered();
                 Ok(answer)
             }
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
+            Some(Err(error)) => Err(error),
+            None => {
                 self.wire.cut("no answer within timeouts.request");
                 Err(self.lost(format!("{} did not answer within {limit:?} (timeouts.request)", self.address)))
             }
@@ -211,7 +215,8 @@ impl Connection {
         let Some(session) = &self.session else {
             return self.wire.request(body).await.map_err(|error| self.failed(&error));
         };
-        let turn = session.turn(self).await?;
+        // Apart, as a login takes much more room than a request.
+        let turn = Box::pin(session.turn(self)).await?;
         let mut call = pin!(self.wire.request(body));
         // Begun once it was polled: the next one is behind it.
         let begun = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
@@ -291,31 +296,35 @@ impl Drop for Raised<'_> {
 struct Pending<'a> {
     connection: &'a Connection,
     clock: &'a WallClock,
-    /// Whether it ended by itself: an answer, a failure, or its time limit.
-    ended: bool,
+    /// When it ended by itself: by an answer, a failure, or its time limit.
+    ended: Option<Instant>,
 }
 
 impl<'a> Pending<'a> {
-    fn of(connection: &'a Connection, clock: &'a WallClock) -> Self {
+    fn of(connection: &'a Connection, clock: &'a WallClock, now: Instant) -> Self {
         let mut unanswered = connection.unanswered.lock();
         if unanswered.requests == 0 {
-            unanswered.since = Some(Instant::now());
+            unanswered.since = Some(now);
         }
         unanswered.requests += 1;
         drop(unanswered);
-        Self { connection, clock, ended: false }
+        Self { connection, clock, ended: None }
+    }
+
+    fn end(mut self, now: Instant) {
+        self.ended = Some(now);
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        let now = (Instant::now(), self.clock.wall());
-        *self.connection.last_used.lock() = now;
+        let now = self.ended.unwrap_or_else(Instant::now);
+        *self.connection.last_used.lock() = (now, self.clock.wall());
         let mut unanswered = self.connection.unanswered.lock();
         unanswered.requests -= 1;
         match self.ended {
-            true => unanswered.since = (unanswered.requests > 0).then_some(now.0),
-            false => unanswered.dropped = Some(now.0),
+            Some(_) => unanswered.since = (unanswered.requests > 0).then_some(now),
+            None => unanswered.dropped = Some(now),
         }
     }
 }

@@ -18,9 +18,10 @@ mod rotation;
 mod sasl;
 mod session;
 mod slot;
+mod timers;
 mod versions;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -243,8 +244,18 @@ impl Engine for NativeEngine {
         let address = self.address(node)?;
         // Dropped when the attempt ends.
         let mut doubt = None;
-        let connection = self.reach(node, &address, late, &mut doubt).await?;
-        let peer = self.peer(&connection).await.map_err(|error| error.with_fate(Fate::NotPersisted))?;
+        // What is rare is kept apart: to connect takes much more room than to send.
+        let connection = match self.brokers.standing_at(&address) {
+            Some(connection) => connection,
+            None => Box::pin(self.reach(node, &address, late, &mut doubt)).await?,
+        };
+        let peer = match connection.peer() {
+            Some(peer) => peer,
+            None => {
+                let asked = Box::pin(self.peer(&connection)).await;
+                asked.map_err(|error| error.with_fate(Fate::NotPersisted))?
+            }
+        };
         self.check_peer(peer, node, &connection)?;
         if let Some(answers) = self.refused_by_another_cluster(peer, batches) {
             return Ok(Produced { answers, throttle: Duration::ZERO });
@@ -348,7 +359,7 @@ fn in_order(
     batches: &[PartitionBatch<'_>],
     is_listed: impl Fn(NodeId) -> bool,
 ) -> Vec<Answer> {
-    let mut found = HashMap::with_capacity(batches.len());
+    let mut found = BTreeMap::new();
     for (topic, partitions) in &mut response.topics {
         let (id, name) = match topic {
             TopicKey::Id(id) => (*id, ""),
@@ -371,3 +382,6 @@ fn in_order(
     }
     answers
 }
+
+#[cfg(test)]
+mod tests;
