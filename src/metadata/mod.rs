@@ -126,8 +126,8 @@ impl Metadata {
     }
 
     /// Asks again if the last answer is older than `timeouts.metadata_age`.
-    pub(crate) fn refresh_if_old(&self, core: &Arc<Core>) {
-        if self.refresher.is_old(Instant::now()) {
+    pub(crate) fn refresh_if_old(&self, core: &Arc<Core>, now: Instant) {
+        if self.refresher.is_old(now) {
             self.refresher.want(core);
         }
     }

@@ -88,8 +88,9 @@ impl Broker {
         self.wake.notify_one();
     }
 
-    pub(super) fn take_inbox(&self) -> Vec<Arc<Partition>> {
-        std::mem::take(&mut *self.inbox.lock())
+    /// Exchanges the partitions that came in for this list.
+    pub(super) fn swap_inbox(&self, emptied: &mut Vec<Arc<Partition>>) {
+        std::mem::swap(&mut *self.inbox.lock(), emptied);
     }
 
     pub(super) async fn woken(&self) {

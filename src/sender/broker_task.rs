@@ -3,6 +3,8 @@
 //! Ready work is queued, never searched for: what a wake-up costs does not grow with the number of partitions.
 //! A broker without work waits without a timer.
 
+mod asking;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use futures_util::stream::FuturesOrdered;
 use tokio::time::Instant;
 
 use super::broker::Broker;
+use super::in_flight::InFlight;
 use super::partition::Partition;
 use super::request::{Answered, ProducerBatch, Request};
 use super::settle::settle;
@@ -26,7 +29,6 @@ use crate::core::Core;
 use crate::engine::NodeId;
 use crate::error::Result;
 use crate::record::{ProducerId, REQUEST_OVERHEAD, bytes_in_request};
-use crate::resilience::BreakerState;
 
 /// Serves `broker` until the producer stops.
 pub(super) async fn run(core: Arc<Core>, broker: &Arc<Broker>) {
@@ -36,6 +38,7 @@ pub(super) async fn run(core: Arc<Core>, broker: &Arc<Broker>) {
     broker.breaker().probe_abandoned();
     let mut task = BrokerTask {
         ready: VecDeque::new(),
+        inbox: Vec::new(),
         landed: Vec::new(),
         core,
         broker: broker.clone(),
@@ -43,7 +46,7 @@ pub(super) async fn run(core: Arc<Core>, broker: &Arc<Broker>) {
         delayed: Timers::default(),
         expiring: Timers::default(),
         encoding: FuturesOrdered::new(),
-        in_flight: FuturesUnordered::new(),
+        in_flight: InFlight::new(),
         asking: None,
         probing: None,
         pause: None,
@@ -65,14 +68,16 @@ struct BrokerTask {
     core: Arc<Core>,
     broker: Arc<Broker>,
     ready: VecDeque<Arc<Partition>>,
-    /// Partitions of the request that was answered last.
+    /// Empty: room for partitions that come in.
+    inbox: Vec<Arc<Partition>>,
+    /// Empty: room for the partitions of the request that was answered last.
     landed: Vec<Arc<Partition>>,
     lingering: Timers,
     delayed: Timers,
     expiring: Timers,
     /// Requests that are being encoded aside, in the order in which they will leave.
     encoding: FuturesOrdered<Pin<Box<dyn Future<Output = Option<Request>> + Send>>>,
-    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered> + Send>>>,
+    in_flight: InFlight<Answered>,
     /// A producer id that is being fetched, and the partitions that wait for it.
     asking: Option<(Asking, Vec<Arc<Partition>>)>,
     /// A probe of the circuit breaker.
@@ -88,9 +93,7 @@ impl BrokerTask {
                 return;
             }
             self.broker.turn();
-            for partition in self.broker.take_inbox() {
-                self.receive(partition);
-            }
+            self.collect();
             let now = Instant::now();
             self.expire(now);
             self.fill(now);
@@ -98,7 +101,7 @@ impl BrokerTask {
             let alarm = self.alarm().map(|at| at.max(now + SHORTEST_PAUSE));
             tokio::select! {
                 biased;
-                Some(landed) = self.in_flight.next() => self.land(landed),
+                landed = self.in_flight.next() => self.land(landed),
                 Some(encoded) = self.encoding.next() => self.depart(encoded),
                 id = if_any(self.asking.as_mut().map(|(asking, _)| asking)) => self.id_fetched(&id),
                 probed = if_any(self.probing.as_mut()) => self.probed(&probed),
@@ -107,6 +110,14 @@ impl BrokerTask {
             }
             self.report_in_flight();
         }
+    }
+
+    /// Receives the partitions that came in.
+    fn collect(&mut self) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        self.broker.swap_inbox(&mut inbox);
+        inbox.drain(..).for_each(|partition| self.receive(partition));
+        self.inbox = inbox;
     }
 
     fn report_in_flight(&self) {
@@ -183,6 +194,9 @@ impl BrokerTask {
 
     /// Takes what may go now, one batch of each partition, up to the size of a request.
     fn gather(&mut self, node: NodeId, now: Instant) -> Vec<ProducerBatch> {
+        if self.ready.is_empty() && self.lingering.next().is_none() && self.delayed.next().is_none() {
+            return Vec::new();
+        }
         let idle = self.requests() == 0;
         let policy = self.policy(node);
         while let Some(partition) = self.delayed.pop_due(now) {
@@ -277,7 +291,10 @@ impl BrokerTask {
     fn receive(&mut self, partition: Arc<Partition>) {
         if self.is_mine(&partition) {
             self.arm(&partition);
-            self.ready.push_back(partition);
+            // What comes into an empty queue makes it come in again.
+            if partition.queue(|queue| queue.waits()) {
+                self.ready.push_back(partition);
+            }
         }
     }
 
@@ -306,67 +323,22 @@ impl BrokerTask {
         let mut recalled = Vec::new();
         let request = request.and_then(|request| request.depart(&mut recalled));
         if let (Some(request), Some(node)) = (request, self.broker.node) {
-            self.in_flight.push(Box::pin(request.attempt(node, self.broker.clone())));
+            self.in_flight.push(request.attempt(node, self.broker.clone()));
         }
         recalled.into_iter().for_each(|partition| self.receive(partition));
     }
 
     fn land(&mut self, landed: Answered) {
         let mut touched = std::mem::take(&mut self.landed);
-        let throttle = settle(&self.core, &self.broker, landed, &mut touched);
+        let now = Instant::now();
+        let throttle = settle(&self.core, &self.broker, landed, now, &mut touched);
         self.core.stats.levels(self.core.buffer.used(), || self.core.metadata.metadata_age());
         touched.drain(..).for_each(|partition| self.receive(partition));
         self.landed = touched;
         if !throttle.is_zero() {
-            self.broker.pause(later(Instant::now(), throttle));
+            self.broker.pause(later(now, throttle));
         }
-        self.core.metadata.refresh_if_old(&self.core);
-    }
-
-    fn ask_id(&mut self, partition: Arc<Partition>, spent: Option<i64>) {
-        match &mut self.asking {
-            Some((_, waiting)) => waiting.push(partition),
-            None => {
-                let core = self.core.clone();
-                let ask = Box::pin(async move { core.producer_id.fetch(&core, spent).await });
-                self.asking = Some((ask, vec![partition]));
-            }
-        }
-    }
-
-    fn id_fetched(&mut self, id: &Result<ProducerId>) {
-        let waiting = self.asking.take().map(|(_, waiting)| waiting).unwrap_or_default();
-        for partition in &waiting {
-            match id {
-                Ok(id) => partition.queue(|queue| queue.adopt(*id)),
-                Err(error) => self.core.fail_waiting(partition, error),
-            }
-        }
-        waiting.into_iter().for_each(|partition| self.receive(partition));
-    }
-
-    fn probe(&mut self, node: NodeId) {
-        if self.probing.is_some() {
-            // Its end wakes this task.
-            return;
-        }
-        self.core.stats.breaker(&self.core.engine.name_of(node), BreakerState::HalfOpen);
-        let engine = self.core.engine.clone();
-        self.probing = Some(Box::pin(async move { engine.probe(Some(node)).await }));
-    }
-
-    fn probed(&mut self, result: &Result<()>) {
-        if result.is_err() {
-            // Nothing else notices, while the breaker is open, that the broker has another address.
-            self.core.metadata.refresh_soon(&self.core);
-        }
-        self.probing = None;
-        let now = Instant::now();
-        let change = self.broker.breaker().probe_result(result.is_ok(), now);
-        self.core.broker_breaker_changed(&self.broker, change);
-        if let Some(node) = self.broker.node {
-            self.core.stats.breaker(&self.core.engine.name_of(node), self.broker.breaker_state(now));
-        }
+        self.core.metadata.refresh_if_old(&self.core, now);
     }
 
     /// Fails messages whose time is over.

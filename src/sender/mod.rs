@@ -3,6 +3,7 @@
 mod broker;
 mod broker_task;
 mod brokers;
+mod in_flight;
 mod partition;
 mod producer_id;
 mod request;

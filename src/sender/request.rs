@@ -56,7 +56,6 @@ pub(super) struct Answered {
     pub(super) sent: Instant,
     pub(super) batches: Vec<ProducerBatch>,
     pub(super) result: Result<Produced>,
-    pub(super) took: Duration,
     pub(super) spans: Spans,
 }
 
@@ -112,11 +111,13 @@ impl Request {
     /// Returns the batches that must not be written any more to their partitions, which are added to `touched`. `None` where
     /// nothing is left.
     pub(super) fn depart(mut self, touched: &mut Vec<Arc<Partition>>) -> Option<Self> {
-        let (leaving, recalled): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batches)
-            .into_iter()
-            .partition(|batch| batch.partition.queue(|queue| queue.depart(&batch.batch)));
-        self.batches = leaving;
-        for ProducerBatch { partition, batch, .. } in recalled {
+        let mut at = 0;
+        while let Some(batch) = self.batches.get(at) {
+            if batch.partition.queue(|queue| queue.depart(&batch.batch)) {
+                at += 1;
+                continue;
+            }
+            let ProducerBatch { partition, batch, .. } = self.batches.remove(at);
             let error = Error::new(ErrorKind::Closed, "nothing more is sent");
             self.core.settle(&partition, &error, |queue, settlement| queue.recalled(batch, settlement));
             touched.push(partition);
@@ -138,7 +139,7 @@ impl Request {
         let plain: Vec<_> = batches.iter().map(ProducerBatch::plain).collect();
         let result = engine.produce(node, &plain, &late).await;
         let batches = std::mem::take(&mut self.batches);
-        Answered { sent: started, batches, result, took: started.elapsed(), spans }
+        Answered { sent: started, batches, result, spans }
     }
 
     /// Counts what leaves, and opens its spans.
@@ -166,6 +167,9 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
+        if self.batches.is_empty() {
+            return;
+        }
         let (kind, why) = match self.core.life.is_stopped() {
             true => (ErrorKind::Closed, "the producer was closed before the broker answered"),
             false => (ErrorKind::ConnectionLost, "the runtime ended before the broker answered"),

@@ -29,11 +29,13 @@ pub(super) fn settle(
     core: &Arc<Core>,
     broker: &Broker,
     answered: Answered,
+    now: Instant,
     touched: &mut Vec<Arc<Partition>>,
 ) -> Duration {
-    let Answered { sent, batches, result, took, spans } = answered;
+    let Answered { sent, batches, result, spans } = answered;
+    let took = now.saturating_duration_since(sent);
     let name = broker.node.map_or_else(Arc::default, |node| core.engine.name_of(node));
-    let settling = Settling { core, broker, name: &name, now: Instant::now() };
+    let settling = Settling { core, broker, name: &name, now };
     core.stats.request(&name, result.is_ok(), took);
     spans.end(result.as_ref().map(|produced| produced.answers.iter().map(|a| (a.error_code, a.base_offset))));
     broker.note(result.as_ref().err());

@@ -103,3 +103,23 @@ async fn a_batch_that_does_not_shrink_goes_uncompressed() {
         assert_eq!(values, [noise, again.into()], "{codec}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_send_has_its_brokers_task_run_twice() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    let config = ProducerConfig::new(cluster.bootstrap()).topic("t");
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    producer.send(&minute(), Message::new("v")).await.unwrap();
+    let work = || {
+        let tasks = producer.tasks();
+        let broker = tasks.iter().find(|task| task.name.starts_with("broker ")).unwrap();
+        (broker.polls, broker.turns)
+    };
+    let before = work();
+    for _ in 0..100 {
+        producer.send(&minute(), Message::new("v")).await.unwrap();
+    }
+    let after = work();
+    // To send, and to settle what the answer says.
+    assert_eq!((after.0 - before.0, after.1 - before.1), (200, 200));
+}

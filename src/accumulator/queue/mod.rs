@@ -170,7 +170,7 @@ impl Queue {
     }
 
     pub(crate) fn readiness(&self, now: Instant, policy: &Policy) -> Readiness {
-        if self.waiting.is_empty() && self.resend.is_empty() {
+        if !self.waits() {
             return Readiness::Empty;
         }
         let alone = policy.idempotent && !self.sequencer.may_pipeline(now);
@@ -321,8 +321,13 @@ impl Queue {
         (self.ordinal, self.stored)
     }
 
+    /// Whether anything is to be sent.
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting.is_empty() || !self.resend.is_empty()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.resend.is_empty() && self.in_flight.is_empty()
+        !self.waits() && self.in_flight.is_empty()
     }
 
     /// What is here and not settled.
