@@ -29,6 +29,13 @@ impl<'a> Parts<'a> {
         self.lent_bytes += bytes.len();
     }
 
+    /// All bytes in one piece.
+    pub(crate) fn joined(&self) -> Vec<u8> {
+        let mut joined = Vec::with_capacity(self.len());
+        self.iter().for_each(|part| joined.extend_from_slice(part));
+        joined
+    }
+
     /// All bytes in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.lent.iter().map(|(at, _)| *at));

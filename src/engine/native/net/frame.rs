@@ -16,6 +16,8 @@ const READ_AHEAD: usize = 64 << 10;
 /// Bytes of a size, and of the number by which an answer is found.
 const SIZE: usize = 4;
 const CORRELATION_ID: usize = 4;
+/// Up to this size a copy costs less than to write from several places.
+const SMALL: usize = 4 << 10;
 /// Most requests fit, batches aside.
 const USUAL_REQUEST: usize = 256;
 
@@ -45,15 +47,21 @@ where
     W: AsyncWrite + Unpin,
 {
     let joined;
-    let mut slices: Vec<IoSlice<'_>> = if socket.is_write_vectored() {
-        frame.iter().map(IoSlice::new).collect()
+    let (mut one, mut several) = ([IoSlice::new(&[])], Vec::new());
+    let mut left = if frame.len() > SMALL && socket.is_write_vectored() {
+        several.extend(frame.iter().map(IoSlice::new));
+        &mut several[..]
     } else {
-        joined = frame.iter().collect::<Vec<_>>().concat();
-        vec![IoSlice::new(&joined)]
+        joined = frame.joined();
+        one[0] = IoSlice::new(&joined);
+        &mut one[..]
     };
-    let mut left = &mut slices[..];
     while *written < frame.len() {
-        let some = poll_fn(|cx| Pin::new(&mut *socket).poll_write_vectored(cx, left)).await?;
+        let some = poll_fn(|cx| match &*left {
+            [one] => Pin::new(&mut *socket).poll_write(cx, one),
+            several => Pin::new(&mut *socket).poll_write_vectored(cx, several),
+        })
+        .await?;
         if some == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
