@@ -133,15 +133,10 @@ impl Sequencer {
     /// The sequence of the next `count` records.
     pub(super) fn assign(&mut self, count: usize) -> Option<Sequence> {
         let current = self.current?;
-        let first = self.next;
-        self.next = advance(first, count);
-        Some(Sequence { producer_id: current.id, epoch: current.epoch, first })
+        let sequence = Sequence { producer_id: current.id, epoch: current.epoch, first: self.next };
+        self.next = sequence.after(count).first;
+        Some(sequence)
     }
-}
-
-/// Sequences wrap from 2^31 - 1 to 0.
-fn advance(first: i32, count: usize) -> i32 {
-    ((first as u32).wrapping_add(count as u32) & 0x7fff_ffff) as i32
 }
 
 #[cfg(test)]
@@ -155,12 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn numbers_follow_one_another_and_wrap_to_zero() {
+    fn numbers_follow_one_another() {
         let mut sequencer = with_id();
         assert_eq!(sequencer.assign(3).unwrap().first, 0);
         assert_eq!(sequencer.assign(2).unwrap().first, 3);
-        assert_eq!(advance(i32::MAX, 1), 0);
-        assert_eq!(advance(i32::MAX - 1, 3), 1);
     }
 
     #[test]

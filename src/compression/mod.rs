@@ -4,11 +4,14 @@
 mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
+mod ratio;
 pub(crate) mod scratch;
 #[cfg(feature = "snappy")]
 mod snappy;
 #[cfg(feature = "zstd")]
 mod zstd;
+
+pub(crate) use ratio::Ratio;
 
 names! {
     /// Compression of batches (Kafka: `compression.type`). A batch that would not shrink is sent uncompressed.

@@ -15,7 +15,8 @@ pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     ENCODER.with_borrow_mut(|(encoder, room)| {
         let most = max_compress_len(input.len());
         if room.len() < most {
-            room.resize(most, 0);
+            // Zeros that the system hands out cost nothing until they are touched, and few of them are.
+            *room = vec![0; most];
         }
         let written = encoder.compress(input, room).map_err(io::Error::other)?;
         out.extend_from_slice(&room[..written]);

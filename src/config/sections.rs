@@ -27,6 +27,10 @@ section! {
         /// [`max_request_bytes`](Self::max_request_bytes) can hold. A message that is larger gets its own batch; with 0, as in
         /// Java, each message does.
         ///
+        /// With [`compression`](Self::compression) and the default engine, a batch that is full and waits for a free request
+        /// takes more messages: up to this many bytes once it is compressed, as the batches before it in its partition lead
+        /// to expect, and at most 8 times as many before. If it turns out to be larger, it is divided before it is sent.
+        ///
         /// Default 1,000,000, under the 1,048,588 that a broker accepts by default (Kafka: `batch.size`; the topic's limit is
         /// `max.message.bytes`).
         pub max_bytes: usize = 1_000_000,

@@ -22,6 +22,7 @@ use self::lifecycle::Lifecycle;
 use self::pacing::Pacing;
 pub use self::tasks::TaskState;
 use crate::accumulator::{Buffer, Policy, Queue, Settlement};
+use crate::compression::Compression;
 use crate::config::{EngineKind, ProducerConfig, WallClock};
 use crate::engine::{CONNECTING, Engine, NativeEngine, Observer};
 use crate::error::{Error, ErrorKind};
@@ -95,7 +96,7 @@ impl Core {
                 delivery: config.timeouts.delivery,
                 max_batch_bytes: config.batch.full_at(),
                 longest_attempt: longest_attempt(&config),
-                encodes_aside: encodes_aside(&config),
+                encodes_first: encodes_first(&config),
             },
             buffer,
             metadata: Metadata::new(
@@ -247,9 +248,9 @@ impl Core {
     }
 }
 
-/// Whether batches are encoded beside the task that sends.
-fn encodes_aside(config: &ProducerConfig) -> bool {
-    config.batch.compression.is_slow() && config.engine == EngineKind::Native
+/// Whether batches are encoded before they are handed to the engine.
+fn encodes_first(config: &ProducerConfig) -> bool {
+    config.batch.compression != Compression::None && config.engine == EngineKind::Native
 }
 
 /// Time after which an attempt of the engine has ended in any case.

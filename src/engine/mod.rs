@@ -21,7 +21,7 @@ pub(crate) use native::{NativeEngine, Observer};
 pub(crate) use partition_client::PartitionClientEngine;
 
 use crate::error::Result;
-use crate::record::{ProducerId, Records, Sequence};
+use crate::record::{Encoded, ProducerId, Records, Sequence};
 
 /// One waits for the connection that another makes in vain, and then makes its own; the baseline has two to make.
 pub(crate) const CONNECTING: u32 = 3;
@@ -41,8 +41,8 @@ pub(crate) struct PartitionBatch<'a> {
     pub(crate) records: &'a Records,
     /// `None` without idempotence.
     pub(crate) sequence: Option<Sequence>,
-    /// The batch in Kafka's format, where it was encoded before its request.
-    pub(crate) encoded: Option<&'a [u8]>,
+    /// The batch in Kafka's format, where it was encoded before its request: one that is compressed always is.
+    pub(crate) encoded: Option<&'a Encoded>,
 }
 
 /// What a broker answered to a produce request.

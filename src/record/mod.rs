@@ -12,7 +12,7 @@ mod varint;
 
 use bytes::Bytes;
 
-pub(crate) use encode::{BATCH_OVERHEAD, Packed, encode_batch};
+pub(crate) use encode::{BATCH_OVERHEAD, Encoded, encode_head};
 use records::contents_len;
 pub(crate) use records::{Records, Room, Stamp};
 pub(crate) use sequence::{ProducerId, Sequence};

@@ -117,6 +117,12 @@ impl Room {
         self.bytes
     }
 
+    /// The same for records of so many bytes, if that is more.
+    pub(crate) fn widened(self, bytes: usize) -> Self {
+        let records = self.records.saturating_mul(bytes) / self.bytes.max(1);
+        Self { records: records.max(self.records), bytes: bytes.max(self.bytes) }
+    }
+
     #[cfg(test)]
     pub(crate) fn of(bytes: usize) -> Self {
         Self { records: bytes / 100, bytes }

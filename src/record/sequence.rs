@@ -21,3 +21,27 @@ pub(crate) struct Sequence {
     pub(crate) epoch: i16,
     pub(crate) first: i32,
 }
+
+impl Sequence {
+    /// That of what follows `count` records.
+    pub(crate) fn after(self, count: usize) -> Self {
+        Self { first: advance(self.first, count), ..self }
+    }
+}
+
+/// Sequences wrap from 2^31 - 1 to 0.
+fn advance(first: i32, count: usize) -> i32 {
+    ((first as u32).wrapping_add(count as u32) & 0x7fff_ffff) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_wrap_to_zero() {
+        assert_eq!(advance(0, 3), 3);
+        assert_eq!(advance(i32::MAX, 1), 0);
+        assert_eq!(advance(i32::MAX - 1, 3), 1);
+    }
+}

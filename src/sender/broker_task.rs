@@ -234,8 +234,8 @@ impl BrokerTask {
                     break;
                 }
                 Some(Take::Batch(batch)) => {
-                    room =
-                        room.saturating_sub(bytes_in_request(batch.records.wire_bytes(), &partition.topic));
+                    let bytes = partition.queue(|queue| queue.expected_bytes(&batch));
+                    room = room.saturating_sub(bytes_in_request(bytes, &partition.topic));
                     again.push(partition.clone());
                     batches.push(ProducerBatch { partition, batch, topic_id, encoded: None });
                 }
@@ -311,10 +311,13 @@ impl BrokerTask {
         };
         self.core.pacing.charge(size, now);
         let request = Request::new(self.core.clone(), batches);
-        if self.core.policy.encodes_aside {
-            self.encoding.push_back(Box::pin(request.encoded()));
-        } else {
-            self.depart(Some(request));
+        match self.core.policy.encodes_first {
+            false => self.depart(Some(request)),
+            // Those before it leave first.
+            true if request.is_slow() || !self.encoding.is_empty() => {
+                self.encoding.push_back(Box::pin(request.encoded_aside()));
+            }
+            true => self.depart(Some(request.encoded())),
         }
         self.report_in_flight();
     }

@@ -147,7 +147,7 @@ impl Partition {
         (completion, self.budget.clone(), wall)
     }
 
-    /// Takes the next batch if it may be sent and has at most `room` bytes.
+    /// Takes the next batch if it may be sent and is expected to take at most `room` bytes.
     pub(crate) fn take(&self, now: Instant, idle: bool, room: usize, policy: &Policy) -> Option<Take> {
         self.queue(|queue| (queue.front_bytes() <= room).then(|| queue.take(now, idle, policy)))
     }

@@ -12,8 +12,11 @@ use crate::accumulator::Batch;
 use crate::core::Core;
 use crate::engine::{NodeId, PartitionBatch, Produced, TopicId};
 use crate::error::{Error, ErrorKind, Fate, Result};
-use crate::record::{Packed, encode_batch};
+use crate::record::{Encoded, REQUEST_OVERHEAD, bytes_in_request};
 use crate::telemetry::{Sending, Sent, Spans};
+
+/// To compress more bytes than this holds up what else runs on the thread, whatever the codec.
+const LARGE: usize = 1 << 20;
 
 /// How long a request waits for a thread to encode it. A pool whose threads are all busy must not stop sending.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -25,7 +28,7 @@ pub(crate) struct ProducerBatch {
     /// The topic that it was taken for.
     pub(super) topic_id: Option<TopicId>,
     /// The batch in Kafka's format, where it was encoded before its request.
-    pub(super) encoded: Option<Vec<u8>>,
+    pub(super) encoded: Option<Encoded>,
 }
 
 impl ProducerBatch {
@@ -36,8 +39,13 @@ impl ProducerBatch {
             partition: self.partition.index,
             records: &self.batch.records,
             sequence: self.batch.sequence,
-            encoded: self.encoded.as_deref(),
+            encoded: self.encoded.as_ref(),
         }
+    }
+
+    /// Bytes of the batch as it is sent.
+    pub(super) fn len(&self) -> usize {
+        self.encoded.as_ref().map_or_else(|| self.batch.records.wire_bytes(), Encoded::len)
     }
 }
 
@@ -48,6 +56,16 @@ pub(super) struct Request {
     batches: Vec<ProducerBatch>,
     /// Some of it may have reached the broker.
     written: bool,
+}
+
+/// What becomes of a batch whose request is about to be written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    Now,
+    /// It goes back to its partition.
+    Later,
+    /// The same, since it is too large.
+    InPieces,
 }
 
 /// A request that ended.
@@ -64,15 +82,21 @@ impl Request {
         Self { core, batches, written: false }
     }
 
-    /// Encodes every batch on a thread for such work: a slow codec must not hold up what else runs here. Where no thread is
-    /// free soon it is done here after all.
-    pub(super) async fn encoded(self) -> Option<Self> {
+    /// Whether it takes long to encode.
+    pub(super) fn is_slow(&self) -> bool {
+        let bytes = self.batches.iter().map(|batch| batch.batch.records.wire_bytes()).sum::<usize>();
+        self.core.config.batch.compression.is_slow() || bytes > LARGE
+    }
+
+    /// Encodes every batch on a thread for such work, so that what else runs here is not held up. Where no thread is free
+    /// soon it is done here after all.
+    pub(super) async fn encoded_aside(self) -> Option<Self> {
         let waiting = Arc::new(Mutex::new(Some(self)));
         let mut encoding = tokio::task::spawn_blocking({
             let waiting = waiting.clone();
             move || {
                 let request = waiting.lock().take();
-                request.map(Self::encode)
+                request.map(Self::encoded)
             }
         });
         tokio::select! {
@@ -85,41 +109,52 @@ impl Request {
         match waits {
             Some(request) => {
                 encoding.abort();
-                Some(request.encode())
+                Some(request.encoded())
             }
             // A thread is at it.
             None => encoding.await.ok().flatten(),
         }
     }
 
-    fn encode(mut self) -> Self {
+    /// Encodes every batch.
+    pub(super) fn encoded(mut self) -> Self {
         let compressor = self.core.config.batch.compressor();
         for batch in &mut self.batches {
-            let (mut bytes, plain) = (Vec::new(), batch.plain());
-            let packed = encode_batch(plain.records, plain.sequence, compressor, &mut bytes);
-            if let Err(problem) = &packed {
-                self.core.log.compression_failed(&batch.partition.topic, problem);
+            let (encoded, done) = Encoded::new(&batch.batch.records, batch.batch.sequence, compressor);
+            if let Err(problem) = done {
+                self.core.log.compression_failed(&batch.partition.topic, &problem);
             }
-            if !matches!(packed, Ok(Packed::Yes)) {
-                plain.records.write(&mut bytes);
-            }
-            batch.encoded = Some(bytes);
+            batch.encoded = Some(encoded);
         }
         self
     }
 
-    /// Returns the batches that must not be written any more to their partitions, which are added to `touched`. `None` where
-    /// nothing is left.
+    /// Returns the batches that must not be written to their partitions, which are added to `touched`. `None` where nothing
+    /// is left.
     pub(super) fn depart(mut self, touched: &mut Vec<Arc<Partition>>) -> Option<Self> {
+        let policy = &self.core.policy;
+        let mut room = self.core.config.batch.max_request_bytes.saturating_sub(REQUEST_OVERHEAD);
         let mut at = 0;
         while let Some(batch) = self.batches.get(at) {
-            if batch.partition.queue(|queue| queue.depart(&batch.batch)) {
+            let space = if at == 0 { usize::MAX } else { room };
+            let bytes = bytes_in_request(batch.len(), &batch.partition.topic);
+            let leaves = batch.partition.queue(|queue| match &batch.encoded {
+                Some(encoded) if queue.compressed(&batch.batch, encoded.len(), policy) => Leaves::InPieces,
+                Some(_) if bytes > space => Leaves::Later,
+                _ if queue.depart(&batch.batch) => Leaves::Now,
+                _ => Leaves::Later,
+            });
+            if leaves == Leaves::Now {
+                room = room.saturating_sub(bytes);
                 at += 1;
                 continue;
             }
             let ProducerBatch { partition, batch, .. } = self.batches.remove(at);
             let error = Error::new(ErrorKind::Closed, "nothing more is sent");
-            self.core.settle(&partition, &error, |queue, settlement| queue.recalled(batch, settlement));
+            self.core.settle(&partition, &error, |queue, settlement| match leaves {
+                Leaves::InPieces => queue.divide_unwritten(batch, policy, settlement),
+                _ => queue.recalled(batch, settlement),
+            });
             touched.push(partition);
         }
         (!self.batches.is_empty()).then_some(self)

@@ -31,6 +31,7 @@ impl Settling<'_> {
 
     /// The batch was not stored, as far as anyone knows: retries it, divides it, or fails it.
     pub(super) fn failed(&self, batch: ProducerBatch, error: &Error, row: Row) {
+        let bytes = batch.len();
         let ProducerBatch { partition, batch, .. } = batch;
         if row.refresh {
             self.core.metadata.refresh_soon(self.core);
@@ -45,7 +46,7 @@ impl Settling<'_> {
                 if batch.records.len() == 1 {
                     self.core.log.batch_failed(error, 1);
                 }
-                partition.settle(|queue, settlement| queue.divide(batch, error, settlement))
+                partition.settle(|queue, settlement| queue.divide(batch, bytes, error, settlement))
             }
             Retry::Resequence => {
                 let at = self.retry_at(&batch, error, row.retry);

@@ -85,6 +85,11 @@ impl Log<'_> {
     }
 
     fn check(&self, stored: &mut HashMap<u64, Vec<Place>>, broken: &mut Vec<String>) {
+        for batch in &self.log.batches {
+            if batch.records > 1 && batch.bytes.len() > self.settings.batch_bytes {
+                broken.push(self.say(&format!("a batch has {} bytes", batch.bytes.len())));
+            }
+        }
         let (mut seen, mut last) = (HashSet::new(), HashMap::new());
         // A broker that forgot its producers can neither recognise copies nor what came before; one that names other
         // topics and clusters than there are has a producer begin anew, which fences nothing.

@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     pub(crate) idempotent: bool,
     pub(crate) leader_acks: bool,
     codec: Compression,
-    batch_bytes: usize,
+    pub(crate) batch_bytes: usize,
     linger: Duration,
     pub(crate) buffer: usize,
     pub(crate) max_wait: Duration,

@@ -171,7 +171,10 @@ impl User {
         } else if r.bool() {
             message = message.key(vec![r.u8(..)]);
         }
-        message = message.header("pad", "x".repeat(r.usize(..200)));
+        // Data shrinks, and then no longer does.
+        let noisy = number / 16 % 3 == 0;
+        let pad: Vec<u8> = (0..r.usize(..200)).map(|_| if noisy { r.u8(..) } else { b'x' }).collect();
+        message = message.header("pad", pad);
         let owned = kept && self.settings.hostile && r.u8(..3) == 0;
         if owned || r.u8(..20) == 0 {
             let bytes = if owned && number % 4 == 0 { LARGEST } else { LARGE };

@@ -128,6 +128,7 @@ cases! {
     messages_of_one_call_keep_their_order_and_have_an_outcome_each,
     messages_go_to_their_own_topics,
     every_codec_is_read_back,
+    batches_that_shrink_hold_more_and_are_read_back_in_order,
     flush_settles_everything_accepted_before_it,
     close_delivers_what_was_accepted_and_refuses_the_rest,
     a_message_too_large_for_the_broker_fails_alone,
@@ -298,6 +299,42 @@ async fn every_codec_is_read_back(run: Run<'_>) {
             assert_eq!(record.value, Some(Bytes::from(format!("{n}{text}"))), "{codec}");
         }
         assert_eq!(stored[500].value, Some(Bytes::from(noise)), "{codec}");
+        producer.close(&minute()).await.unwrap();
+    }
+}
+
+async fn batches_that_shrink_hold_more_and_are_read_back_in_order(run: Run<'_>) {
+    const COUNT: u32 = 900;
+    for codec in Compression::ALL {
+        let batch = BatchConfig::default().compression(codec).max_bytes(16_000);
+        let config = run.config().batch(batch);
+        if config.validate().is_err() {
+            continue;
+        }
+        let topic = run.new_topic(&format!("shrink-{codec}"), 1).await;
+        let producer = match Producer::connect(&minute(), config.topic(&topic)).await {
+            Ok(producer) => Tested { producer, way: run.way },
+            // A broker of that time knows nothing of it.
+            Err(error) if error.to_string().contains("cannot read zstd") => continue,
+            Err(error) => panic!("{error}"),
+        };
+        let mut random = fastrand::Rng::with_seed(7);
+        // It shrinks well, then not at all, and then again.
+        let mut value = |n: u32| -> Vec<u8> {
+            let noise = (n / 300) % 2 == 1;
+            let rest = std::iter::repeat_with(|| if noise { random.u8(..) } else { b'x' });
+            n.to_string().into_bytes().into_iter().chain([b' ']).chain(rest).take(500).collect()
+        };
+        let values: Vec<Bytes> = (0..COUNT).map(|n| value(n).into()).collect();
+        let mut receipts = Vec::new();
+        for value in &values {
+            receipts.push(producer.enqueue(&minute(), Message::new(value.clone())).await.unwrap());
+        }
+        for (n, receipt) in receipts.into_iter().enumerate() {
+            assert_eq!(receipt.await.unwrap().offset(), Some(n as i64), "{codec}");
+        }
+        let stored: Vec<_> = run.cluster.read(&topic).await.into_iter().filter_map(|r| r.value).collect();
+        assert!(stored == values, "{codec}: {} of {COUNT} records", stored.len());
         producer.close(&minute()).await.unwrap();
     }
 }

@@ -12,6 +12,7 @@ mod bulk;
 mod busy_pool;
 mod callbacks_sweep;
 mod cluster;
+mod compressed_batches;
 mod configuration;
 mod conformance;
 mod connector;

@@ -138,6 +138,12 @@ impl Batch {
         self.indices.is_some()
     }
 
+    /// Whether it holds more than a batch that does not shrink.
+    #[inline]
+    pub(super) fn outgrows(&self, most: usize) -> bool {
+        self.records.wire_bytes() > most && self.records.len() > 1
+    }
+
     /// Appends a message, unless the batch would then take more than `most` bytes.
     #[inline]
     pub(super) fn push(

@@ -68,7 +68,7 @@ impl Batch {
         self.set_expiry(self.first_expiry());
     }
 
-    /// Two halves of a batch that the broker found too large; `Err` if it has one record.
+    /// Two halves of a batch that is too large, whose numbers go on from one to the other; `Err` if it has one record.
     #[expect(clippy::result_large_err, reason = "a batch is moved once in its life, not through layers")]
     pub(crate) fn divide(mut self) -> Result<(Self, Self), Self> {
         let records = self.records.len();
@@ -77,10 +77,7 @@ impl Batch {
         }
         let right: Vec<usize> = (records / 2..records).collect();
         let mut right = self.split_off(&right);
-        for half in [&mut self, &mut right] {
-            half.sequence = None;
-            half.in_doubt = false;
-        }
+        right.sequence = self.sequence.map(|sequence| sequence.after(self.records.len()));
         Ok((self, right))
     }
 

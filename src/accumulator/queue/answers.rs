@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Batch, Queue, because};
+use super::{Batch, Policy, Queue, because};
 use crate::accumulator::waiters::Settlement;
 use crate::error::{Error, ErrorKind};
 
@@ -147,8 +147,48 @@ impl Queue {
         self.after_answer(settlement);
     }
 
-    /// The broker found a batch in flight too large: its halves are sent instead. A single record fails.
-    pub(crate) fn divide(&mut self, batch: Arc<Batch>, error: &Error, settlement: &mut Settlement<'_>) {
+    /// A batch in flight, which is not written, takes `packed` bytes on the wire. Returns whether that is too much.
+    pub(crate) fn compressed(&mut self, batch: &Batch, packed: usize, policy: &Policy) -> bool {
+        let most = policy.max_batch_bytes;
+        self.growth.compressed(batch.records.wire_bytes(), packed, most);
+        // What is in doubt is sent again as it was.
+        batch.outgrows(most) && packed > self.growth.most_on_wire() && !batch.in_doubt
+    }
+
+    /// A batch in flight was not written, since it is too large: pieces are sent instead that can be expected not to be.
+    ///
+    /// They have its numbers, so that whatever follows it follows them.
+    pub(crate) fn divide_unwritten(
+        &mut self,
+        batch: Arc<Batch>,
+        policy: &Policy,
+        settlement: &mut Settlement<'_>,
+    ) {
+        let Some(mut batch) = self.landed(batch, settlement) else { return };
+        batch.attempts = batch.attempts.saturating_sub(1);
+        let most = policy.max_batch_bytes + self.growth.beyond();
+        let mut rest = vec![batch];
+        let mut is_whole = true;
+        while let Some(piece) = rest.pop() {
+            let too_large = std::mem::take(&mut is_whole) || piece.outgrows(most);
+            match if too_large { piece.divide() } else { Err(piece) } {
+                Ok((left, right)) => rest.extend([left, right]),
+                Err(piece) => self.send_again(piece, None, settlement),
+            }
+        }
+        self.after_answer(settlement);
+    }
+
+    /// The broker found a batch in flight too large, which took `packed` bytes: its halves are sent instead. A single
+    /// record fails.
+    pub(crate) fn divide(
+        &mut self,
+        batch: Arc<Batch>,
+        packed: usize,
+        error: &Error,
+        settlement: &mut Settlement<'_>,
+    ) {
+        self.growth.too_large(packed);
         let Some(mut batch) = self.landed(batch, settlement) else { return };
         settlement.let_go_error(batch.note(error));
         self.unsequence(&mut batch);

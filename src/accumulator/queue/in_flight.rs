@@ -32,7 +32,7 @@ impl InFlight {
             alarm: Some(expires).filter(|at| *at < limit),
             expires: Some(expires),
             checked: None,
-            written: !policy.encodes_aside,
+            written: !policy.encodes_first,
             called_off: Vec::new(),
             batch,
         }

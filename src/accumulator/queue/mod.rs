@@ -7,6 +7,7 @@
 mod answers;
 mod deadlines;
 mod failing;
+mod growth;
 mod in_flight;
 #[cfg(test)]
 mod model;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::answers::{lost_track, overtaken};
 use self::failing::because;
+use self::growth::Growth;
 use self::in_flight::InFlight;
 use super::batch::{Accepted, Arrival, Batch, Order};
 use super::budget::Budget;
@@ -39,11 +41,12 @@ pub(crate) struct Policy {
     pub(crate) linger: Duration,
     /// From acceptance to acknowledgement.
     pub(crate) delivery: Duration,
+    /// Bytes at which a batch is full. One that shrinks may hold more while it cannot be sent.
     pub(crate) max_batch_bytes: usize,
     /// Time after which an attempt has ended in any case.
     pub(crate) longest_attempt: Duration,
-    /// Batches are encoded before they are written, which takes a while.
-    pub(crate) encodes_aside: bool,
+    /// Batches are encoded before their request leaves, and can be called back until then.
+    pub(crate) encodes_first: bool,
 }
 
 /// When the next batch may go.
@@ -122,6 +125,7 @@ pub(crate) struct Queue {
     alarm: Option<Instant>,
     /// What the last batch took: so much is made room for at once.
     room: Room,
+    growth: Growth,
     /// Counts the messages that were accepted.
     accepted: Part,
 }
@@ -145,12 +149,14 @@ impl Queue {
         }
         let had_open = self.open;
         if let (true, Some(last)) = (self.open, self.waiting.back_mut()) {
-            let expires = last.expires;
-            if let Some(accepted) = last.push(arrival, policy.delivery, policy.max_batch_bytes) {
+            let (expires, had_outgrown) = (last.expires, last.outgrows(policy.max_batch_bytes));
+            let most = policy.max_batch_bytes + self.growth.beyond();
+            if let Some(accepted) = last.push(arrival, policy.delivery, most) {
                 self.accepted.add(1);
-                return Some(Appended { accepted, wake: last.expires < expires, sealed: false });
+                let sealed = !had_outgrown && last.outgrows(policy.max_batch_bytes);
+                return Some(Appended { accepted, wake: sealed || last.expires < expires, sealed });
             }
-            self.room = last.records.room();
+            self.room = self.growth.room(&last.records, policy.max_batch_bytes);
         }
         self.serial += 1;
         let (completion, budget, wall) = open(self.serial);
@@ -194,7 +200,7 @@ impl Queue {
             return Readiness::Now;
         }
         match self.waiting.front() {
-            Some(only) if self.open && self.waiting.len() == 1 => {
+            Some(only) if self.open && self.waiting.len() == 1 && !only.outgrows(policy.max_batch_bytes) => {
                 Readiness::LingersUntil(later(only.opened, policy.linger))
             }
             _ => Readiness::Now,
@@ -214,7 +220,7 @@ impl Queue {
             }
         }
         self.retry_at = None;
-        let Some(mut batch) = self.resend.pop_front().or_else(|| self.pop_waiting()) else {
+        let Some(mut batch) = self.resend.pop_front().or_else(|| self.pop_waiting(policy)) else {
             return Take::NotYet(Readiness::Empty);
         };
         batch.take_out_called_off();
@@ -231,13 +237,18 @@ impl Queue {
         Take::Batch(batch)
     }
 
-    /// Bytes of the batch that [`take`](Self::take) would return.
+    /// Bytes that the batch which [`take`](Self::take) would return is expected to take on the wire.
     pub(crate) fn front_bytes(&self) -> usize {
         let front = self.resend.front().or_else(|| self.waiting.front());
-        front.map_or(0, |batch| batch.records.wire_bytes())
+        front.map_or(0, |batch| self.expected_bytes(batch))
     }
 
-    fn pop_waiting(&mut self) -> Option<Batch> {
+    /// Bytes that a batch is expected to take on the wire.
+    pub(crate) fn expected_bytes(&self, batch: &Batch) -> usize {
+        self.growth.on_wire(batch.records.wire_bytes())
+    }
+
+    fn pop_waiting(&mut self, policy: &Policy) -> Option<Batch> {
         let batch = self.waiting.pop_front();
         while self.waiting.front().is_some_and(|batch| batch.records.is_empty()) {
             self.garbage.extend(self.waiting.pop_front());
@@ -245,7 +256,7 @@ impl Queue {
         }
         if self.waiting.is_empty() {
             if let (true, Some(batch)) = (self.open, &batch) {
-                self.room = batch.records.room();
+                self.room = self.growth.room(&batch.records, policy.max_batch_bytes);
             }
             self.open = false;
         }

@@ -41,6 +41,8 @@ struct World {
     random: fastrand::Rng,
     queue: Queue,
     policy: Policy,
+    /// How much of a batch is left once it is compressed, in hundredths, if it is.
+    shrinks_to: Option<usize>,
     buffer: Arc<Buffer>,
     budget: Budget,
     supervisor: Arc<Supervisor>,
@@ -79,11 +81,13 @@ impl World {
             delivery: DELIVERY,
             max_batch_bytes: [0, 160, 400][random.usize(..3)],
             longest_attempt: 60 * 1_000 * MS,
-            encodes_aside: random.u8(..4) == 0,
+            encodes_first: random.u8(..3) == 0,
         };
+        let shrinks = policy.encodes_first && random.u8(..4) > 0;
         let buffer = Buffer::new(1 << 20);
         Self {
             random,
+            shrinks_to: shrinks.then_some(20),
             policy,
             queue: Queue::default(),
             budget: Budget::new(buffer.clone(), None),
@@ -141,7 +145,7 @@ impl World {
         match self.queue.take(self.now, idle, &self.policy) {
             Take::Batch(batch) => {
                 self.check_taken(&batch, idle);
-                match self.policy.encodes_aside {
+                match self.policy.encodes_first {
                     true => self.encoding.push(batch),
                     false => self.wire.push(batch),
                 }
@@ -173,11 +177,24 @@ impl World {
             return;
         }
         let batch = self.encoding.remove(0);
-        if self.queue.depart(&batch) {
+        if self.is_too_large(&batch) {
+            let policy = self.policy.clone();
+            self.settle(|queue, settlement| queue.divide_unwritten(batch, &policy, settlement));
+        } else if self.queue.depart(&batch) {
             self.wire.push(batch);
         } else {
             self.settle(|queue, settlement| queue.recalled(batch, settlement));
         }
+    }
+
+    fn is_too_large(&mut self, batch: &Batch) -> bool {
+        let Some(shrinks_to) = self.shrinks_to else { return false };
+        if self.random.u8(..8) == 0 {
+            self.shrinks_to = Some([5, 20, 60, 100][self.random.usize(..4)]);
+        }
+        let (plain, most) = (batch.records.wire_bytes(), self.policy.max_batch_bytes);
+        assert!(plain <= 8 * most || batch.records.len() == 1, "{plain} bytes");
+        self.queue.compressed(batch, plain * shrinks_to / 100, &self.policy)
     }
 
     /// The broker answers the first request, or the connection breaks.
@@ -221,11 +238,12 @@ impl World {
     fn refused(&mut self, batch: Arc<Batch>, code: i16) {
         let (no, at) = (failure(Fate::NotPersisted), self.now + self.random.u32(..500) * MS);
         let (records, in_doubt) = (batch.records.len(), batch.in_doubt);
+        let bytes = batch.records.wire_bytes() * self.shrinks_to.unwrap_or(100) / 100;
         let bad = self.random.usize(..records);
         self.settle(|queue, settlement| match code {
             19 => queue.retry(batch, &no, at, settlement),
             45 | 47 | 59 if !in_doubt => queue.out_of_sequence(batch, &no, code == 47, at, settlement),
-            10 if !in_doubt => queue.divide(batch, &no, settlement),
+            10 if !in_doubt => queue.divide(batch, bytes, &no, settlement),
             87 if !in_doubt && records > 1 => {
                 queue.drop_records(batch, &no, None, vec![(bad, error("refused"))], settlement);
             }

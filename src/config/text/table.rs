@@ -100,7 +100,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How a message without a partition gets one."),
     field!(batch.max_bytes, ["batch.size"], BYTES,
         "Bytes at which a batch is full, before compression; at most what fits into a request. A larger message gets its \
-         own batch."),
+         own batch. While it waits for a free request, a batch that shrinks takes up to 8 times as many, and at most this \
+         many compressed."),
     field!(batch.linger, ["linger.ms", "queue.buffering.max.ms"], TIME,
         "Longest time that a batch waits for more messages while requests are in flight."),
     field!(batch.max_request_bytes, ["max.request.size", "message.max.bytes"], BYTES,

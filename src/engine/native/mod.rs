@@ -44,7 +44,6 @@ use super::{
     Answer, Ask, BrokerMetadata, CONNECTING, ClusterMetadata, Engine, Late, Leadership, Link, NodeId,
     PartitionBatch, Produced, Stage, TopicMetadata,
 };
-use crate::compression::Compressor;
 use crate::config::{Acks, Address, ProducerConfig, WallClock};
 use crate::error::{Error, ErrorKind, Fate, Result};
 use crate::record::ProducerId;
@@ -56,7 +55,6 @@ pub(crate) struct NativeEngine {
     brokers: Brokers,
     acks: i16,
     request_timeout: Duration,
-    compressor: Compressor,
     allow_auto_create_topics: bool,
     first_id: Mutex<FirstId>,
     rotation: Mutex<Rotation>,
@@ -91,7 +89,6 @@ impl NativeEngine {
                 Acks::Leader => 1,
             },
             request_timeout: config.timeouts.request,
-            compressor: config.batch.compressor(),
             allow_auto_create_topics: config.allow_auto_create_topics,
             first_id: Mutex::new(if config.is_idempotent() { FirstId::Wanted } else { FirstId::Done }),
             rotation: Mutex::default(),
@@ -260,13 +257,7 @@ impl Engine for NativeEngine {
         if let Some(answers) = self.refused_by_another_cluster(peer, batches) {
             return Ok(Produced { answers, throttle: Duration::ZERO });
         }
-        let request = ProduceRequest {
-            acks: self.acks,
-            timeout: self.request_timeout,
-            compressor: self.compressor,
-            log: &self.brokers.settings.observer.log,
-            batches,
-        };
+        let request = ProduceRequest { acks: self.acks, timeout: self.request_timeout, batches };
         let late = || {
             self.brokers.suspect_connected(node, &connection);
             // In place of what was noted while it was connected to.

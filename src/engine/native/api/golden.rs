@@ -7,12 +7,10 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::config::BatchConfig;
 use crate::engine::native::net::frame::frame;
 use crate::engine::{PartitionBatch, TopicId};
 use crate::message::Message;
 use crate::record::{Records, Sequence, Stamp};
-use crate::telemetry::Log;
 
 const REQUESTS: &str = include_str!("golden/requests.csv");
 
@@ -36,13 +34,7 @@ fn produce(version: i16) -> String {
         sequence: Some(Sequence { producer_id: 1_000, epoch: 3, first: 5 }),
         encoded: None,
     };
-    let request = ProduceRequest {
-        acks: -1,
-        timeout: Duration::from_secs(30),
-        compressor: BatchConfig::default().compressor(),
-        log: &Log::ambient(),
-        batches: &[batch],
-    };
+    let request = ProduceRequest { acks: -1, timeout: Duration::from_secs(30), batches: &[batch] };
     written(&request, version)
 }
 

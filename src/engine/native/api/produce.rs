@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use super::{ApiKey, Broker, Malformed, Parts, Reader, Request, VersionRange, Writer};
 use crate::clock::millis;
-use crate::compression::Compressor;
 use crate::engine::{Answer, Leadership, NodeId, PartitionBatch, TopicId};
-use crate::record::{BATCH_OVERHEAD, Packed, bytes_in_request, encode_batch};
-use crate::telemetry::Log;
+use crate::record::{BATCH_OVERHEAD, Encoded, bytes_in_request, encode_head};
 
 /// The last offset at which a batch can begin, and every one of its records still has one.
 const MAX_OFFSET: i64 = i64::MAX - u32::MAX as i64;
@@ -18,8 +16,6 @@ pub(crate) struct ProduceRequest<'a> {
     pub(crate) acks: i16,
     /// How long the broker may wait for its replicas.
     pub(crate) timeout: Duration,
-    pub(crate) compressor: Compressor,
-    pub(crate) log: &'a Log,
     /// Topics stand together.
     pub(crate) batches: &'a [PartitionBatch<'a>],
 }
@@ -75,13 +71,9 @@ impl Request for ProduceRequest<'_> {
             writer.length(topic.len());
             for batch in topic {
                 writer.i32(batch.partition);
-                match batch.encoded {
-                    Some(encoded) => writer.bytes(encoded),
-                    // Compressed it will mostly have a length of as many bytes.
-                    None => {
-                        writer.bytes_in_place(batch.records.wire_bytes(), |parts| self.encode(batch, parts))
-                    }
-                }
+                let len = batch.encoded.map_or_else(|| batch.records.wire_bytes(), Encoded::len);
+                writer.length(len);
+                put(batch, writer.parts());
                 writer.tagged_fields();
             }
             writer.tagged_fields();
@@ -140,16 +132,13 @@ impl Request for ProduceRequest<'_> {
     }
 }
 
-impl<'a> ProduceRequest<'a> {
-    /// Appends the batch. Records that are not compressed stay where they are.
-    fn encode(&self, batch: &PartitionBatch<'a>, parts: &mut Parts<'a>) {
-        match encode_batch(batch.records, batch.sequence, self.compressor, parts.own()) {
-            Ok(Packed::Yes) => return,
-            Ok(Packed::No) => {}
-            Err(problem) => self.log.compression_failed(batch.topic, &problem),
-        }
-        batch.records.pieces().for_each(|piece| parts.lend(piece));
+/// Appends the batch. Records that are not compressed stay where they are.
+fn put<'a>(batch: &PartitionBatch<'a>, parts: &mut Parts<'a>) {
+    if let Some(encoded) = batch.encoded {
+        return encoded.pieces(batch.records).for_each(|piece| parts.lend(piece));
     }
+    encode_head(batch.records, batch.sequence, parts.own());
+    batch.records.pieces().for_each(|piece| parts.lend(piece));
 }
 
 /// Who leads a partition by now; `None` where the broker does not know.
@@ -188,13 +177,7 @@ mod tests {
             sequence: None,
             encoded: None,
         };
-        let request = ProduceRequest {
-            acks: -1,
-            timeout: Duration::from_secs(1),
-            compressor: crate::config::BatchConfig::default().compressor(),
-            log: &Log::ambient(),
-            batches: &[batch],
-        };
+        let request = ProduceRequest { acks: -1, timeout: Duration::from_secs(1), batches: &[batch] };
         let frame = frame(&request, 9, 1, "us");
         let places: Vec<_> = frame.iter().map(<[u8]>::as_ptr).collect();
         let own: usize = frame

@@ -117,24 +117,9 @@ impl<'p, 'a> Writer<'p, 'a> {
         }
     }
 
-    /// Bytes that are made in place, and about as many as `expected`.
-    pub(crate) fn bytes_in_place(&mut self, expected: usize, make: impl FnOnce(&mut Parts<'a>)) {
-        let start = self.parts.own.len();
-        self.length(expected);
-        let (body, before, lent) = (self.parts.own.len(), self.parts.len(), self.parts.lent.len());
-        make(self.parts);
-        let len = self.parts.len() - before;
-        if len == expected {
-            return;
-        }
-        let mut prefix = Parts::default();
-        Writer::new(&mut prefix, self.flexible).length(len);
-        let moved = start + prefix.own.len();
-        for (at, _) in &mut self.parts.lent[lent..] {
-            *at = *at - body + moved;
-        }
-        // Where both lengths take as many bytes, nothing moves.
-        self.parts.own.splice(start..body, prefix.own);
+    /// The request's bytes, to append to.
+    pub(crate) fn parts(&mut self) -> &mut Parts<'a> {
+        self.parts
     }
 
     /// The end of a structure.
@@ -156,38 +141,6 @@ fn put_varint(out: &mut Vec<u8>, mut value: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn joined(parts: &Parts<'_>) -> Vec<u8> {
-        let joined: Vec<u8> = parts.iter().flatten().copied().collect();
-        assert_eq!(joined.len(), parts.len());
-        joined
-    }
-
-    #[test]
-    fn bytes_made_in_place_have_their_own_length_whatever_was_expected() {
-        for flexible in [false, true] {
-            for len in [0, 1, 126, 127, 128, 16_382, 16_383, 70_000] {
-                let made = vec![7; len];
-                let right = {
-                    let mut parts = Parts::default();
-                    parts.own().extend([1, 2]);
-                    Writer::new(&mut parts, flexible).bytes(&made);
-                    joined(&parts)
-                };
-                for (expected, lent) in
-                    [0, 126, 127, 16_383, 3_000_000].into_iter().flat_map(|e| [(e, 0), (e, len / 2)])
-                {
-                    let mut parts = Parts::default();
-                    parts.own().extend([1, 2]);
-                    Writer::new(&mut parts, flexible).bytes_in_place(expected, |parts| {
-                        parts.lend(&made[..lent]);
-                        parts.own().extend(&made[lent..]);
-                    });
-                    assert!(joined(&parts) == right, "{len} bytes where {expected} were expected");
-                }
-            }
-        }
-    }
 
     #[test]
     fn what_is_lent_stands_where_it_was_appended() {
