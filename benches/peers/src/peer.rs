@@ -65,7 +65,7 @@ pub fn all(quick: bool, only: Option<&str>) -> Result<Vec<Peer>, Error> {
         Ok(runner.with_file_name(name).display().to_string())
     };
     let profile: &[_] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
-    run("cargo", &[&["build", "--bins"], profile].concat(), ".")?;
+    run("cargo", &[&["build", "--package", "clients"], profile].concat(), ".")?;
     let mut peers = Vec::new();
     let mut add = |name: &'static str, command: Vec<String>, idempotent, codecs, shapes| {
         let quick = idempotent && !name.ends_with("futures") || name == "floor" || name == OURS_PLAIN;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use peers::{Args, Meter, Pace, Sent, WINDOW, latency};
+use clients::{Args, Meter, Pace, Sent, WINDOW, latency};
 use rdkafka::ClientContext;
 use rdkafka::bindings;
 use rdkafka::config::ClientConfig;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use peers::{Args, Meter, Sent, latency};
+use clients::{Args, Meter, Sent, latency};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::{Compression, UnknownTopicHandling};
 use rskafka::client::producer::BatchProducerBuilder;
@@ -60,7 +60,7 @@ async fn main() {
     let mut waiting = FuturesUnordered::new();
     while pace.goes_on(sent.records) {
         // It has no bound itself; this window is about 32 MiB of 100 B records.
-        if waiting.len() >= peers::WINDOW.min((32 << 20) / args.size)
+        if waiting.len() >= clients::WINDOW.min((32 << 20) / args.size)
             && let Some(result) = waiting.next().await
         {
             let result: Result<i64, _> = result;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use peers::{Args, Meter, Pace, Sent, WINDOW, latency};
+use clients::{Args, Meter, Pace, Sent, WINDOW, latency};
 use rskafka_producer::{
     BatchConfig, Compression, Context, EngineKind, Message, Pem, Producer, ProducerConfig, Receipt, TlsConfig,
 };

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use peers::{Args, Meter, Sent, latency};
+use clients::{Args, Meter, Sent, latency};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 

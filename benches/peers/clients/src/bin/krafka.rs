@@ -8,7 +8,7 @@ use bytes::Bytes;
 use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::producer::{Acks, DeliveryHandle, Producer};
 use krafka::{Kafka, Record};
-use peers::{Args, Meter, Pace, Sent, WINDOW, latency};
+use clients::{Args, Meter, Pace, Sent, WINDOW, latency};
 
 #[derive(Clone)]
 struct Client {

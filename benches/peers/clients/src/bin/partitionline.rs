@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use partitionline::{Acks, Compression, Error, ProduceRecord, Producer, ProducerConfig, TlsConfig};
-use peers::{Args, Meter, Pace, Sent, latency};
+use clients::{Args, Meter, Pace, Sent, latency};
 
 #[derive(Clone)]
 struct Client {
