@@ -97,7 +97,10 @@ impl Log<'_> {
         let accepted = self.ledger.accepted.lock();
         for (offset, number) in self.numbers() {
             let place = Place { topic: self.topic, partition: self.partition, offset, strict };
-            stored.entry(number).or_default().push(place);
+            let places = stored.entry(number).or_default();
+            let here = (self.topic, self.partition, offset);
+            let was_here = places.iter().any(|place| (place.topic, place.partition, place.offset) == here);
+            places.push(place);
             let first = seen.insert(number);
             let reported = self.reported.get(&number);
             let acked = matches!(reported, Some(Reported::Stored { .. }));
@@ -112,9 +115,9 @@ impl Log<'_> {
             let Some((user, place)) = accepted.get(&number) else {
                 continue;
             };
-            // Where there may be copies, an acknowledged message stands where it was reported to be.
-            let elsewhere =
-                matches!(reported, Some(Reported::Stored { offset: Some(at), .. }) if *at != offset);
+            // Where there may be copies, an acknowledged message stands where it was reported to be; a copy of it may happen
+            // to stand at the same offset of the topic that was created again.
+            let elsewhere = matches!(reported, Some(Reported::Stored { offset: Some(at), .. }) if *at != offset || was_here);
             if !strict && elsewhere {
                 continue;
             }
