@@ -117,7 +117,10 @@ impl Log<'_> {
             };
             // Where there may be copies, an acknowledged message stands where it was reported to be; a copy of it may happen
             // to stand at the same offset of the topic that was created again.
-            let elsewhere = matches!(reported, Some(Reported::Stored { offset: Some(at), .. }) if *at != offset || was_here);
+            let elsewhere = matches!(
+                reported,
+                Some(Reported::Stored { offset: Some(at), .. }) if *at != offset || was_here
+            );
             if !strict && elsewhere {
                 continue;
             }
