@@ -83,6 +83,17 @@ impl Args {
         join_all(threads).await.into_iter().map(|sent| sent.expect("no panic")).collect()
     }
 
+    /// Sends the records one at a time, each by `send`, and prints the line that the runner reads.
+    pub async fn one_at_a_time(&self, mut send: impl AsyncFnMut(usize)) {
+        let mut times = Vec::with_capacity(self.records);
+        for n in 0..self.records {
+            let started = Instant::now();
+            send(n).await;
+            times.push(started.elapsed());
+        }
+        latency(times);
+    }
+
     /// A runtime with so many threads.
     pub fn runtime(&self) -> tokio::runtime::Runtime {
         let mut builder = match self.threads {
@@ -183,7 +194,7 @@ impl Meter {
 }
 
 /// The line that the runner reads, of sends one at a time.
-pub fn latency(mut times: Vec<Duration>) {
+fn latency(mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e6;
     println!(

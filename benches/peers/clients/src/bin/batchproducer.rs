@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clients::{Args, Meter, Sent};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use clients::{Args, Meter, Sent, latency};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::{Compression, UnknownTopicHandling};
 use rskafka::client::producer::BatchProducerBuilder;
@@ -47,13 +47,11 @@ async fn main() {
         producer.produce(record(n)).await.expect("a warm-up");
     }
     if args.latency {
-        let mut times = Vec::with_capacity(args.records);
-        for n in 0..args.records {
-            let started = Instant::now();
-            producers[n % args.partitions].produce(record(n)).await.expect("a delivery");
-            times.push(started.elapsed());
-        }
-        return latency(times);
+        return args
+            .one_at_a_time(async |n| {
+                producers[n % args.partitions].produce(record(n)).await.expect("a delivery");
+            })
+            .await;
     }
     let (meter, mut sent) = (Meter::default(), Sent::default());
     let pace = meter.pace(&args);

@@ -1,9 +1,7 @@
 //! The floor: one batch, encoded beforehand and written to a plain socket over and over, five requests in flight,
 //! acknowledgements read. No library, no idempotence. In `latency` mode one record in a request at a time.
 
-use std::time::Instant;
-
-use clients::{Args, Meter, Sent, latency};
+use clients::{Args, Meter, Sent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -20,14 +18,11 @@ async fn main() {
     let (reader, mut writer) = socket.into_split();
     let mut reader = BufReader::new(reader);
     if args.latency {
-        let mut times = Vec::with_capacity(args.records);
-        for _ in 0..args.records {
-            let started = Instant::now();
+        let send = async |_| {
             writer.write_all(&frame).await.expect("a write");
             read(&mut reader, &args.topics[0]).await;
-            times.push(started.elapsed());
-        }
-        return latency(times);
+        };
+        return args.one_at_a_time(send).await;
     }
     let meter = Meter::default();
     let (pace, mut asked, mut answered) = (meter.pace(&args), 0, 0);

@@ -3,10 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
-use clients::{Args, Meter, Pace, Sent, WINDOW, latency};
+use clients::{Args, Meter, Pace, Sent, WINDOW};
 use rskafka_producer::{
     BatchConfig, Compression, Context, EngineKind, Message, Pem, Producer, ProducerConfig, Receipt, TlsConfig,
 };
@@ -39,7 +38,12 @@ async fn run(word: &str, args: Arc<Args>) {
         clients.push(client);
     }
     if args.latency {
-        return clients[0].one_at_a_time().await;
+        let client = &clients[0];
+        return args
+            .one_at_a_time(async |n| {
+                client.producer.send(&Context::background(), client.message(n)).await.expect("a delivery");
+            })
+            .await;
     }
     let meter = Meter::default();
     let pace = meter.pace(&args);
@@ -70,16 +74,6 @@ impl Client {
     fn message(&self, n: usize) -> Message {
         let (topic, partition) = self.args.place(n);
         Message::new(self.payloads[n % 64].clone()).to(self.topics[topic].clone()).partition(partition)
-    }
-
-    async fn one_at_a_time(&self) {
-        let mut times = Vec::with_capacity(self.args.records);
-        for n in 0..self.args.records {
-            let started = Instant::now();
-            self.producer.send(&Context::background(), self.message(n)).await.expect("a delivery");
-            times.push(started.elapsed());
-        }
-        latency(times);
     }
 
     async fn flood(self, pace: Pace) -> Sent {

@@ -2,11 +2,11 @@
 //! one failed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
+use clients::{Args, Meter, Pace, Sent};
 use partitionline::{Acks, Compression, Error, ProduceRecord, Producer, ProducerConfig, TlsConfig};
-use clients::{Args, Meter, Pace, Sent, latency};
 
 #[derive(Clone)]
 struct Client {
@@ -33,7 +33,12 @@ async fn run(args: Arc<Args>) {
         clients.push(client);
     }
     if args.latency {
-        return clients[0].one_at_a_time().await;
+        let client = &clients[0];
+        return args
+            .one_at_a_time(async |n| {
+                drop(client.producer.send(client.record(n)).await.expect("a delivery"));
+            })
+            .await;
     }
     let meter = Meter::default();
     let pace = meter.pace(&args);
@@ -74,16 +79,6 @@ impl Client {
         ProduceRecord::to(self.topics[topic].clone())
             .value(self.payloads[n % 64].clone())
             .partition(partition)
-    }
-
-    async fn one_at_a_time(&self) {
-        let mut times = Vec::with_capacity(self.args.records);
-        for n in 0..self.args.records {
-            let started = Instant::now();
-            drop(self.producer.send(self.record(n)).await.expect("a delivery"));
-            times.push(started.elapsed());
-        }
-        latency(times);
     }
 
     async fn flood(self, pace: Pace) -> Sent {

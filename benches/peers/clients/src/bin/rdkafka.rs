@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use clients::{Args, Meter, Pace, Sent, WINDOW, latency};
+use clients::{Args, Meter, Pace, Sent, WINDOW};
 use rdkafka::ClientContext;
 use rdkafka::bindings;
 use rdkafka::config::ClientConfig;
@@ -184,13 +184,11 @@ async fn with_futures(config: &ClientConfig, args: &Args) {
         producer.send(record(n), Duration::from_secs(30)).await.expect("a warm-up");
     }
     if args.latency {
-        let mut times = Vec::with_capacity(args.records);
-        for n in 0..args.records {
-            let started = Instant::now();
-            producer.send(record(n), Duration::from_secs(30)).await.expect("a delivery");
-            times.push(started.elapsed());
-        }
-        return latency(times);
+        return args
+            .one_at_a_time(async |n| {
+                producer.send(record(n), Duration::from_secs(30)).await.expect("a delivery");
+            })
+            .await;
     }
     let (meter, mut sent) = (Meter::default(), Sent::default());
     let pace = meter.pace(args);
