@@ -92,8 +92,8 @@ impl Sequencer {
         *self = Self { current: Some(id), restart: self.restart, ..Self::default() };
     }
 
-    /// Starts numbers again under a higher epoch. Where the broker refuses epochs and there is no copy to be fenced, and where
-    /// epochs are used up, a new id is needed.
+    /// Starts numbers again under a higher epoch. A new id is needed where the broker refuses epochs and no copy has to
+    /// be fenced, and where epochs are used up.
     pub(super) fn start_again(&mut self) {
         self.restart = false;
         self.next = 0;

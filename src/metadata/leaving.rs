@@ -41,11 +41,11 @@ impl Leaving {
     pub(super) fn hand_over(&self, to: &Partition) {
         let mut leaving = self.0.lock();
         let is_former = |former: &Partition| former.index == to.index && former.topic == to.topic;
-        while let Some(at) = leaving.iter().position(|(former, _)| is_former(former)) {
-            let (former, _) = leaving.remove(at);
-            if let Some(numbers) = former.queue(|queue| queue.successor()) {
-                to.queue(|queue| queue.follow(numbers));
-            }
+        // There is one at most: whatever came back before took the one before it.
+        let Some(at) = leaving.iter().position(|(former, _)| is_former(former)) else { return };
+        let (former, _) = leaving.remove(at);
+        if let Some(numbers) = former.queue(|queue| queue.successor()) {
+            to.queue(|queue| queue.follow(numbers));
         }
     }
 
