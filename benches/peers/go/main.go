@@ -48,7 +48,12 @@ func parse(a []string) args {
 		p.topics = append(p.topics, fmt.Sprintf("%s-%d", a[2], n))
 	}
 	p.perTopic = p.partitions / len(p.topics)
-	for n := uint64(0); n < 64; n++ {
+	// As in the Rust programs: with a codec none comes again within 8 MB.
+	count := uint64(64)
+	for p.compression != "none" && count*uint64(p.size) < 8_000_000 {
+		count *= 2
+	}
+	for n := uint64(0); n < count; n++ {
 		seed := n*0x9e3779b97f4a7c15 | 1
 		text := strings.Builder{}
 		text.WriteString("{")
@@ -151,7 +156,7 @@ func franz(p args) {
 	ctx := context.Background()
 	record := func(n int) *kgo.Record {
 		topic, partition := p.place(n)
-		return &kgo.Record{Topic: topic, Partition: partition, Value: p.payloads[n%64]}
+		return &kgo.Record{Topic: topic, Partition: partition, Value: p.payloads[n&(len(p.payloads)-1)]}
 	}
 	clients := []*kgo.Client{}
 	for range p.producers {
@@ -222,7 +227,7 @@ func saramaFlood(p args) {
 	}
 	message := func(n int) *sarama.ProducerMessage {
 		topic, partition := p.place(n)
-		return &sarama.ProducerMessage{Topic: topic, Partition: partition, Value: sarama.ByteEncoder(p.payloads[n%64])}
+		return &sarama.ProducerMessage{Topic: topic, Partition: partition, Value: sarama.ByteEncoder(p.payloads[n&(len(p.payloads)-1)])}
 	}
 	if p.latency {
 		producer, err := sarama.NewSyncProducer([]string{p.bootstrap}, c)

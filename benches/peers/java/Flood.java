@@ -24,8 +24,13 @@ public class Flood {
         boolean latency = a[0].equals("latency");
         int records = Integer.parseInt(a[3]), size = Integer.parseInt(a[4]);
         int partitions = Integer.parseInt(a[5]), topics = Integer.parseInt(a[6]), perTopic = partitions / topics;
-        byte[][] payloads = new byte[64][];
-        for (int n = 0; n < 64; n++) {
+        // As in the Rust programs: with a codec none comes again within 8 MB.
+        int count = 64;
+        while (!a[7].equals("none") && count * size < 8_000_000) {
+            count *= 2;
+        }
+        byte[][] payloads = new byte[count][];
+        for (int n = 0; n < payloads.length; n++) {
             long seed = n * 0x9e3779b97f4a7c15L | 1;
             StringBuilder text = new StringBuilder("{");
             while (text.length() < size) {
@@ -55,7 +60,7 @@ public class Flood {
         }
         java.util.function.IntFunction<ProducerRecord<byte[], byte[]>> record = n -> {
             int turn = n % partitions;
-            return new ProducerRecord<>(a[2] + "-" + turn / perTopic, turn % perTopic, null, payloads[n % 64]);
+            return new ProducerRecord<>(a[2] + "-" + turn / perTopic, turn % perTopic, null, payloads[n & (payloads.length - 1)]);
         };
         long nanos = (long) (Double.parseDouble(a[9]) * 1e9);
         int threads = Integer.parseInt(a[10]);

@@ -46,12 +46,13 @@ pub fn table(store: &Store, machine: &str) -> String {
          largest figure of the column before it.\n"
     );
     for row in store.rows.iter().filter(|row| !row.peers.is_empty()) {
-        let head = if row.latency {
-            "p50 µs | spread | p99 µs"
-        } else {
-            "records/s | CPU µs per record | spread | peak RSS MB"
+        let has_codec = row.peers.values().any(|figures| figures.contains_key("ratio"));
+        let head = match (row.latency, has_codec) {
+            (true, _) => "p50 µs | spread | p99 µs",
+            (false, false) => "records/s | CPU µs per record | spread | peak RSS MB",
+            (false, true) => "records/s | CPU µs per record | spread | peak RSS MB | ratio",
         };
-        let rule = if row.latency { "--:|--:|--:" } else { "--:|--:|--:|--:" };
+        let rule = head.split(" | ").map(|_| "--:").collect::<Vec<_>>().join("|");
         _ = write!(text, "\n| {} | {head} |\n|--|{rule}|\n", row.scenario);
         for (name, figures) in ranked(&row.peers, row.measure()) {
             let get = |field| figure(figures, field);
@@ -59,9 +60,10 @@ pub fn table(store: &Store, machine: &str) -> String {
             _ = if row.latency {
                 writeln!(text, "| {name} | {:.0} | {spread:.0} % | {:.0} |", get("p50_us"), get("p99_us"))
             } else {
+                let ratio = if has_codec { format!(" {:.2} |", get("ratio")) } else { String::new() };
                 writeln!(
                     text,
-                    "| {name} | {:.0} | {:.3} | {spread:.0} % | {:.0} |",
+                    "| {name} | {:.0} | {:.3} | {spread:.0} % | {:.0} |{ratio}",
                     get("records_per_s"),
                     get("cpu_us"),
                     get("rss_mb")

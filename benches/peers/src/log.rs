@@ -1,5 +1,6 @@
 //! The topics of one scenario, to which all programs write, and how many records each partition must have.
 
+use std::io::{ErrorKind, Read, Seek};
 use std::time::Duration;
 
 use kafka_testbed::JvmCluster;
@@ -42,11 +43,62 @@ impl<'a> Log<'a> {
         Ok(ends)
     }
 
+    /// Bytes that each record of the first partition takes in the broker's files, from offset `from` on: its part of a batch
+    /// as it was sent. Files that were deleted meanwhile do not count. `None` if nothing is left.
+    pub fn bytes_per_record(&self, from: i64) -> std::io::Result<Option<f64>> {
+        let folder = self.cluster.log_dir(1).join(format!("{}-0", self.topics[0]));
+        let (mut bytes, mut records) = (0, 0);
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                each_batch(std::fs::File::open(path)?, |batch| {
+                    if batch.base_offset >= from {
+                        bytes += batch.bytes;
+                        records += batch.records;
+                    }
+                })?;
+            }
+        }
+        Ok((records > 0).then(|| bytes as f64 / records as f64))
+    }
+
     pub async fn delete(&self) -> Result<(), Error> {
         for topic in &self.topics {
             self.cluster.delete_topic(topic).await?;
         }
         Ok(())
+    }
+}
+
+/// A record batch in a file of the broker's.
+struct Stored {
+    base_offset: i64,
+    bytes: u64,
+    records: u64,
+}
+
+/// The head of each batch (Kafka: "Record Batch"); the broker may be writing behind the last one.
+fn each_batch(mut file: impl Read + Seek, mut seen: impl FnMut(Stored)) -> std::io::Result<()> {
+    loop {
+        // Base offset, length from here on, leader epoch, magic, CRC, attributes, last offset delta.
+        let mut head = [0; 8 + 4 + 4 + 1 + 4 + 2 + 4];
+        match file.read_exact(&mut head) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+            other => other?,
+        }
+        let word = |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let (high, low, length) = (word(0), word(4), word(8));
+        // The file may be longer than what was written.
+        let Ok(length) = u32::try_from(length) else { return Ok(()) };
+        if length == 0 {
+            return Ok(());
+        }
+        seen(Stored {
+            base_offset: i64::from(high) << 32 | i64::from(low as u32),
+            bytes: u64::from(length) + 12,
+            records: word(23) as u64 + 1,
+        });
+        file.seek_relative(i64::from(length) + 12 - head.len() as i64)?;
     }
 }
 
@@ -72,6 +124,24 @@ pub fn compare(before: &[i64], after: &[i64], counts: &[i64], warm_up: i64) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_in_a_file_are_found_by_their_heads() {
+        let batch = |base_offset: i64, records: u32, payload: usize| {
+            let mut bytes = [&base_offset.to_be_bytes()[..], &(49 + payload as u32).to_be_bytes()].concat();
+            bytes.extend([0; 4 + 1 + 4 + 2]);
+            bytes.extend((records - 1).to_be_bytes());
+            bytes.extend(vec![7; 61 - 27 + payload]);
+            bytes
+        };
+        let file = [batch(5, 10, 100), batch(15, 1, 0), batch(1 << 33, 3, 9), vec![0; 100]].concat();
+        let mut seen = Vec::new();
+        each_batch(std::io::Cursor::new(file), |batch| {
+            seen.push((batch.base_offset, batch.bytes, batch.records));
+        })
+        .unwrap();
+        assert_eq!(seen, [(5, 161, 10), (15, 61, 1), (1 << 33, 70, 3)]);
+    }
 
     #[test]
     fn records_are_counted_in_each_partition() {

@@ -89,6 +89,15 @@ async fn main() -> Result<(), Error> {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/docs/peers.md"), &table)?;
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/docs/peers.svg"), chart::svg(&store))?;
         println!("written: src/docs/peers.md, src/docs/peers.svg");
+        // The front page shows the chart.
+        let update = std::process::Command::new("cargo")
+            .args(["test", "--lib", "the_front_page"])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+            .env("UPDATE_GUIDES", "1")
+            .status()?;
+        if !update.success() {
+            problems.push("src/docs/readme_links.md was not updated".to_owned());
+        }
     }
     match problems.len() {
         0 => Ok(()),
@@ -130,7 +139,7 @@ async fn run(
             .unwrap_or("no result")
             .to_owned()
     })?;
-    let figures: BTreeMap<String, f64> =
+    let mut figures: BTreeMap<String, f64> =
         found.as_object().into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), v.as_f64()?))).collect();
     if let Some(failed) = figures.get("failed").filter(|failed| **failed > 0.0) {
         return Err(format!("{failed} records failed").into());
@@ -139,6 +148,11 @@ async fn run(
         found["counts"].as_array().ok_or("no counts")?.iter().filter_map(Value::as_i64).collect();
     let warm_up = peer.warms_up(scenario) * scenario.producers;
     log::compare(&before, &log.ends().await?, &counts, warm_up as i64)?;
+    if scenario.compression != "none"
+        && let Some(bytes) = log.bytes_per_record(before[0])?
+    {
+        figures.insert("ratio".to_owned(), scenario.size as f64 / bytes);
+    }
     Ok(figures)
 }
 
@@ -146,11 +160,12 @@ fn shown(figures: &BTreeMap<String, f64>) -> String {
     let get = |name: &str| figures.get(name).copied().unwrap_or(f64::NAN);
     match figures.contains_key("cpu_us") {
         true => format!(
-            "{:.0}/s, {:.3} µs CPU, {:.0} MB, {:.1} s",
+            "{:.0}/s, {:.3} µs CPU, {:.0} MB, {:.1} s{}",
             get("records_per_s"),
             get("cpu_us"),
             get("rss_mb"),
-            get("seconds")
+            get("seconds"),
+            figures.get("ratio").map_or(String::new(), |ratio| format!(", ratio {ratio:.2}")),
         ),
         false => format!("p50 {:.0} µs, p99 {:.0} µs", get("p50_us"), get("p99_us")),
     }

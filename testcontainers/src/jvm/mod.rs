@@ -204,6 +204,12 @@ impl JvmCluster {
         properties
     }
 
+    /// Where a node keeps its partitions' logs: a folder `TOPIC-PARTITION` for each.
+    #[must_use]
+    pub fn log_dir(&self, node: i32) -> PathBuf {
+        self.data.join(format!("node-{node}")).join("data")
+    }
+
     /// Ids of the nodes, from 1.
     pub fn node_ids(&self) -> impl Iterator<Item = i32> + use<> {
         1..=self.nodes.len() as i32

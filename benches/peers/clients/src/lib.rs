@@ -1,6 +1,7 @@
 //! What every peer program shares: its arguments, its messages, its clock, its report.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -103,8 +104,13 @@ impl Args {
         builder.worker_threads(self.threads).enable_all().build().expect("a runtime")
     }
 
-    /// 64 JSON values of this size, in turn.
-    pub fn payloads(&self) -> Vec<Bytes> {
+    /// JSON values of this size: 64, or with a codec so many that none comes again within 8 MB, which a codec with a large
+    /// window would find, and real messages hardly do. A power of two.
+    pub fn payloads(&self) -> Payloads {
+        let count = match self.compression.as_str() {
+            "none" => 64,
+            _ => (8_000_000 / self.size as u64).next_power_of_two().max(64),
+        };
         let value = |n: u64| {
             let mut seed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
             let mut text = String::from("{");
@@ -117,7 +123,18 @@ impl Args {
             text.truncate(self.size);
             Bytes::from(text)
         };
-        (0..64).map(value).collect()
+        Payloads((0..count).map(value).collect())
+    }
+}
+
+/// Values, each the one of a record in turn.
+#[derive(Clone)]
+pub struct Payloads(Arc<[Bytes]>);
+
+impl Payloads {
+    /// The value of record `n`.
+    pub fn of(&self, n: usize) -> &Bytes {
+        &self.0[n & (self.0.len() - 1)]
     }
 }
 

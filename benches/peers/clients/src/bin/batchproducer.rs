@@ -39,7 +39,7 @@ async fn main() {
     let timestamp = chrono::DateTime::from_timestamp_millis(1_790_000_000_000).expect("a time");
     let record = |n: usize| Record {
         key: None,
-        value: Some(payloads[n % 64].to_vec()),
+        value: Some(payloads.of(n).to_vec()),
         headers: BTreeMap::new(),
         timestamp,
     };

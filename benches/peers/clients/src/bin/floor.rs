@@ -10,9 +10,9 @@ const IN_FLIGHT: usize = 5;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let args = Args::parse(0);
-    let payload = &args.payloads()[0];
+    let payload = args.payloads().of(0).clone();
     let per_batch = if args.latency { 1 } else { (1_000_000 / (args.size + 12)).max(1) };
-    let frame = frame(&args.topics[0], payload, per_batch);
+    let frame = frame(&args.topics[0], &payload, per_batch);
     let socket = TcpStream::connect(&args.bootstrap).await.expect("a broker");
     socket.set_nodelay(true).expect("a socket");
     let (reader, mut writer) = socket.into_split();

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use clients::{Args, Meter, Pace, Sent, WINDOW};
+use clients::{Args, Meter, Pace, Payloads, Sent, WINDOW};
 use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::producer::{Acks, DeliveryHandle, Producer};
 use krafka::{Kafka, Record};
@@ -14,7 +13,7 @@ use krafka::{Kafka, Record};
 struct Client {
     producer: Arc<Producer>,
     args: Arc<Args>,
-    payloads: Arc<[Bytes]>,
+    payloads: Payloads,
 }
 
 fn main() {
@@ -26,7 +25,7 @@ async fn run(args: Arc<Args>) {
     let mut clients = Vec::new();
     for _ in 0..args.producers {
         let producer = Arc::new(connect(&args).await);
-        let client = Client { producer, args: args.clone(), payloads: args.payloads().into() };
+        let client = Client { producer, args: args.clone(), payloads: args.payloads() };
         for n in 0..args.partitions {
             drop(client.producer.send(client.record(n)).await.expect("a warm-up"));
         }
@@ -68,7 +67,7 @@ async fn connect(args: &Args) -> Producer {
 impl Client {
     fn record(&self, n: usize) -> Record {
         let (topic, partition) = self.args.place(n);
-        Record::new(&self.args.topics[topic], self.payloads[n % 64].clone()).partition(partition)
+        Record::new(&self.args.topics[topic], self.payloads.of(n).clone()).partition(partition)
     }
 
     async fn flood(self, pace: Pace) -> Sent {

@@ -4,8 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use clients::{Args, Meter, Pace, Sent, WINDOW};
+use clients::{Args, Meter, Pace, Payloads, Sent, WINDOW};
 use rskafka_producer::{
     BatchConfig, Compression, Context, EngineKind, Message, Pem, Producer, ProducerConfig, Receipt, TlsConfig,
 };
@@ -16,7 +15,7 @@ struct Client {
     producer: Producer,
     args: Arc<Args>,
     topics: Arc<[Arc<str>]>,
-    payloads: Arc<[Bytes]>,
+    payloads: Payloads,
 }
 
 fn main() {
@@ -31,7 +30,7 @@ async fn run(word: &str, args: Arc<Args>) {
         let producer =
             Producer::connect(&Context::background(), config(word, &args)).await.expect("a broker");
         let topics = args.topics.iter().map(|topic| topic.as_str().into()).collect();
-        let client = Client { producer, args: args.clone(), topics, payloads: args.payloads().into() };
+        let client = Client { producer, args: args.clone(), topics, payloads: args.payloads() };
         for n in 0..args.partitions {
             client.producer.send(&Context::background(), client.message(n)).await.expect("a warm-up");
         }
@@ -73,7 +72,7 @@ fn config(word: &str, args: &Args) -> ProducerConfig {
 impl Client {
     fn message(&self, n: usize) -> Message {
         let (topic, partition) = self.args.place(n);
-        Message::new(self.payloads[n % 64].clone()).to(self.topics[topic].clone()).partition(partition)
+        Message::new(self.payloads.of(n).clone()).to(self.topics[topic].clone()).partition(partition)
     }
 
     async fn flood(self, pace: Pace) -> Sent {

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use clients::{Args, Meter, Pace, Sent};
+use clients::{Args, Meter, Pace, Payloads, Sent};
 use partitionline::{Acks, Compression, Error, ProduceRecord, Producer, ProducerConfig, TlsConfig};
 
 #[derive(Clone)]
@@ -13,7 +12,7 @@ struct Client {
     producer: Arc<Producer>,
     args: Arc<Args>,
     topics: Arc<[Arc<str>]>,
-    payloads: Arc<[Bytes]>,
+    payloads: Payloads,
 }
 
 fn main() {
@@ -26,7 +25,7 @@ async fn run(args: Arc<Args>) {
     for _ in 0..args.producers {
         let producer = Arc::new(Producer::new(config(&args)).await.expect("a broker"));
         let topics = args.topics.iter().map(|topic| topic.as_str().into()).collect();
-        let client = Client { producer, args: args.clone(), topics, payloads: args.payloads().into() };
+        let client = Client { producer, args: args.clone(), topics, payloads: args.payloads() };
         for n in 0..args.partitions {
             drop(client.producer.send(client.record(n)).await.expect("a warm-up"));
         }
@@ -76,9 +75,7 @@ fn config(args: &Args) -> ProducerConfig {
 impl Client {
     fn record(&self, n: usize) -> ProduceRecord {
         let (topic, partition) = self.args.place(n);
-        ProduceRecord::to(self.topics[topic].clone())
-            .value(self.payloads[n % 64].clone())
-            .partition(partition)
+        ProduceRecord::to(self.topics[topic].clone()).value(self.payloads.of(n).clone()).partition(partition)
     }
 
     async fn flood(self, pace: Pace) -> Sent {

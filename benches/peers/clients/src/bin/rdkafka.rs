@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::Bytes;
-use clients::{Args, Meter, Pace, Sent, WINDOW};
+use clients::{Args, Meter, Pace, Payloads, Sent, WINDOW};
 use rdkafka::ClientContext;
 use rdkafka::bindings;
 use rdkafka::config::ClientConfig;
@@ -55,7 +54,7 @@ fn main() {
 struct Client {
     producer: Arc<ThreadedProducer<Count>>,
     args: Arc<Args>,
-    payloads: Arc<[Bytes]>,
+    payloads: Payloads,
 }
 
 fn flood_threaded(config: &ClientConfig, args: Args) {
@@ -63,8 +62,7 @@ fn flood_threaded(config: &ClientConfig, args: Args) {
     let mut clients = Vec::new();
     for _ in 0..args.producers {
         let producer = config.create_with_context(Count(failed.clone())).expect("a producer");
-        let client =
-            Client { producer: Arc::new(producer), args: args.clone(), payloads: args.payloads().into() };
+        let client = Client { producer: Arc::new(producer), args: args.clone(), payloads: args.payloads() };
         (0..args.partitions).for_each(|n| client.send(n));
         client.producer.flush(Duration::from_secs(60)).expect("a warm-up");
         clients.push(client);
@@ -87,7 +85,7 @@ impl Client {
         let (topic, partition) = self.args.place(n);
         let mut record = BaseRecord::<(), [u8]>::to(&self.args.topics[topic])
             .partition(partition)
-            .payload(&self.payloads[n % 64][..]);
+            .payload(self.payloads.of(n).as_ref());
         while let Err((error, back)) = self.producer.send(record) {
             assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull));
             std::thread::sleep(Duration::from_millis(1));
@@ -132,7 +130,7 @@ impl<'a> Batch<'a> {
     /// Hands over so many records, those again for which there was no space.
     fn produce(&self, from: usize, records: usize) {
         let message = |n: usize| {
-            let payload = &self.client.payloads[n % 64];
+            let payload = self.client.payloads.of(n);
             // SAFETY: it is plain data, for which zero is valid.
             let mut message: bindings::rd_kafka_message_t = unsafe { std::mem::zeroed() };
             message.partition = self.client.args.place(n).1;
@@ -178,7 +176,9 @@ async fn with_futures(config: &ClientConfig, args: &Args) {
     let payloads = args.payloads();
     let record = |n: usize| {
         let (topic, partition) = args.place(n);
-        FutureRecord::<(), [u8]>::to(&args.topics[topic]).partition(partition).payload(&payloads[n % 64][..])
+        FutureRecord::<(), [u8]>::to(&args.topics[topic])
+            .partition(partition)
+            .payload(payloads.of(n).as_ref())
     };
     for n in 0..args.partitions {
         producer.send(record(n), Duration::from_secs(30)).await.expect("a warm-up");
