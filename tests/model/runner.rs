@@ -14,6 +14,8 @@ use rskafka_producer::Producer;
 
 /// Real time for one schedule, which takes some ten milliseconds on an idle machine: one that spins never ends.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at the schedules that run.
+const LOOK: Duration = Duration::from_millis(20);
 /// Between two lines about the progress.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// A schedule that hangs keeps its thread.
@@ -166,7 +168,8 @@ pub(crate) fn print_events_if_asked() {
 
 struct Running {
     seed: u64,
-    since: Instant,
+    /// Looks at it since it began. A process that is stopped for a while looks at nothing meanwhile.
+    looks: u32,
     watch: Arc<Watch>,
     reported: bool,
 }
@@ -231,10 +234,12 @@ pub(crate) fn explore(name: &str, search: &Search, schedule: Schedule) -> Explor
     }
     let (mut said, mut hangs) = (Instant::now(), 0);
     while shared.done.load(Ordering::Acquire) < count && shared.failed.lock().len() < failures {
-        std::thread::sleep(Duration::from_millis(20));
-        for running in
-            shared.running.lock().iter_mut().filter(|r| !r.reported && r.since.elapsed() > PATIENCE)
-        {
+        std::thread::sleep(LOOK);
+        for running in shared.running.lock().iter_mut().filter(|running| !running.reported) {
+            running.looks += 1;
+            if LOOK * running.looks <= PATIENCE {
+                continue;
+            }
             running.reported = true;
             hangs += 1;
             let text = format!("still running after {PATIENCE:?}");
@@ -271,7 +276,7 @@ fn spawn(shared: &Arc<Shared>, search: Search, schedule: Schedule) {
                 return;
             }
             let watch = Watch::new(Limits::ALL, false);
-            let running = Running { seed, since: Instant::now(), watch: watch.clone(), reported: false };
+            let running = Running { seed, looks: 0, watch: watch.clone(), reported: false };
             shared.running.lock().push(running);
             let result = one(seed, &watch, schedule);
             watch.producer(None);
