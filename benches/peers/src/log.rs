@@ -50,14 +50,19 @@ impl<'a> Log<'a> {
         let (mut bytes, mut records) = (0, 0);
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "log") {
-                each_batch(std::fs::File::open(path)?, |batch| {
-                    if batch.base_offset >= from {
-                        bytes += batch.bytes;
-                        records += batch.records;
-                    }
-                })?;
+            if path.extension().is_none_or(|extension| extension != "log") {
+                continue;
             }
+            let file = match std::fs::File::open(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            each_batch(file, |batch| {
+                if batch.base_offset >= from {
+                    bytes += batch.bytes;
+                    records += batch.records;
+                }
+            })?;
         }
         Ok((records > 0).then(|| bytes as f64 / records as f64))
     }
