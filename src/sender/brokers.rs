@@ -36,3 +36,12 @@ impl Brokers {
         self.brokers.read().values().cloned().collect()
     }
 }
+
+/// Partitions that came in when no task served their broker any more hold that broker, and are held by it.
+impl Drop for Brokers {
+    fn drop(&mut self) {
+        for broker in self.brokers.get_mut().values() {
+            broker.swap_inbox(&mut Vec::new());
+        }
+    }
+}

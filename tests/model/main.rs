@@ -49,12 +49,15 @@ fn each_kind_happens(counts: &Counts) {
 }
 
 #[test]
-fn a_simulation_is_a_function_of_its_seed() {
+fn a_simulation_is_a_function_of_its_seed_and_leaves_no_memory_behind() {
     runner::run("repetition", 20, |seed, _| {
         let look = |records| simulation::look(seed, Limits::ALL, records);
-        let (one, other) = (look(false), look(false));
+        let (one, mut again) = (look(false), 0);
+        // What a thread keeps for the next schedule was there after the first.
+        let left = allocation_counter::measure(|| again = look(false).hash);
         assert_eq!(one.failure, None);
-        if one.hash != other.hash {
+        assert_eq!(left.bytes_current, 0, "bytes in {} blocks are left", left.count_current);
+        if one.hash != again {
             let (one, other) = (look(true).trace, look(true).trace);
             let same = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
             let part = |trace: &[String]| {
