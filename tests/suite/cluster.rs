@@ -27,6 +27,8 @@ pub(crate) async fn turn(nodes: u32) -> SemaphorePermit<'static> {
 pub(crate) struct Slowness {
     ticks: Arc<AtomicU32>,
     since: Instant,
+    /// The sum over all ticks.
+    others: Arc<AtomicU32>,
     ticking: JoinHandle<()>,
 }
 
@@ -36,29 +38,42 @@ impl Slowness {
     const PAUSE: Duration = Duration::from_millis(5);
 
     pub(crate) fn measure() -> Self {
-        let ticks = Arc::new(AtomicU32::new(0));
+        let (ticks, others) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let ticking = tokio::spawn({
             let ticks = ticks.clone();
+            let others = others.clone();
             async move {
                 loop {
                     tokio::time::sleep(Self::PAUSE).await;
                     ticks.fetch_add(1, Ordering::Relaxed);
+                    others.fetch_add(other_threads_that_run(), Ordering::Relaxed);
                 }
             }
         });
-        Self { ticks, since: Instant::now(), ticking }
+        Self { ticks, others, since: Instant::now(), ticking }
     }
 
     /// At least 1; 2 where everything takes twice its time.
     pub(crate) fn factor(&self) -> f64 {
         let ticks = f64::from(self.ticks.load(Ordering::Relaxed).max(1));
-        (self.since.elapsed().as_secs_f64() / (ticks * Self::TICK.as_secs_f64())).max(1.0)
+        let late = self.since.elapsed().as_secs_f64() / (ticks * Self::TICK.as_secs_f64());
+        // Whoever sleeps most of the time is served soon by a busy machine; brokers are not.
+        let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+        let shared = f64::from(self.others.load(Ordering::Relaxed)) / ticks / cores;
+        late.max(shared).max(1.0)
     }
 
     /// So much time, on a machine as slow as this one is at present.
     pub(crate) fn allows(&self, limit: Duration) -> Duration {
         limit.mul_f64(self.factor())
     }
+}
+
+/// Threads of this machine that run or wait for a core, beside this one; 0 where that cannot be read.
+fn other_threads_that_run() -> u32 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let running = load.split(' ').nth(3).and_then(|threads| threads.split('/').next()?.parse::<u32>().ok());
+    running.map_or(0, |running| running.saturating_sub(1))
 }
 
 /// A limit for real processes has to hold in one of three tries: in any single one the machine may have been busy with something
