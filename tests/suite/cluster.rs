@@ -57,7 +57,7 @@ impl Slowness {
     pub(crate) fn factor(&self) -> f64 {
         let ticks = f64::from(self.ticks.load(Ordering::Relaxed).max(1));
         let late = self.since.elapsed().as_secs_f64() / (ticks * Self::TICK.as_secs_f64());
-        // Whoever sleeps most of the time is served soon by a busy machine; brokers are not.
+        // A task that sleeps most of the time is served soon on a busy machine; brokers are not.
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
         let shared = f64::from(self.others.load(Ordering::Relaxed)) / ticks / cores;
         late.max(shared).max(1.0)
