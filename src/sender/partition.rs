@@ -168,7 +168,7 @@ impl Partition {
         count(batch.store(offset, append_time, &self.log, &mut woken));
         woken.wake(&self.log);
         let mut rest = None;
-        let failed = self.settle(|queue, settlement| rest = queue.stored(batch, now, settlement));
+        let failed = self.settle(|queue, settlement| rest = queue.stored(batch, offset, now, settlement));
         if let Some(rest) = rest {
             rest.recycle(&self.log);
         }

@@ -239,3 +239,34 @@ async fn a_late_copy_of_a_message_that_fails_after_the_epoch_was_refused_never_l
         assert_eq!(log(&cluster), ["warm", "1"], "after {code}");
     }
 }
+
+/// A topic was created again while a request to it was lost, and the next request went to the new log, by the topic's name: its
+/// offset was lower than those before. The lost message was then sent again, and stored behind the newer one.
+#[tokio::test(start_paused = true)]
+async fn what_was_overtaken_in_a_topic_that_was_created_again_is_not_stored_behind_newer_messages() {
+    let cluster = FakeCluster::with_topic("t", 1).await.unwrap();
+    // Without topic ids.
+    cluster.offer(0, Api::Produce, 3..=9);
+    cluster.offer(0, Api::Metadata, 4..=8);
+    let config = ProducerConfig::new(cluster.bootstrap())
+        .topic("t")
+        .batch(BatchConfig::default().max_bytes(0).linger(Duration::ZERO))
+        .timeouts(TimeoutConfig::default().request(Duration::from_secs(2)));
+    let producer = Producer::connect(&minute(), config).await.unwrap();
+    for number in 0..3 {
+        producer.send(&minute(), Message::new(format!("before {number}"))).await.unwrap();
+    }
+    cluster.black_hole(0);
+    let mut receipts = enqueue(&producer, 0..1).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    cluster.behave(0);
+    cluster.recreate_topic("t", 1);
+    receipts.extend(enqueue(&producer, 1..2).await);
+    receipts.pop().unwrap().await.unwrap();
+    cluster.forget_producers("t", 0);
+    cluster.cut_connections(0);
+    let overtaken = receipts.pop().unwrap().await.unwrap_err();
+    assert_eq!(overtaken.fate(), Fate::PossiblyPersisted);
+    producer.send(&minute(), Message::new("2")).await.unwrap();
+    assert_eq!(log(&cluster), ["1", "2"]);
+}

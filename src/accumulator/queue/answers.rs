@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Batch, Policy, Queue, because};
+use super::{Batch, Order, Policy, Queue, because};
 use crate::accumulator::waiters::Settlement;
 use crate::error::{Error, ErrorKind};
 
@@ -35,6 +35,7 @@ impl Queue {
     pub(crate) fn stored(
         &mut self,
         batch: Arc<Batch>,
+        offset: Option<i64>,
         now: Instant,
         settlement: &mut Settlement<'_>,
     ) -> Option<Batch> {
@@ -45,7 +46,8 @@ impl Queue {
             if let Some(sequence) = batch.sequence {
                 self.sequencer.stored(sequence, now);
             }
-            self.newest_stored = self.newest_stored.max(Some(batch.order()));
+            self.lost_track |= self.is_in_another_log(batch.order(), offset);
+            self.newest_stored = self.newest_stored.max(Some((batch.order(), offset)));
         }
         self.fail_overtaken(settlement);
         self.after_answer(settlement);
@@ -62,7 +64,20 @@ impl Queue {
     }
 
     fn is_overtaken(&self, batch: &Batch) -> bool {
-        (!batch.in_doubt || self.lost_track) && Some(batch.order()) < self.newest_stored
+        let newest = self.newest_stored.map(|(order, _)| order);
+        (!batch.in_doubt || self.lost_track) && Some(batch.order()) < newest
+    }
+
+    /// Whether a batch was stored ahead of one before it that is not settled: its offset is lower than that of a batch before
+    /// both, so that it is in another log, which did not know what comes before it.
+    fn is_in_another_log(&self, order: Order, offset: Option<i64>) -> bool {
+        let went_back = match (self.newest_stored, offset) {
+            (Some((newest, Some(before))), Some(offset)) => newest < order && offset < before,
+            _ => false,
+        };
+        let sent = self.in_flight.iter().map(|flight| flight.order());
+        let mut unsettled = sent.chain(self.resend.iter().map(Batch::order));
+        went_back && unsettled.any(|other| other < order)
     }
 
     /// Another cluster answers, where the present producer id may belong to another producer: what may be stored in the

@@ -119,8 +119,8 @@ pub(crate) struct Queue {
     lost_track: bool,
     /// A producer id of another cluster, and why what is in doubt under it fails.
     foreign: Option<(i64, Error)>,
-    /// The newest batch that is stored.
-    newest_stored: Option<Order>,
+    /// The newest batch that is stored, and its offset.
+    newest_stored: Option<(Order, Option<i64>)>,
     /// When `expire` has to be called, as reported by `alarm`.
     alarm: Option<Instant>,
     /// What the last batch took: so much is made room for at once.

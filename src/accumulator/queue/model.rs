@@ -230,7 +230,8 @@ impl World {
         self.settled += batch.store(Some(offset), None, &self.log, &mut woken);
         woken.wake(&self.log);
         let now = self.now;
-        let rest = self.settle(|queue, settlement| queue.stored(batch, now, settlement)).unwrap();
+        let rest =
+            self.settle(|queue, settlement| queue.stored(batch, Some(offset), now, settlement)).unwrap();
         rest.recycle(&self.log);
     }
 
