@@ -106,11 +106,11 @@ impl FakeCluster {
     }
 }
 
-/// Another one for each cluster.
+/// Another one for each cluster of a process, and as long as the others, so that answers are of the same length.
 pub(super) fn new_cluster_id(state: &State) -> String {
     match &state.net {
         Some(net) => format!("simulated-{}", net.next_id()),
-        None => format!("fake-{}-{}", std::process::id(), state.next_id()),
+        None => format!("fake-{}-{:06}", std::process::id(), state.next_id()),
     }
 }
 

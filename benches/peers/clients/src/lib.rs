@@ -127,7 +127,7 @@ impl Args {
     }
 }
 
-/// Values, each the one of a record in turn.
+/// Values that records take in turn.
 #[derive(Clone)]
 pub struct Payloads(Arc<[Bytes]>);
 
