@@ -161,6 +161,11 @@ pub(crate) trait Engine: Send + Sync {
     /// Asks for a new producer id.
     async fn producer_id(&self) -> Result<ProducerId>;
 
+    /// Whether this cluster is known to have granted the producer id.
+    fn is_granted_by(&self, _id: ProducerId, _cluster: Option<&Arc<str>>) -> bool {
+        false
+    }
+
     /// Sends one request with these batches. Requests to one node leave in the order in which the returned
     /// futures are first polled.
     ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::record::ProducerId;
 use crate::sender::Partition;
 
 /// How long a copy of a failed batch is reckoned with: in a connection that is gone, or in a broker that hangs.
@@ -49,8 +50,10 @@ impl Leaving {
         }
     }
 
-    /// What was sent to another cluster cannot arrive in this one.
-    pub(super) fn cluster_changed(&self) {
-        self.0.lock().retain(|(partition, _)| !partition.is_idle());
+    /// What was sent to another cluster than the one that granted the producer id cannot arrive in this one.
+    pub(super) fn cluster_changed(&self, is_granted: impl Fn(ProducerId) -> bool) {
+        let of_this =
+            |partition: &Partition| partition.queue(|queue| queue.producer_id()).is_some_and(&is_granted);
+        self.0.lock().retain(|(partition, _)| !partition.is_idle() || of_this(partition));
     }
 }

@@ -32,6 +32,7 @@ use crate::accumulator::{Queue, lost_track};
 use crate::core::Core;
 use crate::engine::{ClusterMetadata, Leadership, NodeId, TopicMetadata};
 use crate::error::{Error, ErrorKind, Fate, Result};
+use crate::record::ProducerId;
 use crate::resilience::{Breaker, BreakerState};
 use crate::sender::{Broker, Partition};
 use crate::supervisor::Flight;
@@ -145,19 +146,25 @@ impl Metadata {
     }
 
     /// Where another cluster answers than before, the producer id may belong to another producer there, and nothing
-    /// that is known of topics is about its topics.
+    /// that is known of topics is about its topics. The id may also come from that very cluster, which answered a request
+    /// for one before: then it is kept, since a new one would not fence what is on its way under it.
     fn identify(&self, core: &Arc<Core>, id: Option<&Arc<str>>) {
         let former = self.id.lock().replace(id.cloned());
         if former.is_none_or(|former| former.as_ref() == id) {
             return;
         }
-        core.producer_id.retire();
-        self.leaving.cluster_changed();
+        let is_granted = |granted: ProducerId| core.engine.is_granted_by(granted, id);
+        core.producer_id.retire_unless(is_granted);
+        self.leaving.cluster_changed(is_granted);
         self.topics().iter().for_each(|topic| topic.history().forget());
         let text = "another cluster answers at the addresses of the brokers; the message may be stored in the former one";
         let error = Error::new(ErrorKind::SequenceLost, text).with_fate(Fate::PossiblyPersisted);
         for partition in self.partitions() {
-            core.settle(&partition, &error, |queue, settlement| queue.cluster_changed(&error, settlement));
+            core.settle(&partition, &error, |queue, settlement| {
+                if !queue.producer_id().is_some_and(is_granted) {
+                    queue.cluster_changed(&error, settlement);
+                }
+            });
             partition.broker().schedule(core, partition.clone());
         }
     }

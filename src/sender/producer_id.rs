@@ -22,9 +22,10 @@ impl SharedProducerId {
         self.current.lock().filter(|id| Some(id.id) != spent)
     }
 
-    /// From now on, partitions that need an id request another one.
-    pub(crate) fn retire(&self) {
-        *self.current.lock() = None;
+    /// From now on, partitions that need an id request another one, unless this one is to be kept.
+    pub(crate) fn retire_unless(&self, is_kept: impl FnOnce(ProducerId) -> bool) {
+        let mut current = self.current.lock();
+        *current = current.filter(|id| is_kept(*id));
     }
 
     /// From now on, partitions begin above `used`, which fences what is still on its way under it.

@@ -232,6 +232,10 @@ impl Engine for NativeEngine {
         self.ask_producer_id().await
     }
 
+    fn is_granted_by(&self, id: ProducerId, cluster: Option<&Arc<str>>) -> bool {
+        self.brokers.clusters.knows(id.id, &cluster.cloned())
+    }
+
     async fn produce(
         &self,
         node: NodeId,
