@@ -98,41 +98,6 @@ async fn a_message_in_flight_when_the_cluster_is_exchanged_is_stored_there_or_fa
     assert_eq!(numbers(&cluster)[stored as usize], 2);
 }
 
-/// A health check may meet the other cluster first, and a batch have a producer id of it before the metadata says so. That
-/// id was retired then, and nothing fenced what was on its way under it.
-#[test]
-fn a_producer_id_that_the_other_cluster_granted_is_kept_when_the_metadata_names_that_cluster() {
-    SimNet::run(0, async |net: SimNet| {
-        let cluster = || SimCluster::start(&net, FakeCluster::builder().topic("t", 1));
-        let (cluster, other) = (cluster(), cluster());
-        let lines = Lines::default();
-        let timeouts = TimeoutConfig::default().metadata_age(300 * SECOND);
-        let config = config(&cluster).timeouts(timeouts).logger(lines.logger());
-        let producer = producer(simulated(&net, config)).await;
-        send(&producer, 0).await.unwrap();
-        let former = cluster.batches("t", 0)[0].producer_id;
-        // The delivery is too old to stand for health.
-        sleep(60 * SECOND).await;
-        cluster.exchange(&other);
-        sleep(SECOND).await;
-        producer.health(&minute()).await.unwrap();
-        send(&producer, 1).await.unwrap();
-        let requests = cluster.seen().len();
-        sleep(300 * SECOND).await;
-        send(&producer, 2).await.unwrap();
-        sleep(SECOND).await;
-        send(&producer, 3).await.unwrap();
-        let sent = cluster.seen();
-        assert!(sent[requests..].iter().any(|seen| seen.api == Api::Metadata), "it asked again");
-        assert_eq!(events(&lines, "cluster.changed").len(), 1);
-        let ids: Vec<_> =
-            cluster.batches("t", 0).iter().map(|batch| (batch.producer_id, batch.epoch)).collect();
-        assert_eq!(ids.len(), 3);
-        assert_ne!(ids[0].0, former);
-        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    });
-}
-
 /// Whatever is in flight, and however often clusters change: what is acknowledged is in a log, what was sent since the
 /// last change is in the log that is there, and nothing that is reported as not persisted is in any.
 #[tokio::test(start_paused = true)]
