@@ -4,8 +4,8 @@
 //! KAFKA_BROKERS=127.0.0.1:9092 static-send TOPIC [COUNT [BYTES]]
 //! ```
 //!
-//! `KAFKA_CA=ca.pem` adds TLS (feature `tls`), `KAFKA_USER` and `KAFKA_PASSWORD` add SCRAM-SHA-512, `KAFKA_MSK_REGION` adds
-//! logins at Amazon MSK (feature `aws-msk-iam`).
+//! `KAFKA_CA=ca.pem` adds TLS (feature `tls`), `KAFKA_USER` and `KAFKA_PASSWORD` add SCRAM-SHA-512, `KAFKA_MSK_REGION`,
+//! which needs TLS, logins at Amazon MSK (feature `aws-msk-iam`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     #[cfg(feature = "aws-msk-iam")]
     if let Some(region) = set("KAFKA_MSK_REGION") {
         let iam = rskafka_producer::MskIam::new().region(region);
-        config = config.tls(TlsConfig::default()).sasl(SaslConfig::msk_iam(iam));
+        config = config.sasl(SaslConfig::msk_iam(iam));
     }
     let producer = Producer::connect(&Context::timeout(Duration::from_secs(10)), config).await?;
     let started = Instant::now();
